@@ -9,7 +9,7 @@ _MASK64 = (1 << 64) - 1
 
 
 def _splitmix64(z: int) -> int:
-    """Finaliser of SplitMix64 (Steele, Lea and Flood, 2014): spreads every input bit over all 64 output bits."""
+    """Finaliser of SplitMix64 (Steele, Lea and Flood, 2014): every input bit reaches all 64 output bits."""
     z = (z + 0x9E3779B97F4A7C15) & _MASK64
     z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _MASK64
     z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _MASK64
