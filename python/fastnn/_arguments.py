@@ -1,0 +1,56 @@
+"""Checks of scalar arguments that several modules share; every refusal is one line."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+
+def number(
+    op: str,
+    name: str,
+    value: Any,
+    *,
+    low: float = 0.0,
+    high: float = math.inf,
+    above: bool = False,
+    below: bool = False,
+) -> float:
+    """Return ``value`` as a finite float in [low, high]; ``above`` and ``below`` exclude the two ends."""
+    try:
+        result = float(value)
+    except (TypeError, ValueError, OverflowError):
+        result = math.nan
+    fits = (result > low if above else result >= low) and (result < high if below else result <= high)
+    if isinstance(value, (bool, str)) or not math.isfinite(result) or not fits:
+        raise ValueError(f"[{op}] {name}: expected {_interval(low, high, above, below)}, got {value!r}")
+    return result
+
+
+def integer(op: str, name: str, value: Any, *, low: int = 1) -> int:
+    """Return ``value`` as an int of at least ``low``."""
+    try:
+        result = operator.index(value)
+    except TypeError:
+        result = low - 1
+    if isinstance(value, bool) or result < low:
+        raise ValueError(f"[{op}] {name}: expected an integer >= {low}, got {value!r}")
+    return result
+
+
+def choice(op: str, name: str, value: Any, options: Sequence[str]) -> str:
+    """Return ``value`` if it is one of ``options``."""
+    if not isinstance(value, str) or value not in options:
+        raise ValueError(f"[{op}] {name}: expected one of {', '.join(map(repr, options))}, got {value!r}")
+    return value
+
+
+def _interval(low: float, high: float, above: bool, below: bool) -> str:
+    bounds = []
+    if math.isfinite(low):
+        bounds.append(f"{'>' if above else '>='} {low:g}")
+    if math.isfinite(high):
+        bounds.append(f"{'<' if below else '<='} {high:g}")
+    return " ".join(["a finite number", " and ".join(bounds)]).rstrip()
