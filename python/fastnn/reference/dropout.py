@@ -50,7 +50,7 @@ def _uniforms(n: int, size: int, key: Key) -> Array:
     counter = (block & low, block >> half, example & low, example >> half)
     words = np.stack(_philox4x32_7(counter, (key.bits & 0xFFFFFFFF, key.bits >> 32)), axis=-1)
     halves = np.stack([words & np.uint64(0xFFFF), words >> np.uint64(16)], axis=-1)
-    return halves.reshape(n, -1)[:, :size]
+    return halves.reshape(n, 8 * block.shape[1])[:, :size]
 
 
 def _kept(shape: tuple[int, ...], drop_prob: float, key: Key) -> Array:
