@@ -1,0 +1,262 @@
+"""Optimizers: they minimise, equal torch's, work flat and by array alike, and keep their state to the bit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fastnn.optim import SGD, Adam, AdamW, Optimizer
+
+SHAPES = {"0.weight": (5, 4), "0.bias": (5,), "1.weight": (3, 5, 2, 2), "1.bias": (3,)}
+
+SETTINGS: dict[str, tuple[type[Optimizer], dict[str, Any]]] = {
+    "sgd": (SGD, {"lr": 0.05}),
+    "sgd, decay": (SGD, {"lr": 0.05, "weight_decay": 0.1}),
+    "momentum": (SGD, {"lr": 0.02, "momentum": 0.9}),
+    "momentum, decay": (SGD, {"lr": 0.02, "momentum": 0.7, "weight_decay": 0.05}),
+    "nesterov": (SGD, {"lr": 0.02, "momentum": 0.9, "nesterov": True}),
+    "nesterov, decay": (SGD, {"lr": 0.01, "momentum": 0.8, "nesterov": True, "weight_decay": 0.01}),
+    "adam": (Adam, {"lr": 0.01}),
+    "adam, settings": (Adam, {"lr": 0.03, "betas": (0.8, 0.95), "eps": 1e-4, "weight_decay": 0.1}),
+    "adam, no averages": (Adam, {"lr": 0.01, "betas": (0.0, 0.0), "eps": 1e-3}),
+    "adamw": (AdamW, {"lr": 0.01}),
+    "adamw, settings": (AdamW, {"lr": 0.03, "betas": (0.7, 0.9), "eps": 1e-6, "weight_decay": 0.3}),
+}
+
+
+class Flat(dict[str, np.ndarray]):
+    """Named views of one buffer, some of them frozen: what a model offers."""
+
+    def __init__(self, arrays: Mapping[str, np.ndarray]) -> None:
+        self.flat = np.concatenate([array.ravel() for array in arrays.values()])
+        self.frozen: set[str] = set()
+        self.spans: dict[str, slice] = {}
+        start = 0
+        for name, array in arrays.items():
+            self.spans[name] = slice(start, start + array.size)
+            self[name] = self.flat[self.spans[name]].reshape(array.shape)
+            start += array.size
+
+    def trainable_slices(self) -> list[slice]:
+        slices: list[slice] = []
+        for name, span in self.spans.items():
+            if name in self.frozen:
+                continue
+            if slices and slices[-1].stop == span.start:
+                slices[-1] = slice(slices[-1].start, span.stop)
+            else:
+                slices.append(span)
+        return slices
+
+
+def draw(seed: int, dtype: Any = np.float64) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return {name: rng.standard_normal(shape).astype(dtype) for name, shape in SHAPES.items()}
+
+
+def make(name: str) -> Optimizer:
+    kind, options = SETTINGS[name]
+    return kind(**options)
+
+
+def assert_same_state(one: Optimizer, other: Optimizer) -> None:
+    a, b = one.state_dict(), other.state_dict()
+    assert a["options"] == b["options"]
+    assert a["parameters"].keys() == b["parameters"].keys()
+    for name, memory in a["parameters"].items():
+        assert memory.keys() == b["parameters"][name].keys()
+        for key, value in memory.items():
+            np.testing.assert_array_equal(value, b["parameters"][name][key])
+
+
+MINIMISERS: dict[str, tuple[Optimizer, float, int]] = {
+    "sgd": (SGD(2e-3), 0.05, 20_000),
+    "momentum": (SGD(1e-3, momentum=0.9), 0.02, 10_000),
+    "nesterov": (SGD(1e-3, momentum=0.9, nesterov=True), 0.02, 10_000),
+    "adam": (Adam(0.02), 0.02, 5_000),
+    "adamw": (AdamW(0.02, weight_decay=0.0), 0.02, 5_000),
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", SETTINGS)
+def test_parabola_is_descended(name: str, dtype: Any) -> None:
+    optimizer = make(name)
+    params = {"w": np.array([3.0, -2.0, 1.0], dtype)}
+    start = float(np.square(params["w"]).sum())
+    for _ in range(1000):
+        optimizer.step(params, {"w": 2 * params["w"]})
+    assert params["w"].dtype == dtype
+    assert float(np.square(params["w"]).sum()) < 1e-2 * start
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", MINIMISERS)
+def test_rosenbrock_is_minimised(name: str, dtype: Any) -> None:
+    prototype, tolerance, steps = MINIMISERS[name]
+    optimizer = type(prototype)(**prototype.state_dict()["options"])
+    params = {"w": np.array([-1.2, 1.0], dtype)}
+    w = params["w"]
+    for _ in range(steps):
+        x, y = w
+        slope = [-2 * (1 - x) - 400 * x * (y - x * x), 200 * (y - x * x)]
+        optimizer.step(params, {"w": np.array(slope, dtype)})
+    np.testing.assert_allclose(w, [1.0, 1.0], atol=tolerance)
+
+
+@pytest.mark.parametrize("flat", [False, True])
+@pytest.mark.parametrize("name", SETTINGS)
+def test_100_steps_equal_torch(name: str, flat: bool) -> None:
+    torch = pytest.importorskip("torch")
+    kind, options = SETTINGS[name]
+    start = draw(0)
+    theirs = {key: torch.tensor(value, requires_grad=True) for key, value in start.items()}
+    peer = getattr(torch.optim, kind.__name__)(theirs.values(), **options)
+    ours: Any = Flat(start) if flat else start
+    optimizer = make(name)
+    for step in range(100):
+        grads = draw(step + 1)
+        if step == 60:
+            optimizer.lr = peer.param_groups[0]["lr"] = 0.004
+        for key, tensor in theirs.items():
+            tensor.grad = torch.tensor(grads[key])
+        peer.step()
+        optimizer.step(ours, Flat(grads) if flat else grads)
+    for key, tensor in theirs.items():
+        np.testing.assert_allclose(ours[key], tensor.detach().numpy(), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", SETTINGS)
+def test_flat_and_array_by_array_agree_to_the_bit(name: str, dtype: Any) -> None:
+    named, flat = draw(0, dtype), Flat(draw(0, dtype))
+    by_name, by_buffer = make(name), make(name)
+    for step in range(5):
+        grads = draw(step + 1, dtype)
+        by_name.step(named, grads)
+        by_buffer.step(flat, Flat(grads))
+    for key in SHAPES:
+        np.testing.assert_array_equal(named[key], flat[key])
+    assert_same_state(by_name, by_buffer)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("flat", [False, True])
+@pytest.mark.parametrize("name", SETTINGS)
+def test_state_restores_to_the_bit(name: str, flat: bool, dtype: Any) -> None:
+    def wrap(arrays: dict[str, np.ndarray]) -> Any:
+        return Flat(arrays) if flat else arrays
+
+    straight, params = make(name), wrap(draw(0, dtype))
+    for step in range(4):
+        straight.step(params, wrap(draw(step + 1, dtype)))
+    kind = SETTINGS[name][0]
+    resumed, copy = kind(lr=1.0), wrap({key: value.copy() for key, value in params.items()})
+    resumed.load_state_dict(straight.state_dict())
+    for step in range(4, 8):
+        straight.step(params, wrap(draw(step + 1, dtype)))
+        resumed.step(copy, wrap(draw(step + 1, dtype)))
+    for key in SHAPES:
+        np.testing.assert_array_equal(params[key], copy[key])
+    assert_same_state(straight, resumed)
+
+
+def test_state_dict_is_a_copy_and_moves_between_layouts() -> None:
+    named, flat = draw(0), Flat(draw(0))
+    first, second = Adam(), Adam()
+    first.step(named, draw(1))
+    saved = first.state_dict()
+    second.load_state_dict(saved)
+    saved["parameters"]["0.weight"]["m"][:] = 7.0
+    flat.flat[:] = np.concatenate([value.ravel() for value in named.values()])
+    first.step(named, draw(2))
+    second.step(flat, Flat(draw(2)))
+    assert_same_state(first, second)
+    np.testing.assert_array_equal(np.concatenate([v.ravel() for v in named.values()]), flat.flat)
+
+
+@pytest.mark.parametrize("name", ["momentum, decay", "adam, settings", "adamw"])
+def test_frozen_parameters_rest_and_resume_as_in_torch(name: str) -> None:
+    torch = pytest.importorskip("torch")
+    kind, options = SETTINGS[name]
+    flat, named, start = Flat(draw(0)), draw(0), draw(0)
+    theirs = {key: torch.tensor(value, requires_grad=True) for key, value in start.items()}
+    peer = getattr(torch.optim, kind.__name__)(theirs.values(), **options)
+    by_buffer, by_name = make(name), make(name)
+    phases = [{"0.weight", "1.weight"}, {"1.bias", "1.weight"}, set(SHAPES), set(), {"0.bias"}, set()]
+    for phase, frozen in enumerate(phases):
+        flat.frozen = frozen
+        for step in range(3):
+            grads = draw(10 * phase + step)
+            by_buffer.step(flat, Flat(grads))
+            by_name.step(named, {key: grad for key, grad in grads.items() if key not in frozen})
+            for key, tensor in theirs.items():
+                tensor.grad = None if key in frozen else torch.tensor(grads[key])
+            peer.step()
+        restored = kind(lr=1.0)
+        restored.load_state_dict(by_buffer.state_dict())
+        by_buffer = restored
+    for key, tensor in theirs.items():
+        np.testing.assert_array_equal(flat[key], named[key])
+        np.testing.assert_allclose(flat[key], tensor.detach().numpy(), rtol=1e-10, atol=1e-13)
+    assert_same_state(by_buffer, by_name)
+
+
+def test_gradients_are_not_written() -> None:
+    for name in SETTINGS:
+        params, grads = draw(0), draw(1)
+        for grad in grads.values():
+            grad.flags.writeable = False
+        make(name).step(params, grads)
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: SGD(-0.1), r"\[SGD\] lr: expected a finite number >= 0, got -0.1"),
+        (lambda: SGD(math.nan), r"\[SGD\] lr: expected a finite number >= 0, got nan"),
+        (lambda: SGD("0.1"), r"\[SGD\] lr: expected a finite number >= 0, got '0.1'"),  # type: ignore[arg-type]
+        (lambda: SGD(0.1, momentum=1.0), r"\[SGD\] momentum: expected a finite number >= 0 and < 1, got 1.0"),
+        (lambda: SGD(0.1, nesterov=True), r"\[SGD\] nesterov: expected a momentum > 0 with it"),
+        (
+            lambda: SGD(0.1, weight_decay=math.inf),
+            r"\[SGD\] weight_decay: expected a finite number >= 0, got inf",
+        ),
+        (lambda: Adam(betas=(0.9, 1.0)), r"\[Adam\] betas: expected a finite number >= 0 and < 1, got 1.0"),
+        (lambda: Adam(betas=0.9), r"\[Adam\] betas: expected two numbers, got 0.9"),  # type: ignore[arg-type]
+        (lambda: Adam(eps=-1e-8), r"\[Adam\] eps: expected a finite number >= 0, got -1e-08"),
+        (lambda: AdamW(weight_decay=-1), r"\[AdamW\] weight_decay: expected a finite number >= 0, got -1"),
+        (lambda: SGD(0.1).step(draw(0), {"x": np.zeros(1)}), r"\[SGD\] params: expected 'x' among them"),
+        (
+            lambda: Adam().load_state_dict(SGD(0.1).state_dict()),
+            r"\[Adam\] state: expected options lr, betas, eps",
+        ),
+    ],
+)
+def test_refusals(build: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message) as caught:
+        build()
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("flat", [False, True])
+def test_state_of_another_model_is_refused_and_nothing_is_lost(flat: bool) -> None:
+    optimizer, params = Adam(), draw(0)
+    optimizer.step(params, draw(1))
+    saved = optimizer.state_dict()
+    other = {**params, "0.bias": np.zeros(9)}
+    grads: Any = {name: np.ones_like(value) for name, value in other.items()}
+    target: Any = other
+    if flat:
+        target, grads = Flat(other), Flat(grads)
+    resumed = Adam()
+    resumed.load_state_dict(saved)
+    with pytest.raises(
+        ValueError, match=r"\[Adam\] state of '0.bias': expected m \(9,\) float64, got \(5,\) float64"
+    ):
+        resumed.step(target, grads)
+    assert_same_state(optimizer, resumed)
