@@ -1,0 +1,178 @@
+#include "fastnn/base/allocator.h"
+
+#include <pthread.h>
+#include <sys/mman.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <mutex>
+#include <new>
+#include <vector>
+
+namespace fastnn {
+namespace {
+
+constexpr uint64_t kCanary = 0xFA57BEEFFA57BEEFull;
+constexpr size_t kMaxCached = size_t{1} << 30;
+constexpr size_t kHugePage = size_t{2} << 20;
+
+// Stands in the cache line before every block.
+struct alignas(kAlignment) Header {
+  size_t capacity;   // bytes usable behind the header
+  size_t requested;  // bytes asked for: the back canary stands right behind them
+  uint64_t canary[6];
+};
+static_assert(sizeof(Header) == kAlignment);
+
+struct State {
+  std::mutex mutex;
+  std::map<size_t, std::vector<Header*>> free_blocks;  // by capacity
+  size_t cached = 0, live = 0, peak = 0;
+  const bool debug = [] {
+    const char* value = std::getenv("FASTNN_DEBUG_ALLOC");
+    return value && std::strcmp(value, "0") != 0 && *value;
+  }();
+};
+
+// Never destroyed: arrays may outlive static destruction. A fork while another thread holds the lock would
+// leave it locked in the child for ever, hence the handlers.
+State& state() {
+  static State* const s = [] {
+    static State* made = new State;
+    pthread_atfork([] { made->mutex.lock(); }, [] { made->mutex.unlock(); }, [] { made->mutex.unlock(); });
+    return made;
+  }();
+  return *s;
+}
+
+// Sizes in quarter steps of a power of two: at most 25 % is wasted and nearby sizes share blocks.
+size_t size_class(size_t bytes) {
+  if (bytes <= 256) return 256;
+  const size_t step = size_t{1} << (63 - __builtin_clzll(bytes - 1)) >> 2;
+  return (bytes + step - 1) / step * step;
+}
+
+Header* header_of(void* block) { return static_cast<Header*>(block) - 1; }
+
+Header* new_block(size_t capacity) {
+  const size_t bytes = sizeof(Header) + capacity + sizeof(kCanary);
+  const size_t alignment = bytes >= kHugePage ? kHugePage : kAlignment;
+  void* memory = std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
+  if (!memory) throw std::bad_alloc();
+  if (alignment == kHugePage)
+    madvise(memory, bytes, MADV_HUGEPAGE);  // fewer faults and TLB misses; a hint only
+  return static_cast<Header*>(memory);
+}
+
+void arm(Header* header) {
+  for (uint64_t& word : header->canary) word = kCanary;
+  char* block = reinterpret_cast<char*>(header + 1);
+  std::memset(block, 0xFF, header->requested);  // NaN in every float type: reading unwritten results shows
+  std::memcpy(block + header->requested, &kCanary, sizeof(kCanary));
+}
+
+void verify(const Header* header) {
+  bool ok = std::memcmp(reinterpret_cast<const char*>(header + 1) + header->requested, &kCanary,
+                        sizeof(kCanary)) == 0;
+  for (uint64_t word : header->canary) ok = ok && word == kCanary;
+  if (ok) return;
+  std::fprintf(stderr, "fastnn: memory beside a block of %zu bytes was overwritten\n", header->requested);
+  std::abort();
+}
+
+}  // namespace
+
+void* allocate(size_t bytes) {
+  State& s = state();
+  if (bytes > (size_t{1} << 62)) throw std::bad_alloc();
+  const size_t capacity = s.debug ? bytes : size_class(bytes);
+  Header* header = nullptr;
+  {
+    std::lock_guard<std::mutex> lock(s.mutex);
+    auto found = s.free_blocks.find(capacity);
+    if (found != s.free_blocks.end() && !found->second.empty()) {
+      header = found->second.back();
+      found->second.pop_back();
+      s.cached -= capacity;
+    }
+    s.live += capacity;
+    if (s.live > s.peak) s.peak = s.live;
+  }
+  if (!header) {
+    try {
+      header = new_block(capacity);
+    } catch (const std::bad_alloc&) {
+      empty_cache();
+      try {
+        header = new_block(capacity);
+      } catch (const std::bad_alloc&) {
+        std::lock_guard<std::mutex> lock(s.mutex);
+        s.live -= capacity;
+        throw;
+      }
+    }
+  }
+  header->capacity = capacity;
+  header->requested = bytes;
+  if (s.debug) arm(header);
+  return header + 1;
+}
+
+void deallocate(void* block) noexcept {
+  if (!block) return;
+  State& s = state();
+  Header* header = header_of(block);
+  if (s.debug) verify(header);
+  {
+    std::lock_guard<std::mutex> lock(s.mutex);
+    s.live -= header->capacity;
+    if (!s.debug && s.cached + header->capacity <= kMaxCached) {
+      try {
+        s.free_blocks[header->capacity].push_back(header);
+        s.cached += header->capacity;
+        return;
+      } catch (const std::bad_alloc&) {
+        // No memory for the list itself: give the block back below.
+      }
+    }
+  }
+  std::free(header);
+}
+
+void empty_cache() noexcept {
+  State& s = state();
+  std::lock_guard<std::mutex> lock(s.mutex);
+  for (auto& [capacity, blocks] : s.free_blocks) {
+    for (Header* header : blocks) std::free(header);
+    blocks.clear();
+  }
+  s.cached = 0;
+}
+
+size_t cached_bytes() noexcept {
+  State& s = state();
+  std::lock_guard<std::mutex> lock(s.mutex);
+  return s.cached;
+}
+
+size_t live_bytes() noexcept {
+  State& s = state();
+  std::lock_guard<std::mutex> lock(s.mutex);
+  return s.live;
+}
+
+size_t peak_bytes() noexcept {
+  State& s = state();
+  std::lock_guard<std::mutex> lock(s.mutex);
+  return s.peak;
+}
+
+void reset_peak_bytes() noexcept {
+  State& s = state();
+  std::lock_guard<std::mutex> lock(s.mutex);
+  s.peak = s.live;
+}
+
+}  // namespace fastnn

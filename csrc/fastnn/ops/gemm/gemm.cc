@@ -1,0 +1,209 @@
+// The driver: cuts a product into blocks for the caches and chunks for the threads, by shape alone.
+#include "fastnn/ops/gemm/gemm.h"
+
+#include <algorithm>
+
+#include "fastnn/base/parallel.h"
+#include "fastnn/base/shape.h"
+#include "fastnn/ops/gemm/gemm_kernel.h"
+
+namespace fastnn {
+namespace {
+
+// Chunks of C: bands of row tiles by bands of panels.
+struct Grid {
+  int64_t tiles, panels;  // row tiles and column panels in all
+  int64_t row_bands, col_bands;
+
+  int64_t chunks() const { return row_bands * col_bands; }
+};
+
+Grid make_grid(int64_t m, int64_t n, int tile_rows, int tile_cols) {
+  constexpr int64_t kBandTiles = 8;     // 8 x 14 rows x 256 of A: 112 KB, within the second cache
+  constexpr int64_t kBandPanels = 16;   // wide bands repack A seldom
+  constexpr int64_t kWantedChunks = 8;  // enough to balance a few threads
+  Grid grid;
+  grid.tiles = ceil_div(m, tile_rows);
+  grid.panels = ceil_div(n, tile_cols);
+  grid.col_bands = ceil_div(grid.panels, kBandPanels);
+  const int64_t wanted = std::min(grid.tiles, ceil_div(kWantedChunks, grid.col_bands));
+  grid.row_bands = std::max(wanted, ceil_div(grid.tiles, kBandTiles));
+  return grid;
+}
+
+template <class T>
+struct Product {
+  GemmKernel<T> kernel;
+  Grid grid;
+  MatrixView<const T> a;
+  const PackedMatrix<T>* packed;  // or null: b in place, its columns contiguous
+  MatrixView<const T> b;
+  MatrixView<T> c;  // columns contiguous
+  const Prologue<T>& prologue;
+  const Epilogue<T>& epilogue;
+  T* mean = nullptr;  // (row_bands, n): statistics of each band, joined in order at the end
+  T* squares = nullptr;
+
+  const T* panel(int64_t index, int64_t p) const {
+    return packed ? packed->data.get() + index * packed->width * packed->rows + p * packed->width
+                  : b.data + p * b.row_stride + index * kernel.cols;
+  }
+
+  // A is read where it lies if packing it would not pay: few columns to reuse it, or nothing to apply on the
+  // way.
+  bool a_in_place() const {
+    return prologue.empty() && (a.col_stride == 1 || a.row_stride == 1) && grid.panels <= 2;
+  }
+
+  void run_chunk(int64_t chunk) const {
+    const int64_t band = chunk / grid.col_bands, col_band = chunk % grid.col_bands;
+    const int64_t tile0 = part_begin(grid.tiles, grid.row_bands, band);
+    const int64_t tile1 = part_begin(grid.tiles, grid.row_bands, band + 1);
+    const int64_t panel0 = part_begin(grid.panels, grid.col_bands, col_band);
+    const int64_t panel1 = part_begin(grid.panels, grid.col_bands, col_band + 1);
+    const auto first_row = [&](int64_t tile) { return part_begin(a.rows, grid.tiles, tile); };
+    const int64_t row0 = first_row(tile0);
+    const int64_t k = a.cols;
+    const bool in_place = a_in_place();
+    Buffer<T> strip;
+    if (!in_place) strip = Buffer<T>((first_row(tile1) - row0) * std::min(kernel.depth, k));
+
+    for (int64_t p0 = 0; p0 < k || p0 == 0; p0 += kernel.depth) {
+      const int64_t depth = std::min(kernel.depth, k - p0);
+      if (!in_place) {
+        for (int64_t t = tile0; t < tile1; ++t) {
+          const int64_t row = first_row(t);
+          kernel.pack_a({a.data + row * a.row_stride + p0 * a.col_stride, a.row_stride, a.col_stride,
+                         static_cast<int>(first_row(t + 1) - row), depth,
+                         prologue.scale ? prologue.scale + p0 : nullptr,
+                         prologue.shift ? prologue.shift + p0 : nullptr, prologue.relu,
+                         strip.get() + (row - row0) * depth});
+        }
+      }
+      for (int64_t j = panel0; j < panel1; ++j) {
+        const int64_t col = j * kernel.cols;
+        const T* b_panel = panel(j, p0);
+        for (int64_t t = tile0; t < tile1; ++t) {
+          const int64_t row = first_row(t);
+          const int rows = static_cast<int>(first_row(t + 1) - row);
+          const T* a_strip =
+              in_place ? a.data + row * a.row_stride + p0 * a.col_stride : strip.get() + (row - row0) * depth;
+          GemmTile<T> tile{};
+          tile.a = &a_strip;
+          tile.b = &b_panel;
+          tile.runs = 1;
+          tile.depth = depth;
+          tile.a_row = in_place ? a.row_stride : 1;
+          tile.a_col = in_place ? a.col_stride : rows;
+          tile.b_row = packed ? packed->width : b.row_stride;
+          tile.b_masked = !packed;
+          tile.c = c.data + row * c.row_stride + col;
+          tile.c_row = c.row_stride;
+          tile.rows = rows;
+          tile.cols = static_cast<int>(std::min<int64_t>(kernel.cols, c.cols - col));
+          tile.accumulate = p0 > 0;
+          tile.finish = p0 + depth >= k;
+          tile.bias = epilogue.bias ? epilogue.bias + col : nullptr;
+          if (epilogue.residual.data) {
+            tile.residual = epilogue.residual.data + row * epilogue.residual.row_stride + col;
+            tile.residual_row = epilogue.residual.row_stride;
+          }
+          tile.relu = epilogue.relu;
+          if (mean) {
+            tile.mean = mean + band * c.cols + col;
+            tile.sum_squares = squares + band * c.cols + col;
+            tile.seen = row - row0;
+          }
+          kernel.tile(tile);
+        }
+      }
+    }
+  }
+
+  // Joins the bands' statistics in band order, in double.
+  void join_statistics() const {
+    for (int64_t j = 0; j < c.cols; ++j) {
+      double total_mean = 0, total_squares = 0, seen = 0;
+      for (int64_t band = 0; band < grid.row_bands; ++band) {
+        const double rows = static_cast<double>(
+            part_begin(a.rows, grid.tiles, part_begin(grid.tiles, grid.row_bands, band + 1)) -
+            part_begin(a.rows, grid.tiles, part_begin(grid.tiles, grid.row_bands, band)));
+        const double delta = static_cast<double>(mean[band * c.cols + j]) - total_mean;
+        const double share = rows / (seen + rows);
+        total_mean += delta * share;
+        total_squares += static_cast<double>(squares[band * c.cols + j]) + delta * delta * seen * share;
+        seen += rows;
+      }
+      epilogue.mean[j] = total_mean;
+      epilogue.sum_squares[j] = total_squares;
+    }
+  }
+};
+
+template <class T>
+void run(MatrixView<const T> a, const PackedMatrix<T>* packed, MatrixView<const T> b, MatrixView<T> c,
+         const Prologue<T>& prologue, const Epilogue<T>& epilogue) {
+  if (c.rows == 0 || c.cols == 0) return;
+  const GemmKernel<T> kernel = FASTNN_DISPATCH(gemm_kernel<T>)();
+  const Grid grid = make_grid(c.rows, c.cols, kernel.rows, kernel.cols);
+  Product<T> product{kernel, grid, a, packed, b, c, prologue, epilogue};
+  Buffer<T> statistics;
+  if (epilogue.mean) {
+    const int64_t count = grid.row_bands * c.cols;
+    statistics = Buffer<T>(2 * count);
+    product.mean = statistics.get();
+    product.squares = statistics.get() + count;
+  }
+  const double flops =
+      2.0 * static_cast<double>(c.rows) * static_cast<double>(c.cols) * static_cast<double>(a.cols);
+  parallel_for(grid.chunks(), flops / kFlopsPerNs, [&](int64_t chunk) { product.run_chunk(chunk); });
+  if (epilogue.mean) product.join_statistics();
+}
+
+}  // namespace
+
+template <class T>
+PackedMatrix<T> gemm_pack(MatrixView<const T> b) {
+  const GemmKernel<T> kernel = FASTNN_DISPATCH(gemm_kernel<T>)();
+  const int64_t panels = ceil_div(b.cols, kernel.cols);
+  PackedMatrix<T> packed{Buffer<T>(panels * kernel.cols * b.rows), b.rows, b.cols, kernel.cols};
+  const double bytes = 2.0 * sizeof(T) * static_cast<double>(b.rows) * static_cast<double>(b.cols);
+  parallel_for(panels, bytes / kBytesPerNs, [&](int64_t j) {
+    const int64_t col = j * kernel.cols;
+    kernel.pack_b({b.data + col * b.col_stride, b.row_stride, b.col_stride,
+                   static_cast<int>(std::min<int64_t>(kernel.cols, b.cols - col)), kernel.cols, b.rows,
+                   packed.data.get() + col * b.rows});
+  });
+  return packed;
+}
+
+template <class T>
+void gemm(MatrixView<const T> a, const PackedMatrix<T>& b, MatrixView<T> c, const Prologue<T>& prologue,
+          const Epilogue<T>& epilogue) {
+  run(a, &b, MatrixView<const T>{}, c, prologue, epilogue);
+}
+
+template <class T>
+void gemm(MatrixView<const T> a, MatrixView<const T> b, MatrixView<T> c, const Prologue<T>& prologue,
+          const Epilogue<T>& epilogue) {
+  const GemmKernel<T> kernel = FASTNN_DISPATCH(gemm_kernel<T>)();
+  // With one or two row tiles each panel is used once or twice: rearranging B would cost more than it saves.
+  if (b.col_stride == 1 && a.rows <= 2 * kernel.rows) {
+    run<T>(a, nullptr, b, c, prologue, epilogue);
+  } else {
+    gemm(a, gemm_pack(b), c, prologue, epilogue);
+  }
+}
+
+template PackedMatrix<float> gemm_pack(MatrixView<const float>);
+template PackedMatrix<double> gemm_pack(MatrixView<const double>);
+template void gemm(MatrixView<const float>, const PackedMatrix<float>&, MatrixView<float>,
+                   const Prologue<float>&, const Epilogue<float>&);
+template void gemm(MatrixView<const double>, const PackedMatrix<double>&, MatrixView<double>,
+                   const Prologue<double>&, const Epilogue<double>&);
+template void gemm(MatrixView<const float>, MatrixView<const float>, MatrixView<float>,
+                   const Prologue<float>&, const Epilogue<float>&);
+template void gemm(MatrixView<const double>, MatrixView<const double>, MatrixView<double>,
+                   const Prologue<double>&, const Epilogue<double>&);
+
+}  // namespace fastnn

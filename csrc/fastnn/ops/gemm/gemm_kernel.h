@@ -1,0 +1,75 @@
+// The micro-kernel: one register tile of a product, shared by gemm and the three passes of convolution.
+//
+// It multiplies `runs` pairs of short matrices and adds the products up in registers. gemm has one run; a
+// convolution has one run for each row of filter taps (or of pixels), whose operands lie at unrelated
+// addresses: where the data is stays separate from how to multiply it.
+#pragma once
+
+#include <stdint.h>
+
+#include "fastnn/base/arch.h"
+
+namespace fastnn {
+
+template <class T>
+struct GemmTile {
+  // C[i, j] (+)= sum_r sum_p a[r][i * a_row + p * a_col] * b[r][p * b_row + j],  i < rows, j < cols, p <
+  // depth
+  const T* const* a;
+  const T* const* b;
+  int64_t runs, depth;
+  int64_t a_row, a_col;  // one of the two is 1
+  int64_t b_row;
+  T* c;
+  int64_t c_row;
+  int rows, cols;   // at most the kernel's; b is readable up to its panel's width unless b_masked
+  bool b_masked;    // columns of b beyond cols must not be read
+  bool accumulate;  // add to what stands in C
+
+  // Applied when `finish` is set: after the last run of the last block of the sum.
+  bool finish;
+  const T* bias;      // (cols,) or null
+  const T* residual;  // or null
+  int64_t residual_row;
+  bool relu;
+  T* mean;         // (cols,) running column means of the rows finished so far, or null
+  T* sum_squares;  // (cols,) their sums of squared deviations
+  int64_t seen;    // rows that mean and sum_squares already cover
+};
+
+// Packs rows of A, through the prologue, so that the kernel reads it in order: out[p * rows + i].
+template <class T>
+struct GemmPackA {
+  const T* a;
+  int64_t a_row, a_col;
+  int rows;
+  int64_t depth;
+  const T* scale;  // (depth,) or null
+  const T* shift;
+  bool relu;
+  T* out;
+};
+
+// Packs `cols` columns of B into one panel `width` wide: out[p * width + j], zero for j >= cols.
+template <class T>
+struct GemmPackB {
+  const T* b;
+  int64_t b_row, b_col;
+  int cols, width;
+  int64_t depth;
+  T* out;
+};
+
+// What one instruction set offers: kernel and block sizes travel together.
+template <class T>
+struct GemmKernel {
+  int rows, cols;  // of the largest register tile
+  int64_t depth;   // k of a block: a panel of B, depth x cols, and a strip of A stay in the first two caches
+  void (*tile)(const GemmTile<T>&);
+  void (*pack_a)(const GemmPackA<T>&);
+  void (*pack_b)(const GemmPackB<T>&);
+};
+
+FASTNN_DECLARE_KERNEL(template <class T> GemmKernel<T> gemm_kernel())
+
+}  // namespace fastnn

@@ -1,0 +1,88 @@
+// Vec<T> on AVX2 and FMA.
+#pragma once
+
+#include <immintrin.h>
+
+#include "fastnn/simd/vec.h"
+
+#define FASTNN_ISA avx2
+
+namespace fastnn::avx2 {
+
+// Lane i of a mask for the first n lanes is all ones where i < n: a window into eight -1 and eight 0.
+static const int32_t kFirst32[16] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0};
+static const int64_t kFirst64[8] = {-1, -1, -1, -1, 0, 0, 0, 0};
+
+template <class T>
+struct Vec;
+
+template <>
+struct Vec<float> {
+  static constexpr int lanes = 8;
+  static constexpr int registers = 16;
+  using Mask = __m256;
+  __m256 r;
+
+  static FASTNN_INLINE __m256i first(int n) {
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(kFirst32 + 8 - n));
+  }
+  static FASTNN_INLINE Vec zero() { return {_mm256_setzero_ps()}; }
+  static FASTNN_INLINE Vec set(float x) { return {_mm256_set1_ps(x)}; }
+  static FASTNN_INLINE Vec load(const float* p) { return {_mm256_loadu_ps(p)}; }
+  static FASTNN_INLINE Vec load(const float* p, int n) { return {_mm256_maskload_ps(p, first(n))}; }
+  FASTNN_INLINE void store(float* p) const { _mm256_storeu_ps(p, r); }
+  FASTNN_INLINE void store(float* p, int n) const { _mm256_maskstore_ps(p, first(n), r); }
+  friend FASTNN_INLINE Vec operator+(Vec a, Vec b) { return {_mm256_add_ps(a.r, b.r)}; }
+  friend FASTNN_INLINE Vec operator-(Vec a, Vec b) { return {_mm256_sub_ps(a.r, b.r)}; }
+  friend FASTNN_INLINE Vec operator*(Vec a, Vec b) { return {_mm256_mul_ps(a.r, b.r)}; }
+  friend FASTNN_INLINE Vec operator/(Vec a, Vec b) { return {_mm256_div_ps(a.r, b.r)}; }
+  friend FASTNN_INLINE Vec fma(Vec a, Vec b, Vec c) { return {_mm256_fmadd_ps(a.r, b.r, c.r)}; }
+  friend FASTNN_INLINE Vec fnma(Vec a, Vec b, Vec c) { return {_mm256_fnmadd_ps(a.r, b.r, c.r)}; }
+  friend FASTNN_INLINE Vec max(Vec a, Vec b) { return {_mm256_max_ps(a.r, b.r)}; }
+  friend FASTNN_INLINE Vec min(Vec a, Vec b) { return {_mm256_min_ps(a.r, b.r)}; }
+  friend FASTNN_INLINE Vec sqrt(Vec a) { return {_mm256_sqrt_ps(a.r)}; }
+  friend FASTNN_INLINE Vec abs(Vec a) { return {_mm256_andnot_ps(_mm256_set1_ps(-0.0f), a.r)}; }
+  friend FASTNN_INLINE Mask operator>(Vec a, Vec b) { return _mm256_cmp_ps(a.r, b.r, _CMP_GT_OQ); }
+  friend FASTNN_INLINE Vec select(Mask m, Vec a, Vec b) { return {_mm256_blendv_ps(b.r, a.r, m)}; }
+  friend FASTNN_INLINE float sum(Vec a) {
+    __m128 half = _mm_add_ps(_mm256_castps256_ps128(a.r), _mm256_extractf128_ps(a.r, 1));
+    half = _mm_add_ps(half, _mm_movehl_ps(half, half));
+    return _mm_cvtss_f32(_mm_add_ss(half, _mm_movehdup_ps(half)));
+  }
+};
+
+template <>
+struct Vec<double> {
+  static constexpr int lanes = 4;
+  static constexpr int registers = 16;
+  using Mask = __m256d;
+  __m256d r;
+
+  static FASTNN_INLINE __m256i first(int n) {
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(kFirst64 + 4 - n));
+  }
+  static FASTNN_INLINE Vec zero() { return {_mm256_setzero_pd()}; }
+  static FASTNN_INLINE Vec set(double x) { return {_mm256_set1_pd(x)}; }
+  static FASTNN_INLINE Vec load(const double* p) { return {_mm256_loadu_pd(p)}; }
+  static FASTNN_INLINE Vec load(const double* p, int n) { return {_mm256_maskload_pd(p, first(n))}; }
+  FASTNN_INLINE void store(double* p) const { _mm256_storeu_pd(p, r); }
+  FASTNN_INLINE void store(double* p, int n) const { _mm256_maskstore_pd(p, first(n), r); }
+  friend FASTNN_INLINE Vec operator+(Vec a, Vec b) { return {_mm256_add_pd(a.r, b.r)}; }
+  friend FASTNN_INLINE Vec operator-(Vec a, Vec b) { return {_mm256_sub_pd(a.r, b.r)}; }
+  friend FASTNN_INLINE Vec operator*(Vec a, Vec b) { return {_mm256_mul_pd(a.r, b.r)}; }
+  friend FASTNN_INLINE Vec operator/(Vec a, Vec b) { return {_mm256_div_pd(a.r, b.r)}; }
+  friend FASTNN_INLINE Vec fma(Vec a, Vec b, Vec c) { return {_mm256_fmadd_pd(a.r, b.r, c.r)}; }
+  friend FASTNN_INLINE Vec fnma(Vec a, Vec b, Vec c) { return {_mm256_fnmadd_pd(a.r, b.r, c.r)}; }
+  friend FASTNN_INLINE Vec max(Vec a, Vec b) { return {_mm256_max_pd(a.r, b.r)}; }
+  friend FASTNN_INLINE Vec min(Vec a, Vec b) { return {_mm256_min_pd(a.r, b.r)}; }
+  friend FASTNN_INLINE Vec sqrt(Vec a) { return {_mm256_sqrt_pd(a.r)}; }
+  friend FASTNN_INLINE Vec abs(Vec a) { return {_mm256_andnot_pd(_mm256_set1_pd(-0.0), a.r)}; }
+  friend FASTNN_INLINE Mask operator>(Vec a, Vec b) { return _mm256_cmp_pd(a.r, b.r, _CMP_GT_OQ); }
+  friend FASTNN_INLINE Vec select(Mask m, Vec a, Vec b) { return {_mm256_blendv_pd(b.r, a.r, m)}; }
+  friend FASTNN_INLINE double sum(Vec a) {
+    const __m128d half = _mm_add_pd(_mm256_castpd256_pd128(a.r), _mm256_extractf128_pd(a.r, 1));
+    return _mm_cvtsd_f64(_mm_add_sd(half, _mm_unpackhi_pd(half, half)));
+  }
+};
+
+}  // namespace fastnn::avx2

@@ -1,0 +1,87 @@
+// Vec<T> on arm64's Advanced SIMD.
+#pragma once
+
+#include <arm_neon.h>
+
+#include "fastnn/simd/vec.h"
+
+#define FASTNN_ISA neon
+
+namespace fastnn::neon {
+
+template <class T>
+struct Vec;
+
+template <>
+struct Vec<float> {
+  static constexpr int lanes = 4;
+  static constexpr int registers = 32;
+  using Mask = uint32x4_t;
+  float32x4_t r;
+
+  static FASTNN_INLINE Vec zero() { return {vdupq_n_f32(0)}; }
+  static FASTNN_INLINE Vec set(float x) { return {vdupq_n_f32(x)}; }
+  static FASTNN_INLINE Vec load(const float* p) { return {vld1q_f32(p)}; }
+  static FASTNN_INLINE Vec load(const float* p, int n) {
+    float tail[lanes] = {};
+    for (int i = 0; i < n; ++i) tail[i] = p[i];
+    return {vld1q_f32(tail)};
+  }
+  FASTNN_INLINE void store(float* p) const { vst1q_f32(p, r); }
+  FASTNN_INLINE void store(float* p, int n) const {
+    float tail[lanes];
+    vst1q_f32(tail, r);
+    for (int i = 0; i < n; ++i) p[i] = tail[i];
+  }
+  friend FASTNN_INLINE Vec operator+(Vec a, Vec b) { return {vaddq_f32(a.r, b.r)}; }
+  friend FASTNN_INLINE Vec operator-(Vec a, Vec b) { return {vsubq_f32(a.r, b.r)}; }
+  friend FASTNN_INLINE Vec operator*(Vec a, Vec b) { return {vmulq_f32(a.r, b.r)}; }
+  friend FASTNN_INLINE Vec operator/(Vec a, Vec b) { return {vdivq_f32(a.r, b.r)}; }
+  friend FASTNN_INLINE Vec fma(Vec a, Vec b, Vec c) { return {vfmaq_f32(c.r, a.r, b.r)}; }
+  friend FASTNN_INLINE Vec fnma(Vec a, Vec b, Vec c) { return {vfmsq_f32(c.r, a.r, b.r)}; }
+  friend FASTNN_INLINE Mask operator>(Vec a, Vec b) { return vcgtq_f32(a.r, b.r); }
+  friend FASTNN_INLINE Vec select(Mask m, Vec a, Vec b) { return {vbslq_f32(m, a.r, b.r)}; }
+  friend FASTNN_INLINE Vec max(Vec a, Vec b) { return select(a > b, a, b); }
+  friend FASTNN_INLINE Vec min(Vec a, Vec b) { return select(b > a, a, b); }
+  friend FASTNN_INLINE Vec sqrt(Vec a) { return {vsqrtq_f32(a.r)}; }
+  friend FASTNN_INLINE Vec abs(Vec a) { return {vabsq_f32(a.r)}; }
+  friend FASTNN_INLINE float sum(Vec a) { return vaddvq_f32(a.r); }
+};
+
+template <>
+struct Vec<double> {
+  static constexpr int lanes = 2;
+  static constexpr int registers = 32;
+  using Mask = uint64x2_t;
+  float64x2_t r;
+
+  static FASTNN_INLINE Vec zero() { return {vdupq_n_f64(0)}; }
+  static FASTNN_INLINE Vec set(double x) { return {vdupq_n_f64(x)}; }
+  static FASTNN_INLINE Vec load(const double* p) { return {vld1q_f64(p)}; }
+  static FASTNN_INLINE Vec load(const double* p, int n) {
+    double tail[lanes] = {};
+    for (int i = 0; i < n; ++i) tail[i] = p[i];
+    return {vld1q_f64(tail)};
+  }
+  FASTNN_INLINE void store(double* p) const { vst1q_f64(p, r); }
+  FASTNN_INLINE void store(double* p, int n) const {
+    double tail[lanes];
+    vst1q_f64(tail, r);
+    for (int i = 0; i < n; ++i) p[i] = tail[i];
+  }
+  friend FASTNN_INLINE Vec operator+(Vec a, Vec b) { return {vaddq_f64(a.r, b.r)}; }
+  friend FASTNN_INLINE Vec operator-(Vec a, Vec b) { return {vsubq_f64(a.r, b.r)}; }
+  friend FASTNN_INLINE Vec operator*(Vec a, Vec b) { return {vmulq_f64(a.r, b.r)}; }
+  friend FASTNN_INLINE Vec operator/(Vec a, Vec b) { return {vdivq_f64(a.r, b.r)}; }
+  friend FASTNN_INLINE Vec fma(Vec a, Vec b, Vec c) { return {vfmaq_f64(c.r, a.r, b.r)}; }
+  friend FASTNN_INLINE Vec fnma(Vec a, Vec b, Vec c) { return {vfmsq_f64(c.r, a.r, b.r)}; }
+  friend FASTNN_INLINE Mask operator>(Vec a, Vec b) { return vcgtq_f64(a.r, b.r); }
+  friend FASTNN_INLINE Vec select(Mask m, Vec a, Vec b) { return {vbslq_f64(m, a.r, b.r)}; }
+  friend FASTNN_INLINE Vec max(Vec a, Vec b) { return select(a > b, a, b); }
+  friend FASTNN_INLINE Vec min(Vec a, Vec b) { return select(b > a, a, b); }
+  friend FASTNN_INLINE Vec sqrt(Vec a) { return {vsqrtq_f64(a.r)}; }
+  friend FASTNN_INLINE Vec abs(Vec a) { return {vabsq_f64(a.r)}; }
+  friend FASTNN_INLINE double sum(Vec a) { return vaddvq_f64(a.r); }
+};
+
+}  // namespace fastnn::neon

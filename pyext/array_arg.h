@@ -1,0 +1,174 @@
+// NumPy arrays at the boundary: from Python objects to views that kernels take, with checks and error text,
+// and back.
+#pragma once
+
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "fastnn/base/allocator.h"
+#include "fastnn/base/check.h"
+#include "fastnn/base/float_mode.h"
+#include "fastnn/base/shape.h"
+#include "fastnn/base/tensor_view.h"
+
+namespace fastnn::python {
+
+namespace py = pybind11;
+
+// "(2, 3)": a shape as Python prints it.
+std::string shape_text(const py::array& array);
+template <class T>
+const char* dtype_name();
+
+// The ndarray behind an argument; TypeError for anything else.
+py::array as_array(const char* op, const char* name, py::handle object);
+
+// Calls fn(T()) with T the element type, float or double, of array argument `name`; ValueError for another
+// dtype.
+template <class Fn>
+auto with_dtype(const char* op, const char* name, py::handle object, Fn&& fn) {
+  const py::array array = as_array(op, name, object);
+  if (py::isinstance<py::array_t<float>>(array)) return fn(float());
+  if (py::isinstance<py::array_t<double>>(array)) return fn(double());
+  fail(op, name, ": expected dtype float32 or float64 in native byte order, got ",
+       std::string(py::str(array.dtype())), array.dtype().byteorder() == '>' ? " (big-endian)" : "");
+}
+
+// One array argument as a view. Strides that are not whole elements, and unaligned data, are copied once.
+template <class T>
+class ArrayArg {
+ public:
+  ArrayArg(const char* op, const char* name, py::handle object) : op_(op), name_(name) {
+    array_ = as_array(op, name, object);
+    if (!py::isinstance<py::array_t<T>>(array_)) {
+      fail(op, name, ": expected dtype ", dtype_name<T>(), " as the other arrays, got ",
+           std::string(py::str(array_.dtype())));
+    }
+    if (!whole_elements())
+      array_ = py::array_t<T, py::array::c_style | py::array::forcecast>::ensure(array_.attr("copy")());
+    check(array_.ndim() <= kMaxRank, op, name, ": expected at most ", kMaxRank, " dimensions, got shape ",
+          shape());
+    view_.data = static_cast<T*>(const_cast<void*>(array_.data()));
+    view_.rank = static_cast<int>(array_.ndim());
+    for (int d = 0; d < view_.rank; ++d) {
+      view_.shape[d] = array_.shape(d);
+      // Strides of axes with fewer than two elements mean nothing, and may be anything.
+      view_.stride[d] = view_.shape[d] < 2 ? 0 : array_.strides(d) / static_cast<int64_t>(sizeof(T));
+    }
+  }
+
+  // Requires `expected`; a size of -1 allows any. `where` explains them: "(N, in)".
+  const ArrayArg& shaped(std::initializer_list<int64_t> expected, const std::string& where) const {
+    bool ok = view_.rank == static_cast<int>(expected.size());
+    int d = 0;
+    for (int64_t size : expected) {
+      ok = ok && (size < 0 || view_.shape[d] == size);
+      ++d;
+    }
+    check(ok, op_, name_, ": expected shape ", where, ", got ", shape());
+    return *this;
+  }
+
+  // Requires non-zero sizes along the given axes.
+  const ArrayArg& non_empty(std::initializer_list<int> axes) const {
+    for (int d : axes)
+      check(view_.shape[d] > 0, op_, name_, ": expected no zero dimension, got shape ", shape());
+    return *this;
+  }
+
+  const TensorView<T>& view() const { return view_; }
+  int rank() const { return view_.rank; }
+  int64_t dim(int d) const { return view_.shape[d]; }
+  std::string shape() const { return shape_text(array_); }
+  const py::array& array() const { return array_; }
+
+  MatrixView<T> matrix() const {
+    return {view_.data, view_.shape[0], view_.shape[1], view_.shape[0] < 2 ? view_.shape[1] : view_.stride[0],
+            view_.shape[1] < 2 ? 1 : view_.stride[1]};
+  }
+
+  // Elements one after another in C order: the array itself if it is so, else a copy that this argument
+  // keeps.
+  T* contiguous() {
+    if (!(array_.flags() & py::array::c_style)) {
+      array_ = py::array_t<T, py::array::c_style>::ensure(array_);
+      view_.data = static_cast<T*>(const_cast<void*>(array_.data()));
+    }
+    return view_.data;
+  }
+
+  // Like contiguous(), for arguments written in place: refuses instead of copying.
+  T* writable() const {
+    check(array_.writeable(), op_, name_, ": expected a writable array, got a read-only one");
+    check(array_.flags() & py::array::c_style, op_, name_,
+          ": expected a C-contiguous array, got strides that are not");
+    return view_.data;
+  }
+
+ private:
+  bool whole_elements() const {
+    if (reinterpret_cast<uintptr_t>(array_.data()) % alignof(T)) return false;
+    for (py::ssize_t d = 0; d < array_.ndim(); ++d) {
+      if (array_.shape(d) > 1 && array_.strides(d) % static_cast<py::ssize_t>(sizeof(T))) return false;
+    }
+    return true;
+  }
+
+  const char* op_;
+  const char* name_;
+  py::array array_;
+  TensorView<T> view_;
+};
+
+// A new array on a block of the caching allocator, which it frees when it is garbage collected.
+// `strides` in elements; C order when empty.
+template <class T>
+py::array_t<T> new_array(const std::vector<int64_t>& shape, std::vector<int64_t> strides = {}) {
+  int64_t size = 1;
+  for (int64_t n : shape) size = checked_mul(size, n);
+  checked_mul(size, sizeof(T));
+  if (strides.empty()) {
+    strides.resize(shape.size());
+    int64_t step = 1;
+    for (size_t d = shape.size(); d-- > 0; step *= shape[d]) strides[d] = step;
+  }
+  for (int64_t& stride : strides) stride *= sizeof(T);
+  Buffer<T> buffer(size);
+  T* data = buffer.get();
+  py::capsule owner(data, [](void* block) { deallocate(block); });
+  buffer.release();
+  return py::array_t<T>(shape, strides, data, owner);
+}
+
+// Images: (N, C, H, W) by shape, N, H, W, C in memory.
+template <class T>
+py::array_t<T> new_image(int64_t n, int64_t c, int64_t h, int64_t w) {
+  checked_mul(checked_mul(n, c), checked_mul(h, w));
+  return new_array<T>({n, c, h, w}, {h * w * c, 1, w * c, c});
+}
+
+// Whether the memory of two arrays may overlap, by the addresses they span.
+bool may_overlap(const py::array& a, const py::array& b);
+
+// Runs a kernel without the GIL and under the engine's floating-point mode.
+template <class Fn>
+void run_kernel(Fn&& fn) {
+  py::gil_scoped_release release;
+  FloatMode mode;
+  fn();
+}
+
+// An optional argument: absent when None.
+template <class T>
+std::optional<ArrayArg<T>> optional_arg(const char* op, const char* name, py::handle object) {
+  if (object.is_none()) return std::nullopt;
+  return std::optional<ArrayArg<T>>(std::in_place, op, name, object);
+}
+
+}  // namespace fastnn::python

@@ -1,0 +1,132 @@
+#include "array_arg.h"
+#include "fastnn/ops/gemm/gemm.h"
+#include "fastnn/ops/linear/linear.h"
+
+namespace fastnn::python {
+namespace {
+
+template <class T>
+py::array gemm_as(py::handle a_obj, py::handle b_obj, py::handle bias_obj, py::handle residual_obj, bool relu,
+                  py::handle out_obj) {
+  const char* op = "gemm";
+  ArrayArg<T> a(op, "a", a_obj), b(op, "b", b_obj);
+  a.shaped({-1, -1}, "(m, k)").non_empty({1});
+  const int64_t m = a.dim(0), k = a.dim(1);
+  b.shaped({k, -1}, "(" + std::to_string(k) + ", n) for k=" + std::to_string(k)).non_empty({1});
+  const int64_t n = b.dim(1);
+  auto bias = optional_arg<T>(op, "bias", bias_obj);
+  auto residual = optional_arg<T>(op, "residual", residual_obj);
+  auto out = optional_arg<T>(op, "out", out_obj);
+  const std::string result_shape = "(" + std::to_string(m) + ", " + std::to_string(n) + ")";
+
+  Epilogue<T> epilogue;
+  epilogue.relu = relu;
+  if (bias) {
+    bias->shaped({n}, "(" + std::to_string(n) + ",)");
+    epilogue.bias = bias->contiguous();
+  }
+  if (residual) {
+    residual->shaped({m, n}, result_shape);
+    const T* data = residual->contiguous();
+    epilogue.residual = {data, m, n, n, 1};
+  }
+  py::array result;
+  T* c;
+  if (out) {
+    out->shaped({m, n}, result_shape);
+    c = out->writable();
+    for (py::handle input : {a_obj, b_obj, bias_obj, residual_obj}) {
+      if (!input.is_none()) {
+        check(!may_overlap(out->array(), py::reinterpret_borrow<py::array>(input)), op,
+              "out: expected memory of its own, got an array that overlaps an input");
+      }
+    }
+    result = out->array();
+  } else {
+    auto made = new_array<T>({m, n});
+    c = made.mutable_data();
+    result = made;
+  }
+  run_kernel([&] { gemm<T>(a.matrix(), b.matrix(), row_major(c, m, n), {}, epilogue); });
+  return result;
+}
+
+template <class T>
+py::array linear_forward_as(py::handle x_obj, py::handle w_obj, py::handle b_obj, bool relu) {
+  const char* op = "linear_forward";
+  ArrayArg<T> x(op, "x", x_obj), w(op, "w", w_obj);
+  auto b = optional_arg<T>(op, "b", b_obj);
+  x.shaped({-1, -1}, "(N, in)").non_empty({1});
+  w.shaped({-1, x.dim(1)}, "(out, " + std::to_string(x.dim(1)) + ") for in=" + std::to_string(x.dim(1)))
+      .non_empty({0});
+  Epilogue<T> epilogue;
+  epilogue.relu = relu;
+  if (b) {
+    b->shaped({w.dim(0)}, "(" + std::to_string(w.dim(0)) + ",)");
+    epilogue.bias = b->contiguous();
+  }
+  auto y = new_array<T>({x.dim(0), w.dim(0)});
+  T* data = y.mutable_data();
+  run_kernel(
+      [&] { linear_forward<T>(x.matrix(), w.matrix(), row_major(data, x.dim(0), w.dim(0)), {}, epilogue); });
+  return y;
+}
+
+template <class T>
+py::tuple linear_backward_as(py::handle dy_obj, py::handle x_obj, py::handle w_obj, bool need_db,
+                             bool need_dx) {
+  const char* op = "linear_backward";
+  ArrayArg<T> dy(op, "dy", dy_obj), x(op, "x", x_obj), w(op, "w", w_obj);
+  x.shaped({-1, -1}, "(N, in)");
+  w.shaped({-1, x.dim(1)}, "(out, " + std::to_string(x.dim(1)) + ")");
+  const int64_t n = x.dim(0), in = x.dim(1), out = w.dim(0);
+  dy.shaped({n, out}, "(" + std::to_string(n) + ", " + std::to_string(out) + ")");
+  py::object dx = py::none(), db = py::none();
+  auto dw = new_array<T>({out, in});
+  T *dx_data = nullptr, *db_data = nullptr, *dw_data = dw.mutable_data();
+  if (need_dx) {
+    auto array = new_array<T>({n, in});
+    dx_data = array.mutable_data();
+    dx = array;
+  }
+  if (need_db) {
+    auto array = new_array<T>({out});
+    db_data = array.mutable_data();
+    db = array;
+  }
+  run_kernel([&] {
+    linear_backward<T>(dy.matrix(), x.matrix(), w.matrix(), row_major(dx_data, n, in),
+                       row_major(dw_data, out, in), db_data);
+  });
+  return py::make_tuple(dx, dw, db);
+}
+
+}  // namespace
+
+void bind_gemm(py::module_& m) {
+  m.def(
+      "gemm",
+      [](py::object a, py::object b, py::object bias, py::object residual, bool relu, py::object out) {
+        return with_dtype("gemm", "a", a, [&](auto zero) {
+          return gemm_as<decltype(zero)>(a, b, bias, residual, relu, out);
+        });
+      },
+      py::arg("a"), py::arg("b"), py::arg("bias"), py::arg("residual"), py::arg("relu"), py::arg("out"));
+  m.def(
+      "linear_forward",
+      [](py::object x, py::object w, py::object b, bool relu) {
+        return with_dtype("linear_forward", "x", x,
+                          [&](auto zero) { return linear_forward_as<decltype(zero)>(x, w, b, relu); });
+      },
+      py::arg("x"), py::arg("w"), py::arg("b"), py::arg("relu") = false);
+  m.def(
+      "linear_backward",
+      [](py::object dy, py::object x, py::object w, bool need_db, bool need_dx) {
+        return with_dtype("linear_backward", "dy", dy, [&](auto zero) {
+          return linear_backward_as<decltype(zero)>(dy, x, w, need_db, need_dx);
+        });
+      },
+      py::arg("dy"), py::arg("x"), py::arg("w"), py::arg("need_db"), py::arg("need_dx"));
+}
+
+}  // namespace fastnn::python

@@ -1,0 +1,35 @@
+// Threads, instruction set, memory: the engine's switches.
+#include "array_arg.h"
+#include "fastnn/base/arch.h"
+#include "fastnn/base/parallel.h"
+
+namespace fastnn::python {
+
+void bind_runtime(py::module_& m) {
+  m.def("active_isa", [] { return std::string(isa_name(active_isa())); });
+  m.def("available_isas", [] {
+    std::vector<std::string> names;
+    for (Isa isa : {Isa::scalar, Isa::avx2, Isa::avx512, Isa::neon}) {
+      if (isa_available(isa)) names.emplace_back(isa_name(isa));
+    }
+    return names;
+  });
+  m.def(
+      "override_isa", [](const std::string& name) { override_isa(isa_from_name(name.c_str())); },
+      py::arg("name"));
+
+  m.def("num_threads", &num_threads);
+  m.def("set_num_threads", &set_num_threads, py::arg("n"));
+  m.def("threading_backend", &threading_backend);
+  m.def("set_rendezvous", &set_rendezvous, py::arg("on"));
+  m.def("workers_seen", &workers_seen);
+
+  m.def("empty_cache", &empty_cache);
+  m.def("cached_bytes", &cached_bytes);
+  m.def("live_bytes", &live_bytes);
+  m.def("peak_bytes", &peak_bytes);
+  m.def("reset_peak_bytes", &reset_peak_bytes);
+  m.def("compiler", [] { return std::string(__VERSION__); });
+}
+
+}  // namespace fastnn::python

@@ -1,0 +1,14 @@
+#include "array_arg.h"
+
+namespace fastnn::python {
+
+void bind_runtime(py::module_& m);
+void bind_gemm(py::module_& m);
+
+}  // namespace fastnn::python
+
+PYBIND11_MODULE(_core, m) {
+  m.doc() = "The compiled operations; fastnn.functional is their public face.";
+  fastnn::python::bind_runtime(m);
+  fastnn::python::bind_gemm(m);
+}

@@ -1,0 +1,131 @@
+"""Threads, instruction set, memory and configuration of the compiled engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from fastnn import _core
+
+available_isas = _core.available_isas
+peak_bytes = _core.peak_bytes
+reset_peak_bytes = _core.reset_peak_bytes
+
+
+def set_num_threads(n: int) -> None:
+    """Use up to ``n`` threads, the calling one included, in every operation from now on.
+
+    Results are the same bits for any number of threads.
+
+    Args:
+        n: 1 to 1024.
+
+    Raises:
+        ValueError: ``n`` is out of range.
+    """
+    if isinstance(n, bool) or not isinstance(n, (int, np.integer)):
+        raise TypeError(f"[set_num_threads] n: expected an integer, got {type(n).__name__}")
+    _core.set_num_threads(max(-1, min(int(n), 1 << 20)))
+
+
+def get_num_threads() -> int:
+    """Return how many threads an operation may use.
+
+    Until :func:`set_num_threads` is called: ``OMP_NUM_THREADS``, else the CPUs that affinity and the
+    container's quota leave to this process.
+    """
+    return _core.num_threads()
+
+
+@contextmanager
+def threads(n: int) -> Iterator[None]:
+    """Use up to ``n`` threads inside a ``with`` block.
+
+    Example:
+        >>> import fastnn
+        >>> with fastnn.threads(1):
+        ...     fastnn.get_num_threads()
+        1
+    """
+    before = get_num_threads()
+    set_num_threads(n)
+    try:
+        yield
+    finally:
+        set_num_threads(before)
+
+
+def empty_cache() -> None:
+    """Return the memory that freed arrays left in the engine's cache to the operating system."""
+    _core.empty_cache()
+
+
+def channels_last(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return images with channels last in memory; their shape stays ``(N, C, H, W)``.
+
+    Every image operation accepts any strides and returns channels-last memory. Converting an input that is used
+    more than once saves the conversion inside each use.
+
+    Args:
+        x: images ``(N, C, H, W)``.
+
+    Returns:
+        ``x`` itself if its memory is so already, else a copy.
+
+    Raises:
+        ValueError: ``x`` has not four axes.
+
+    Example:
+        >>> import numpy as np
+        >>> x = np.zeros((2, 3, 4, 5), np.float32)
+        >>> channels_last(x).strides
+        (240, 4, 60, 12)
+    """
+    if x.ndim != 4:
+        raise ValueError(f"[channels_last] x: expected shape (N, C, H, W), got {x.shape}")
+    return np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+
+
+def show_config() -> dict[str, Any]:
+    """Return what the engine runs on: instruction set, threads, back end, compiler and version."""
+    from fastnn import __version__
+
+    return {
+        "version": __version__,
+        "isa": _core.active_isa(),
+        "available_isas": _core.available_isas(),
+        "threads": _core.num_threads(),
+        "threading": _core.threading_backend(),
+        "compiler": _core.compiler(),
+        "numpy": np.__version__,
+    }
+
+
+@contextmanager
+def isa_override(name: str) -> Iterator[None]:
+    """Run kernels of another instruction set inside a ``with`` block (tests)."""
+    before = _core.active_isa()
+    _core.override_isa(name)
+    try:
+        yield
+    finally:
+        _core.override_isa(before)
+
+
+@contextmanager
+def rendezvous() -> Iterator[None]:
+    """Inside the block every operation waits for all its threads before it starts (tests)."""
+    _core.set_rendezvous(True)
+    _core.workers_seen()
+    try:
+        yield
+    finally:
+        _core.set_rendezvous(False)
+
+
+def last_worker_count() -> int:
+    """Return the most threads that ran parts of one operation since the last call (tests)."""
+    return _core.workers_seen()

@@ -1,0 +1,25 @@
+"""Arguments that several operations share."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array: TypeAlias = NDArray[np.floating[Any]]
+
+
+def relu_flag(op: str, activation: str | None) -> bool:
+    """Whether the operation ends with a ReLU."""
+    if activation not in (None, "relu"):
+        raise ValueError(f'[{op}] activation: expected None or "relu", got {activation!r}')
+    return activation == "relu"
+
+
+def size_pair(op: str, name: str, value: int | tuple[int, int]) -> tuple[int, int]:
+    """An integer for both axes, or a pair (height, width), as two integers."""
+    pair = value if isinstance(value, tuple | list) else (value, value)
+    if len(pair) != 2 or not all(isinstance(v, int | np.integer) and not isinstance(v, bool) for v in pair):
+        raise ValueError(f"[{op}] {name}: expected an integer or a pair of integers, got {value!r}")
+    return int(pair[0]), int(pair[1])
