@@ -66,8 +66,8 @@ def empty_cache() -> None:
 def channels_last(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """Return images with channels last in memory; their shape stays ``(N, C, H, W)``.
 
-    Every image operation accepts any strides and returns channels-last memory. Converting an input that is used
-    more than once saves the conversion inside each use.
+    Every image operation accepts any strides and returns channels-last memory. Converting an input that is
+    used more than once saves the conversion inside each use.
 
     Args:
         x: images ``(N, C, H, W)``.

@@ -96,8 +96,8 @@ def linear_backward(
         need_dx: whether ``dx`` is wanted; the first layer of a net has no use for it.
 
     Returns:
-        ``dx`` ``(N, in)`` or None, ``dw`` ``(out, in)``, ``db`` ``(out,)`` or None without bias. All overwrite:
-        whoever accumulates adds them up.
+        ``dx`` ``(N, in)`` or None, ``dw`` ``(out, in)``, ``db`` ``(out,)`` or None without bias. All
+        overwrite: whoever accumulates adds them up.
 
     Raises:
         ValueError: ``dy`` does not fit the forward call.

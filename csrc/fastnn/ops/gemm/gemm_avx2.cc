@@ -1,2 +1,3 @@
-#include "fastnn/ops/gemm/gemm_kernel.inl.h"
 #include "fastnn/simd/avx2.h"
+
+#include "fastnn/ops/gemm/gemm_kernel.inl.h"

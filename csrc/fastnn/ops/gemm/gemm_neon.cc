@@ -1,2 +1,3 @@
-#include "fastnn/ops/gemm/gemm_kernel.inl.h"
 #include "fastnn/simd/neon.h"
+
+#include "fastnn/ops/gemm/gemm_kernel.inl.h"
