@@ -133,7 +133,9 @@ def conv2d_forward(
     return y, Conv2dCache(x, w, b is not None, stride, padding, dilation, groups)
 
 
-def conv2d_backward(dy: Array, cache: Conv2dCache) -> tuple[Array, Array, Array | None]:
+def conv2d_backward(
+    dy: Array, cache: Conv2dCache, *, need_dx: bool = True
+) -> tuple[Array | None, Array, Array | None]:
     """Propagate a gradient through a convolution.
 
     Every term ``w * xpad`` of the forward sum sends ``dy * w`` to its pixel and ``dy * xpad`` to its weight;
@@ -142,9 +144,10 @@ def conv2d_backward(dy: Array, cache: Conv2dCache) -> tuple[Array, Array, Array 
     Args:
         dy: (N, F, OH, OW), gradient of the loss with respect to y.
         cache: from `conv2d_forward`.
+        need_dx: False skips dx, which the first layer of a net has no use for.
 
     Returns:
-        dx (N, C, H, W), dw (F, C/groups, KH, KW), and db (F,) or None for a convolution without bias.
+        dx (N, C, H, W) or None, dw (F, C/groups, KH, KW), and db (F,) or None for a convolution without bias.
 
     Example:
         >>> y, cache = conv2d_forward(np.ones((1, 1, 3, 3)), np.ones((1, 1, 3, 3)), np.zeros(1))
@@ -166,7 +169,7 @@ def conv2d_backward(dy: Array, cache: Conv2dCache) -> tuple[Array, Array, Array 
         dwg[..., i, j] = np.einsum("nGfhw,nGchw->Gfc", dyg, seen)
         dxpad[where] += np.einsum("nGfhw,Gfc->nGchw", dyg, wg[..., i, j]).reshape(n, c, *window.output)
     db = dy.sum(axis=(0, 2, 3)) if has_bias else None
-    return crop(dxpad, window.padding), dwg.reshape(w.shape), db
+    return crop(dxpad, window.padding) if need_dx else None, dwg.reshape(w.shape), db
 
 
 def im2col(

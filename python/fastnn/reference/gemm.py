@@ -90,7 +90,9 @@ def linear_forward(x: Array, w: Array, b: Array | None = None) -> tuple[Array, L
     return gemm(x, w.T, bias=b), LinearCache(x, w, b is not None)
 
 
-def linear_backward(dy: Array, cache: LinearCache) -> tuple[Array, Array, Array | None]:
+def linear_backward(
+    dy: Array, cache: LinearCache, *, need_dx: bool = True
+) -> tuple[Array | None, Array, Array | None]:
     """Propagate a gradient through a fully connected layer.
 
     ``dx = dy w``, ``dw = dy^T x``, ``db = sum_n dy``
@@ -98,15 +100,16 @@ def linear_backward(dy: Array, cache: LinearCache) -> tuple[Array, Array, Array 
     Args:
         dy: (N, out), gradient of the loss with respect to y.
         cache: from `linear_forward`.
+        need_dx: False skips dx, which the first layer of a net has no use for.
 
     Returns:
-        dx (N, in), dw (out, in), and db (out,) or None for a layer without bias.
+        dx (N, in) or None, dw (out, in), and db (out,) or None for a layer without bias.
 
     Example:
         >>> y, cache = linear_forward(np.ones((1, 3)), np.ones((2, 3)))
         >>> dx, dw, db = linear_backward(np.ones((1, 2)), cache)
-        >>> dx.tolist(), dw.shape, db
-        ([[2.0, 2.0, 2.0]], (2, 3), None)
+        >>> dw.shape, db
+        ((2, 3), None)
     """
     x, w, has_bias = cache
-    return dy @ w, dy.T @ x, dy.sum(axis=0) if has_bias else None
+    return dy @ w if need_dx else None, dy.T @ x, dy.sum(axis=0) if has_bias else None
