@@ -1,0 +1,74 @@
+"""Reading files that may be truncated, mislabelled or hostile: sizes are checked before memory is taken."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import zlib
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import numpy as np
+
+__all__ = ["MAX_DEFLATE_RATIO", "find_file", "open_plain_or_gzip", "read_bytes", "read_exactly"]
+
+# Deflate codes at most 258 bytes in two bits, so no stream grows by more than about 1032 (zlib's notes).
+MAX_DEFLATE_RATIO = 1032
+
+
+def find_file(op: str, folder: Path, names: list[str]) -> Path:
+    """Return the first of ``names`` that is a file in ``folder``."""
+    for name in names:
+        if (folder / name).is_file():
+            return folder / name
+    raise FileNotFoundError(f"[{op}] {folder}: expected a file {names[0]}, got none")
+
+
+def read_bytes(op: str, path: Path, limit: int) -> bytes:
+    """Return the content of a file of at most ``limit`` bytes."""
+    try:
+        size = path.stat().st_size
+        if size > limit:
+            raise ValueError(f"[{op}] {path}: expected at most {limit} bytes, got {size}")
+        return path.read_bytes()
+    except OSError as error:
+        raise _unreadable(op, path, error) from error
+
+
+def open_plain_or_gzip(op: str, path: Path) -> tuple[BinaryIO, int]:
+    """Open a file, decompressing it if it begins as gzip does, with a bound on the bytes it can hold."""
+    try:
+        with open(path, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if file.read(2) == b"\x1f\x8b":
+                return cast(BinaryIO, gzip.open(path, "rb")), size * MAX_DEFLATE_RATIO
+        return path.open("rb"), size
+    except OSError as error:
+        raise _unreadable(op, path, error) from error
+
+
+def read_exactly(op: str, path: Path, file: BinaryIO, count: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Return the next ``count`` bytes of ``file``; a shorter or broken stream is refused.
+
+    The caller has bounded ``count``; pages of the result that the stream never reaches are never touched.
+    """
+    result = np.empty(count, np.uint8)
+    view = result.data
+    done = 0
+    try:
+        while done < count:
+            got = file.readinto(view[done : done + (1 << 20)])  # type: ignore[attr-defined]
+            if not got:
+                raise ValueError(f"[{op}] {path}: expected {count} bytes here, got {done}: truncated")
+            done += got
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise ValueError(f"[{op}] {path}: expected a whole gzip file, got: {error}") from error
+    except OSError as error:
+        raise _unreadable(op, path, error) from error
+    return result
+
+
+def _unreadable(op: str, path: Path, error: OSError) -> OSError:
+    failure = type(error)(f"[{op}] {path}: cannot read: {error.strerror or error}")
+    failure.errno = error.errno
+    return failure
