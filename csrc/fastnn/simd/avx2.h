@@ -49,6 +49,26 @@ struct Vec<float> {
     half = _mm_add_ps(half, _mm_movehl_ps(half, half));
     return _mm_cvtss_f32(_mm_add_ss(half, _mm_movehdup_ps(half)));
   }
+  // First 4x4 blocks within the 128-bit halves of four rows each, then the halves as a 2x2 matrix.
+  static FASTNN_INLINE void transpose(Vec (&rows)[8]) {
+    __m256 q[8];
+#pragma GCC unroll 2
+    for (int i = 0; i < 8; i += 4) {
+      const __m256 a = _mm256_unpacklo_ps(rows[i].r, rows[i + 1].r),
+                   b = _mm256_unpackhi_ps(rows[i].r, rows[i + 1].r);
+      const __m256 c = _mm256_unpacklo_ps(rows[i + 2].r, rows[i + 3].r);
+      const __m256 d = _mm256_unpackhi_ps(rows[i + 2].r, rows[i + 3].r);
+      q[i] = _mm256_shuffle_ps(a, c, 0x44);
+      q[i + 1] = _mm256_shuffle_ps(a, c, 0xEE);
+      q[i + 2] = _mm256_shuffle_ps(b, d, 0x44);
+      q[i + 3] = _mm256_shuffle_ps(b, d, 0xEE);
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) {
+      rows[i].r = _mm256_permute2f128_ps(q[i], q[i + 4], 0x20);
+      rows[i + 4].r = _mm256_permute2f128_ps(q[i], q[i + 4], 0x31);
+    }
+  }
 };
 
 template <>
@@ -82,6 +102,14 @@ struct Vec<double> {
   friend FASTNN_INLINE double sum(Vec a) {
     const __m128d half = _mm_add_pd(_mm256_castpd256_pd128(a.r), _mm256_extractf128_pd(a.r, 1));
     return _mm_cvtsd_f64(_mm_add_sd(half, _mm_unpackhi_pd(half, half)));
+  }
+  static FASTNN_INLINE void transpose(Vec (&rows)[4]) {
+    const __m256d a = _mm256_unpacklo_pd(rows[0].r, rows[1].r), b = _mm256_unpackhi_pd(rows[0].r, rows[1].r);
+    const __m256d c = _mm256_unpacklo_pd(rows[2].r, rows[3].r), d = _mm256_unpackhi_pd(rows[2].r, rows[3].r);
+    rows[0].r = _mm256_permute2f128_pd(a, c, 0x20);
+    rows[1].r = _mm256_permute2f128_pd(b, d, 0x20);
+    rows[2].r = _mm256_permute2f128_pd(a, c, 0x31);
+    rows[3].r = _mm256_permute2f128_pd(b, d, 0x31);
   }
 };
 

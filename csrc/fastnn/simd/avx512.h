@@ -39,6 +39,32 @@ struct Vec<float> {
   friend FASTNN_INLINE Mask operator>(Vec a, Vec b) { return _mm512_cmp_ps_mask(a.r, b.r, _CMP_GT_OQ); }
   friend FASTNN_INLINE Vec select(Mask m, Vec a, Vec b) { return {_mm512_mask_blend_ps(m, b.r, a.r)}; }
   friend FASTNN_INLINE float sum(Vec a) { return _mm512_reduce_add_ps(a.r); }
+  // First 4x4 blocks within the 128-bit quarters of four rows each, then the quarters as a 4x4 matrix.
+  static FASTNN_INLINE void transpose(Vec (&rows)[16]) {
+    __m512 q[16];
+#pragma GCC unroll 4
+    for (int i = 0; i < 16; i += 4) {
+      const __m512 a = _mm512_unpacklo_ps(rows[i].r, rows[i + 1].r),
+                   b = _mm512_unpackhi_ps(rows[i].r, rows[i + 1].r);
+      const __m512 c = _mm512_unpacklo_ps(rows[i + 2].r, rows[i + 3].r);
+      const __m512 d = _mm512_unpackhi_ps(rows[i + 2].r, rows[i + 3].r);
+      q[i] = _mm512_shuffle_ps(a, c, 0x44);
+      q[i + 1] = _mm512_shuffle_ps(a, c, 0xEE);
+      q[i + 2] = _mm512_shuffle_ps(b, d, 0x44);
+      q[i + 3] = _mm512_shuffle_ps(b, d, 0xEE);
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) {
+      const __m512 a = _mm512_shuffle_f32x4(q[i], q[i + 4], 0x88),
+                   b = _mm512_shuffle_f32x4(q[i], q[i + 4], 0xDD);
+      const __m512 c = _mm512_shuffle_f32x4(q[i + 8], q[i + 12], 0x88);
+      const __m512 d = _mm512_shuffle_f32x4(q[i + 8], q[i + 12], 0xDD);
+      rows[i].r = _mm512_shuffle_f32x4(a, c, 0x88);
+      rows[i + 4].r = _mm512_shuffle_f32x4(b, d, 0x88);
+      rows[i + 8].r = _mm512_shuffle_f32x4(a, c, 0xDD);
+      rows[i + 12].r = _mm512_shuffle_f32x4(b, d, 0xDD);
+    }
+  }
 };
 
 template <>
@@ -68,6 +94,26 @@ struct Vec<double> {
   friend FASTNN_INLINE Mask operator>(Vec a, Vec b) { return _mm512_cmp_pd_mask(a.r, b.r, _CMP_GT_OQ); }
   friend FASTNN_INLINE Vec select(Mask m, Vec a, Vec b) { return {_mm512_mask_blend_pd(m, b.r, a.r)}; }
   friend FASTNN_INLINE double sum(Vec a) { return _mm512_reduce_add_pd(a.r); }
+  // First 2x2 blocks of two rows each, then the 128-bit quarters as a 4x4 matrix.
+  static FASTNN_INLINE void transpose(Vec (&rows)[8]) {
+    __m512d q[8];
+#pragma GCC unroll 4
+    for (int i = 0; i < 8; i += 2) {
+      q[i] = _mm512_unpacklo_pd(rows[i].r, rows[i + 1].r);
+      q[i + 1] = _mm512_unpackhi_pd(rows[i].r, rows[i + 1].r);
+    }
+#pragma GCC unroll 2
+    for (int i = 0; i < 2; ++i) {
+      const __m512d a = _mm512_shuffle_f64x2(q[i], q[i + 2], 0x88),
+                    b = _mm512_shuffle_f64x2(q[i], q[i + 2], 0xDD);
+      const __m512d c = _mm512_shuffle_f64x2(q[i + 4], q[i + 6], 0x88);
+      const __m512d d = _mm512_shuffle_f64x2(q[i + 4], q[i + 6], 0xDD);
+      rows[i].r = _mm512_shuffle_f64x2(a, c, 0x88);
+      rows[i + 2].r = _mm512_shuffle_f64x2(b, d, 0x88);
+      rows[i + 4].r = _mm512_shuffle_f64x2(a, c, 0xDD);
+      rows[i + 6].r = _mm512_shuffle_f64x2(b, d, 0xDD);
+    }
+  }
 };
 
 }  // namespace fastnn::avx512

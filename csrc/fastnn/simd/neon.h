@@ -46,6 +46,13 @@ struct Vec<float> {
   friend FASTNN_INLINE Vec sqrt(Vec a) { return {vsqrtq_f32(a.r)}; }
   friend FASTNN_INLINE Vec abs(Vec a) { return {vabsq_f32(a.r)}; }
   friend FASTNN_INLINE float sum(Vec a) { return vaddvq_f32(a.r); }
+  static FASTNN_INLINE void transpose(Vec (&rows)[4]) {
+    const float32x4x2_t a = vtrnq_f32(rows[0].r, rows[1].r), b = vtrnq_f32(rows[2].r, rows[3].r);
+    rows[0].r = vcombine_f32(vget_low_f32(a.val[0]), vget_low_f32(b.val[0]));
+    rows[1].r = vcombine_f32(vget_low_f32(a.val[1]), vget_low_f32(b.val[1]));
+    rows[2].r = vcombine_f32(vget_high_f32(a.val[0]), vget_high_f32(b.val[0]));
+    rows[3].r = vcombine_f32(vget_high_f32(a.val[1]), vget_high_f32(b.val[1]));
+  }
 };
 
 template <>
@@ -82,6 +89,11 @@ struct Vec<double> {
   friend FASTNN_INLINE Vec sqrt(Vec a) { return {vsqrtq_f64(a.r)}; }
   friend FASTNN_INLINE Vec abs(Vec a) { return {vabsq_f64(a.r)}; }
   friend FASTNN_INLINE double sum(Vec a) { return vaddvq_f64(a.r); }
+  static FASTNN_INLINE void transpose(Vec (&rows)[2]) {
+    const float64x2_t a = vzip1q_f64(rows[0].r, rows[1].r), b = vzip2q_f64(rows[0].r, rows[1].r);
+    rows[0].r = a;
+    rows[1].r = b;
+  }
 };
 
 }  // namespace fastnn::neon

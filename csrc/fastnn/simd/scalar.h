@@ -40,6 +40,7 @@ struct Vec {
   friend FASTNN_INLINE Mask operator>(Vec a, Vec b) { return a.r > b.r; }
   friend FASTNN_INLINE Vec select(Mask m, Vec a, Vec b) { return m ? a : b; }
   friend FASTNN_INLINE T sum(Vec a) { return a.r; }
+  static FASTNN_INLINE void transpose(Vec (&)[1]) {}
 };
 
 }  // namespace fastnn::scalar

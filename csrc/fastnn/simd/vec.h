@@ -14,6 +14,7 @@
 //   either is NaN, as the x86 instruction: max(zero, x) keeps a NaN x min(a, b)         likewise sqrt(a),
 //   abs(a) a > b -> Mask     false where either is NaN select(mask, a, b) lane by lane a where mask, else b
 //   sum(a)            of all lanes, pairwise, in a fixed order
+//   transpose(Vec (&rows)[lanes])   lane j of rows[i] and lane i of rows[j] change places
 //
 // Everything stands in the ISA's own namespace, so that the linker never merges code of two instruction sets.
 #pragma once

@@ -160,6 +160,44 @@ void run(MatrixView<const T> a, const PackedMatrix<T>* packed, MatrixView<const 
   if (epilogue.mean) product.join_statistics();
 }
 
+// Few rows times a B whose columns are contiguous (a small batch through a linear layer): dot products along
+// memory. The tile kernel then finishes them, with a sum of no terms.
+template <class T>
+void run_dot(const GemmKernel<T>& kernel, MatrixView<const T> a, MatrixView<const T> b, MatrixView<T> c,
+             const Epilogue<T>& epilogue) {
+  const int64_t k = a.cols;
+  const int width = kernel.cols;
+  const bool finish = epilogue.bias || epilogue.residual.data || epilogue.relu;
+  const auto chunk = [&](int64_t panel) {
+    const int64_t col = panel * width;
+    const int cols = static_cast<int>(std::min<int64_t>(width, c.cols - col));
+    for (int64_t row = 0; row < c.rows; row += kernel.rows) {
+      const int rows = static_cast<int>(std::min<int64_t>(kernel.rows, c.rows - row));
+      T* out = c.data + row * c.row_stride + col;
+      kernel.dot({a.data + row * a.row_stride, b.data + col * b.col_stride, a.row_stride, b.col_stride, k,
+                  rows, cols, out, c.row_stride});
+      if (!finish) continue;
+      GemmTile<T> tile{};
+      tile.c = out;
+      tile.c_row = c.row_stride;
+      tile.rows = rows;
+      tile.cols = cols;
+      tile.accumulate = tile.finish = true;
+      tile.bias = epilogue.bias ? epilogue.bias + col : nullptr;
+      if (epilogue.residual.data) {
+        tile.residual = epilogue.residual.data + row * epilogue.residual.row_stride + col;
+        tile.residual_row = epilogue.residual.row_stride;
+      }
+      tile.relu = epilogue.relu;
+      kernel.tile(tile);
+    }
+  };
+  const double bytes = sizeof(T) * static_cast<double>(k) * static_cast<double>(c.cols);
+  const double flops =
+      2.0 * static_cast<double>(c.rows) * static_cast<double>(c.cols) * static_cast<double>(k);
+  parallel_for(ceil_div(c.cols, width), std::max(bytes / kBytesPerNs, flops / kFlopsPerNs), chunk);
+}
+
 }  // namespace
 
 template <class T>
@@ -188,7 +226,11 @@ void gemm(MatrixView<const T> a, MatrixView<const T> b, MatrixView<T> c, const P
           const Epilogue<T>& epilogue) {
   const GemmKernel<T> kernel = FASTNN_DISPATCH(gemm_kernel<T>)();
   // With one or two row tiles each panel is used once or twice: rearranging B would cost more than it saves.
-  if (b.col_stride == 1 && a.rows <= 2 * kernel.rows) {
+  const bool few_rows = a.rows <= 2 * kernel.rows;
+  if (few_rows && b.row_stride == 1 && b.col_stride != 1 && a.col_stride == 1 && c.rows > 0 &&
+      prologue.empty() && !epilogue.mean) {
+    run_dot<T>(kernel, a, b, c, epilogue);
+  } else if (few_rows && b.col_stride == 1) {
     run<T>(a, nullptr, b, c, prologue, epilogue);
   } else {
     gemm(a, gemm_pack(b), c, prologue, epilogue);

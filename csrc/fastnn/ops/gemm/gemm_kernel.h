@@ -37,6 +37,18 @@ struct GemmTile {
   int64_t seen;    // rows that mean and sum_squares already cover
 };
 
+// C[i, j] = sum_p a[i * a_row + p] * b[j * b_col + p], i < rows, j < cols: for a B whose columns are
+// contiguous and that too few rows of A meet to be worth packing.
+template <class T>
+struct GemmDot {
+  const T* a;
+  const T* b;
+  int64_t a_row, b_col, depth;
+  int rows, cols;
+  T* c;
+  int64_t c_row;
+};
+
 // Packs rows of A, through the prologue, so that the kernel reads it in order: out[p * rows + i].
 template <class T>
 struct GemmPackA {
@@ -66,6 +78,7 @@ struct GemmKernel {
   int rows, cols;  // of the largest register tile
   int64_t depth;   // k of a block: a panel of B, depth x cols, and a strip of A stay in the first two caches
   void (*tile)(const GemmTile<T>&);
+  void (*dot)(const GemmDot<T>&);
   void (*pack_a)(const GemmPackA<T>&);
   void (*pack_b)(const GemmPackB<T>&);
 };

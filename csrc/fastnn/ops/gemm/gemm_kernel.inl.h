@@ -148,22 +148,66 @@ static void gemm_tile(const GemmTile<T>& t) {
   gemm_tile_width<T, kRows, kVecs>(t);
 }
 
+// out[p * out_row + i] = f(a[i * a_row + p]) for i < count, and 0 for count <= i < padded: `count` contiguous
+// rows become columns, through squares that are transposed in registers.
+template <class T, bool kAffine, bool kRelu>
+static FASTNN_INLINE void pack_rows_as_columns(const T* a, int64_t a_row, int count, int padded,
+                                               int64_t depth, const T* scale, const T* shift, T* out,
+                                               int64_t out_row) {
+  using V = Vec<T>;
+  constexpr int L = V::lanes;
+  for (int i0 = 0; i0 < padded; i0 += L) {
+    const int valid = count - i0 < L ? count - i0 : L, written = padded - i0 < L ? padded - i0 : L;
+    for (int64_t p = 0; p < depth; p += L) {
+      const int n = depth - p < L ? static_cast<int>(depth - p) : L;
+      V square[L];
+#pragma GCC unroll 16
+      for (int i = 0; i < L; ++i) {
+        if (i >= valid) {
+          square[i] = V::zero();
+          continue;
+        }
+        const T* row = a + (i0 + i) * a_row + p;
+        V x = n == L ? V::load(row) : V::load(row, n);
+        if (kAffine) x = fma(x, V::load(scale + p, n), V::load(shift + p, n));
+        if (kRelu) x = max(V::zero(), x);
+        square[i] = x;
+      }
+      V::transpose(square);
+      T* column = out + p * out_row + i0;
+#pragma GCC unroll 16
+      for (int q = 0; q < L; ++q) {
+        if (q < n)
+          written == L ? square[q].store(column + q * out_row)
+                       : square[q].store(column + q * out_row, written);
+      }
+    }
+  }
+}
+
 template <class T, bool kAffine, bool kRelu>
 static FASTNN_INLINE void pack_a_as(const GemmPackA<T>& g) {
-  const auto f = [&](T x, int64_t p) {
-    if (kAffine) x = x * g.scale[p] + g.shift[p];
-    return kRelu && x < T(0) ? T(0) : x;
-  };
-  if (g.a_row == 1) {
-    for (int64_t p = 0; p < g.depth; ++p) {
-      for (int i = 0; i < g.rows; ++i) g.out[p * g.rows + i] = f(g.a[p * g.a_col + i], p);
-    }
+  using V = Vec<T>;
+  if (g.a_col == 1 && g.a_row != 1) {
+    pack_rows_as_columns<T, kAffine, kRelu>(g.a, g.a_row, g.rows, g.rows, g.depth, g.scale, g.shift, g.out,
+                                            g.rows);
     return;
   }
-  for (int i = 0; i < g.rows; ++i) {
-    const T* row = g.a + i * g.a_row;
-    T* out = g.out + i;
-    for (int64_t p = 0; p < g.depth; ++p) out[p * g.rows] = f(row[p * g.a_col], p);
+  const auto f = [&](V x, int64_t p) {
+    if (kAffine) x = fma(x, V::set(g.scale[p]), V::set(g.shift[p]));
+    return kRelu ? max(V::zero(), x) : x;
+  };
+  for (int64_t p = 0; p < g.depth; ++p) {
+    const T* column = g.a + p * g.a_col;
+    T* out = g.out + p * g.rows;
+    if (g.a_row == 1) {
+      for (int i = 0; i < g.rows; i += V::lanes) {
+        const int n = g.rows - i < V::lanes ? g.rows - i : V::lanes;
+        f(V::load(column + i, n), p).store(out + i, n);
+      }
+    } else {
+      for (int i = 0; i < g.rows; ++i) f(V::set(column[i * g.a_row]), p).store(out + i, 1);
+    }
   }
 }
 
@@ -176,28 +220,74 @@ static void gemm_pack_a(const GemmPackA<T>& g) {
 template <class T>
 static void gemm_pack_b(const GemmPackB<T>& g) {
   using V = Vec<T>;
-  if (g.b_col == 1) {
-    for (int64_t p = 0; p < g.depth; ++p) {
-      for (int j = 0; j < g.width; j += V::lanes) {
-        const int n = g.cols - j;
-        V::load(g.b + p * g.b_row + j, n < 0          ? 0
-                                       : n > V::lanes ? V::lanes
-                                                      : n)
-            .store(g.out + p * g.width + j);
-      }
-    }
+  if (g.b_row == 1 && g.b_col != 1) {  // a transpose
+    pack_rows_as_columns<T, false, false>(g.b, g.b_col, g.cols, g.width, g.depth, nullptr, nullptr, g.out,
+                                          g.width);
     return;
   }
-  // Columns are contiguous (a transpose): blocks of a few rows of the panel, so that each line of B is read
-  // once.
-  constexpr int64_t kBlock = 16;
-  for (int64_t p0 = 0; p0 < g.depth; p0 += kBlock) {
-    const int64_t p1 = p0 + kBlock < g.depth ? p0 + kBlock : g.depth;
-    for (int j = 0; j < g.width; ++j) {
-      const T* column = g.b + j * g.b_col;
-      for (int64_t p = p0; p < p1; ++p) g.out[p * g.width + j] = j < g.cols ? column[p * g.b_row] : T(0);
+  for (int64_t p = 0; p < g.depth; ++p) {
+    const T* row = g.b + p * g.b_row;
+    T* out = g.out + p * g.width;
+    if (g.b_col == 1) {
+      for (int j = 0; j < g.width; j += V::lanes) {
+        const int n = g.cols - j;
+        V::load(row + j, n < 0 ? 0 : n > V::lanes ? V::lanes : n).store(out + j);
+      }
+    } else {
+      for (int j = 0; j < g.width; ++j) out[j] = j < g.cols ? row[j * g.b_col] : T(0);
     }
   }
+}
+
+// Dot products of kRows rows of A with kCols columns of B, both contiguous along the sum.
+template <class T, int kRows, int kCols>
+static FASTNN_INLINE void dot_block(const GemmDot<T>& d, int i0, int j0) {
+  using V = Vec<T>;
+  V acc[kRows][kCols];
+#pragma GCC unroll 8
+  for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 8
+    for (int j = 0; j < kCols; ++j) acc[i][j] = V::zero();
+  }
+  const T* a = d.a + i0 * d.a_row;
+  const T* b = d.b + j0 * d.b_col;
+  const auto step = [&](int64_t p, auto load) {
+    V row[kRows];
+#pragma GCC unroll 8
+    for (int i = 0; i < kRows; ++i) row[i] = load(a + i * d.a_row + p);
+#pragma GCC unroll 8
+    for (int j = 0; j < kCols; ++j) {
+      const V column = load(b + j * d.b_col + p);
+#pragma GCC unroll 8
+      for (int i = 0; i < kRows; ++i) acc[i][j] = fma(row[i], column, acc[i][j]);
+    }
+  };
+  int64_t p = 0;
+  for (; p + V::lanes <= d.depth; p += V::lanes) step(p, [](const T* x) { return V::load(x); });
+  const int tail = static_cast<int>(d.depth - p);
+  if (tail) step(p, [tail](const T* x) { return V::load(x, tail); });
+#pragma GCC unroll 8
+  for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 8
+    for (int j = 0; j < kCols; ++j) d.c[(i0 + i) * d.c_row + j0 + j] = sum(acc[i][j]);
+  }
+}
+
+template <class T, int kRows>
+static FASTNN_INLINE void dot_rows(const GemmDot<T>& d, int i0) {
+  constexpr int kCols = 4;
+  int j = 0;
+  for (; j + kCols <= d.cols; j += kCols) dot_block<T, kRows, kCols>(d, i0, j);
+  for (; j < d.cols; ++j) dot_block<T, kRows, 1>(d, i0, j);
+}
+
+template <class T>
+static void gemm_dot(const GemmDot<T>& d) {
+  // 4 x 4 accumulators hide the latency of fma and leave registers for the operands; on 16 registers 2 x 4.
+  constexpr int kRows = Vec<T>::registers == 32 ? 4 : 2;
+  int i = 0;
+  for (; i + kRows <= d.rows; i += kRows) dot_rows<T, kRows>(d, i);
+  for (; i < d.rows; ++i) dot_rows<T, 1>(d, i);
 }
 
 template <class T>
@@ -214,7 +304,8 @@ template <class T>
 GemmKernel<T> gemm_kernel() {
   constexpr int rows = gemm_rows<T>(), vecs = gemm_vecs<T>();
   // 16 to 32 KB of B a panel: 256 rows of 128 bytes.
-  return {rows, vecs * Vec<T>::lanes, 256, gemm_tile<T, rows, vecs>, gemm_pack_a<T>, gemm_pack_b<T>};
+  return {rows,        vecs * Vec<T>::lanes, 256,           gemm_tile<T, rows, vecs>,
+          gemm_dot<T>, gemm_pack_a<T>,       gemm_pack_b<T>};
 }
 
 template GemmKernel<float> gemm_kernel<float>();
