@@ -1,0 +1,192 @@
+"""Initial values of parameters, each drawn from a name of its own, so that their order never matters.
+
+An initialiser is a function ``(shape, rng) -> float64 array``; options are bound with `functools.partial`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from ._arguments import choice, number
+
+Array: TypeAlias = npt.NDArray[Any]
+Shape: TypeAlias = tuple[int, ...]
+Initializer: TypeAlias = Callable[[Shape, np.random.Generator], Array]
+Mode: TypeAlias = Literal["fan_in", "fan_avg", "fan_out"]
+
+
+def generator(seed: int, name: str) -> np.random.Generator:
+    """Return the random stream of the parameter called ``name`` in the model called ``seed``.
+
+    The stream is Philox keyed by a hash of both, so adding, removing or reordering other parameters changes
+    nothing.
+
+    Example:
+        >>> generator(0, "0.weight").normal() == generator(0, "0.weight").normal()
+        True
+        >>> generator(0, "0.weight").normal() == generator(0, "1.weight").normal()
+        False
+    """
+    digest = hashlib.blake2b(f"{seed}/{name}".encode(), digest_size=16).digest()
+    return np.random.Generator(np.random.Philox(key=int.from_bytes(digest, "little")))
+
+
+def fans(shape: Shape) -> tuple[int, int]:
+    """Return (fan_in, fan_out) of a weight: terms of one output's sum, outputs that one input feeds.
+
+    Linear (out, in): ``in`` and ``out``. Convolution (F, C/groups, KH, KW): ``KH*KW*C/groups`` and
+    ``KH*KW*F``.
+
+    Example:
+        >>> fans((16, 3, 5, 5))
+        (75, 400)
+    """
+    if len(shape) < 2:
+        raise ValueError(f"[fans] shape: expected at least two axes (out, in, ...), got {shape}")
+    window = math.prod(shape[2:])
+    return shape[1] * window, shape[0] * window
+
+
+def _fan(shape: Shape, mode: Mode) -> float:
+    fan_in, fan_out = fans(shape)
+    choice("init", "mode", mode, ("fan_in", "fan_avg", "fan_out"))
+    return {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[mode]
+
+
+def kaiming_normal(
+    shape: Shape, rng: np.random.Generator, *, mode: Mode = "fan_in", gain: float = math.sqrt(2)
+) -> Array:
+    """Draw a weight that keeps the scale of activations through ReLU layers: ``randn * gain / sqrt(fan)``.
+
+    Args:
+        shape: (out, in) or (F, C/groups, KH, KW).
+        rng: random stream, see `generator`.
+        mode: which fan sets the scale.
+        gain: sqrt(2) makes up for the half that ReLU cuts.
+
+    Returns:
+        float64 array of ``shape``.
+
+    Raises:
+        ValueError: if ``shape`` has fewer than two axes.
+
+    Example:
+        >>> w = kaiming_normal((100, 50), generator(0, "weight"))
+        >>> bool(abs(w.std() - (2 / 50) ** 0.5) < 0.01)
+        True
+
+    Reference:
+        He et al., Delving deep into rectifiers, 2015, https://arxiv.org/abs/1502.01852
+    """
+    return rng.normal(0.0, gain / math.sqrt(_fan(shape, mode)), shape)
+
+
+def kaiming_uniform(
+    shape: Shape, rng: np.random.Generator, *, mode: Mode = "fan_in", gain: float = math.sqrt(2)
+) -> Array:
+    """Draw as `kaiming_normal`, uniformly: ``U(-a, a)`` with ``a = gain * sqrt(3 / fan)``, the same variance.
+
+    Example:
+        >>> w = kaiming_uniform((100, 50), generator(0, "weight"))
+        >>> bool(abs(w).max() <= (6 / 50) ** 0.5)
+        True
+
+    Reference:
+        He et al., Delving deep into rectifiers, 2015, https://arxiv.org/abs/1502.01852
+    """
+    bound = gain * math.sqrt(3 / _fan(shape, mode))
+    return rng.uniform(-bound, bound, shape)
+
+
+def xavier_normal(
+    shape: Shape, rng: np.random.Generator, *, mode: Mode = "fan_in", gain: float = 1.0
+) -> Array:
+    """Draw a weight that keeps the scale of activations through tanh layers: ``randn * gain / sqrt(fan)``.
+
+    The lecture form uses fan_in; Glorot and Bengio, and PyTorch, average both: ``mode="fan_avg"``.
+
+    Example:
+        >>> w = xavier_normal((100, 50), generator(0, "weight"))
+        >>> bool(abs(w.std() - (1 / 50) ** 0.5) < 0.01)
+        True
+
+    Reference:
+        Glorot and Bengio, Understanding the difficulty of training deep feedforward neural networks, 2010,
+        https://proceedings.mlr.press/v9/glorot10a.html
+    """
+    return kaiming_normal(shape, rng, mode=mode, gain=gain)
+
+
+def xavier_uniform(
+    shape: Shape, rng: np.random.Generator, *, mode: Mode = "fan_in", gain: float = 1.0
+) -> Array:
+    """Draw as `xavier_normal`, uniformly: ``U(-a, a)`` with ``a = gain * sqrt(3 / fan)``, the same variance.
+
+    Example:
+        >>> w = xavier_uniform((100, 50), generator(0, "weight"))
+        >>> bool(abs(w).max() <= (3 / 50) ** 0.5)
+        True
+
+    Reference:
+        Glorot and Bengio, Understanding the difficulty of training deep feedforward neural networks, 2010,
+        https://proceedings.mlr.press/v9/glorot10a.html
+    """
+    return kaiming_uniform(shape, rng, mode=mode, gain=gain)
+
+
+def normal(shape: Shape, rng: np.random.Generator, *, mean: float = 0.0, std: float = 0.01) -> Array:
+    """Draw ``N(mean, std^2)``; the default is the small random weight of the lecture.
+
+    Example:
+        >>> normal((2, 3), generator(0, "weight")).shape
+        (2, 3)
+    """
+    return rng.normal(mean, number("normal", "std", std), shape)
+
+
+def uniform(shape: Shape, rng: np.random.Generator, *, low: float = -0.01, high: float = 0.01) -> Array:
+    """Draw ``U(low, high)``.
+
+    Example:
+        >>> bool(uniform((9,), generator(0, "bias"), low=1, high=2).min() >= 1)
+        True
+    """
+    if not low <= high:
+        raise ValueError(f"[uniform] high: expected at least low={low}, got {high}")
+    return rng.uniform(low, high, shape)
+
+
+def constant(shape: Shape, rng: np.random.Generator, *, value: float) -> Array:
+    """Fill with ``value``; a weight of equal entries leaves all units of its layer identical for ever.
+
+    Example:
+        >>> constant((2,), generator(0, "bias"), value=0.01).tolist()
+        [0.01, 0.01]
+    """
+    return np.full(shape, value, np.float64)
+
+
+def zeros(shape: Shape, rng: np.random.Generator) -> Array:
+    """Fill with zeros, the default of biases.
+
+    Example:
+        >>> zeros((2,), generator(0, "bias")).tolist()
+        [0.0, 0.0]
+    """
+    return np.zeros(shape)
+
+
+def ones(shape: Shape, rng: np.random.Generator) -> Array:
+    """Fill with ones, the default of a batch norm's scale.
+
+    Example:
+        >>> ones((2,), generator(0, "weight")).tolist()
+        [1.0, 1.0]
+    """
+    return np.ones(shape)

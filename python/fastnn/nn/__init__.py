@@ -1,0 +1,22 @@
+"""Layers and the containers that make nets of them."""
+
+from __future__ import annotations
+
+from .activation import ReLU as ReLU
+from .config import from_config as from_config
+from .config import to_config as to_config
+from .containers import Container as Container
+from .containers import Residual as Residual
+from .containers import Sequential as Sequential
+from .conv import Conv2d as Conv2d
+from .dropout import Dropout as Dropout
+from .layer import Layer as Layer
+from .linear import Linear as Linear
+from .norm import BatchNorm1d as BatchNorm1d
+from .norm import BatchNorm2d as BatchNorm2d
+from .parameters import FlatDict as FlatDict
+from .pool import AvgPool2d as AvgPool2d
+from .pool import GlobalAvgPool2d as GlobalAvgPool2d
+from .pool import MaxPool2d as MaxPool2d
+from .shape import Flatten as Flatten
+from .summary import Summary as Summary

@@ -1,0 +1,144 @@
+"""The base of all layers, and what any other object must offer to stand among them."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import MutableMapping
+from typing import Any, TypeAlias, TypeVar, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import init
+from ..init import Initializer
+from ..keys import Key
+
+Array: TypeAlias = npt.NDArray[Any]
+Grads: TypeAlias = MutableMapping[str, Array]
+Self = TypeVar("Self", bound="Layer")
+
+
+class Layer:
+    """One step of a net: ``y, cache = forward(x)`` and ``dx = backward(dy, cache)``.
+
+    What backward needs is in the cache that forward returns, never in the layer, so one layer may stand in a
+    net twice. Parameter gradients accumulate, activation gradients overwrite.
+
+    No base class is needed: any object with ``forward``, ``backward`` and, if it has any, ``params`` is a
+    layer. It must read its parameters from ``self.params`` on every call, since a model replaces them with
+    views of its own buffer.
+
+    Attributes:
+        params: name to parameter.
+        grads: name to gradient; backward adds into these unless it is given others.
+        buffers: name to array that is saved but not trained, as running statistics.
+        trainable: False while all parameters are frozen.
+        can_skip_dx: whether backward takes ``need_dx=False`` and then returns None.
+
+    Example:
+        >>> class Scale:
+        ...     def __init__(self):
+        ...         self.params = {"factor": np.ones(1, np.float32)}
+        ...     def forward(self, x, *, train=False, key=None):
+        ...         return self.params["factor"] * x, x
+        ...     def backward(self, dy, cache, grads=None):
+        ...         grads["factor"] += (dy * cache).sum()
+        ...         return self.params["factor"] * dy
+        >>> from fastnn import nn
+        >>> net = nn.Sequential(nn.Flatten(), Scale())
+        >>> net(np.ones((1, 2, 2), np.float32)).tolist()
+        [[1.0, 1.0, 1.0, 1.0]]
+    """
+
+    can_skip_dx = False
+    trainable = True
+
+    def __init__(self) -> None:
+        self.params: dict[str, Array] = {}
+        self.grads: dict[str, Array] = {}
+        self.buffers: dict[str, Array] = {}
+        self.initializers: dict[str, Initializer] = {}
+
+    def add_param(self, name: str, shape: tuple[int, ...], initializer: Initializer) -> None:
+        """Create a float32 parameter and its gradient; `Model` redraws it from its own seed."""
+        self.initializers[name] = initializer
+        self.params[name] = initializer(shape, init.generator(0, name)).astype(np.float32)
+        self.grads[name] = np.zeros(shape, np.float32)
+
+    def forward(self, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
+        """Return the output, and the cache that `backward` needs.
+
+        Args:
+            x: input, the batch on the first axis.
+            train: whether to behave as in training (dropout, batch statistics).
+            key: names the randomness of this call.
+        """
+        raise NotImplementedError
+
+    def backward(self, dy: Array, cache: Any, grads: Grads | None = None) -> Array | None:
+        """Return the gradient with respect to the input, and add those of the parameters.
+
+        Args:
+            dy: gradient of the loss with respect to the output.
+            cache: from `forward`.
+            grads: mapping of this layer's parameter names to arrays to add into; by default ``self.grads``.
+        """
+        raise NotImplementedError
+
+    def __call__(self, x: Array) -> Array:
+        """Return the output in prediction mode."""
+        return self.forward(x)[0]
+
+    def config(self) -> dict[str, Any]:
+        """Return the constructor's arguments, fit for JSON."""
+        return {}
+
+    def multiply_adds(self, in_shape: tuple[int, ...], out_shape: tuple[int, ...]) -> int:
+        """Return the multiply-adds that one example costs; the shapes are without the batch axis."""
+        return 0
+
+    def astype(self: Self, dtype: npt.DTypeLike) -> Self:
+        """Return a copy whose floating-point arrays are of ``dtype``."""
+        twin = copy.deepcopy(self)
+        for _, layer in twin.leaves():
+            cast_arrays(layer, dtype)
+        return twin
+
+    def zero_grads(self) -> None:
+        """Set all gradients to zero, in place."""
+        for grad in self.grads.values():
+            grad[...] = 0
+
+    def leaves(self) -> list[tuple[str, Layer]]:
+        """Return (path, layer) of the parts that are no containers, each once; itself, if it is none."""
+        return [("", self)]
+
+    def __repr__(self) -> str:
+        arguments = ", ".join(f"{name}={value!r}" for name, value in self.config().items())
+        return f"{type(self).__name__}({arguments})"
+
+
+def cast_arrays(layer: Layer, dtype: npt.DTypeLike) -> None:
+    """Turn the floating-point arrays of one layer into ``dtype``; integer counters stay."""
+    for name in ("params", "grads", "buffers"):
+        arrays = getattr(layer, name)
+        floats = {k: v.astype(dtype) if np.issubdtype(v.dtype, np.floating) else v for k, v in arrays.items()}
+        setattr(layer, name, floats)
+
+
+def adopt(layer: object, where: str) -> Layer:
+    """Return ``layer`` ready to stand in a net: a written-by-hand one gets the attributes that it lacks.
+
+    Raises:
+        TypeError: if it has no ``forward`` and ``backward``.
+    """
+    if isinstance(layer, type) or not all(callable(getattr(layer, m, None)) for m in ("forward", "backward")):
+        got = f"the class {layer.__name__}" if isinstance(layer, type) else f"{type(layer).__name__}"
+        raise TypeError(f"[{where}] layer: expected an object with forward and backward, got {got}")
+    hand_made = cast(Any, layer)
+    for name in ("params", "buffers", "initializers"):
+        if not hasattr(layer, name):
+            setattr(hand_made, name, {})
+    if not hasattr(layer, "grads"):
+        hand_made.grads = {name: np.zeros_like(value) for name, value in hand_made.params.items()}
+    return cast(Layer, layer)

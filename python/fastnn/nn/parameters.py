@@ -1,0 +1,138 @@
+"""Named arrays: the mappings that hold parameters and gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, MutableMapping
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Array: TypeAlias = npt.NDArray[Any]
+
+
+class BoundDict(dict[str, Array]):
+    """A dict of views into somebody else's buffer: assignment writes into the array that is there.
+
+    So ``params["weight"] = w`` changes the model and cannot detach a parameter from its flat buffer.
+
+    Example:
+        >>> buffer = np.zeros(4)
+        >>> params = BoundDict(weight=buffer[:2])
+        >>> params["weight"] = [1.0, 2.0]
+        >>> buffer.tolist()
+        [1.0, 2.0, 0.0, 0.0]
+    """
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        if name not in self:
+            raise KeyError(f"{name!r} is not one of {', '.join(self)}")
+        held = self[name]
+        if value is held:  # what ``d[name] += x`` does last
+            return
+        if np.shape(value) != held.shape:
+            raise ValueError(f"[parameters] {name}: expected shape {held.shape}, got {np.shape(value)}")
+        held[...] = value
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (dict(self),)
+
+
+class FlatDict(BoundDict):
+    """Named arrays that are all views of one flat buffer.
+
+    Args:
+        shapes: name to shape, in the order of the names.
+        dtype: element type.
+        order: the names in the order of the buffer; by default as in ``shapes``.
+
+    Attributes:
+        flat: the buffer, one axis, C order within each array.
+        frozen: names that no optimizer may change, see `trainable_slices`.
+
+    Example:
+        >>> params = FlatDict({"weight": (2, 3), "bias": (2,)}, np.float32)
+        >>> params.flat[:] = 7
+        >>> params["bias"].tolist(), params.flat.shape
+        ([7.0, 7.0], (8,))
+    """
+
+    def __init__(
+        self, shapes: Mapping[str, tuple[int, ...]], dtype: npt.DTypeLike, order: list[str] | None = None
+    ) -> None:
+        order = list(shapes) if order is None else order
+        sizes = {name: int(np.prod(shapes[name], dtype=np.int64)) for name in order}
+        self.flat: Array = np.zeros(sum(sizes.values()), dtype)
+        views, start = {}, 0
+        for name in order:
+            views[name] = self.flat[start : start + sizes[name]].reshape(shapes[name])
+            start += sizes[name]
+        super().__init__({name: views[name] for name in shapes})
+        self._order = order
+        self.frozen: frozenset[str] = frozenset()
+
+    def trainable_slices(self) -> tuple[slice, ...]:
+        """Return the stretches of ``flat`` that are not frozen, neighbours joined.
+
+        Example:
+            >>> params = FlatDict({"a": (2,), "b": (3,), "c": (4,)}, np.float32)
+            >>> params.frozen = frozenset({"b"})
+            >>> params.trainable_slices()
+            (slice(0, 2, None), slice(5, 9, None))
+        """
+        return self._slices(frozen=False)
+
+    def frozen_slices(self) -> tuple[slice, ...]:
+        """Return the stretches of ``flat`` that are frozen."""
+        return self._slices(frozen=True)
+
+    def _slices(self, *, frozen: bool) -> tuple[slice, ...]:
+        if not self.frozen:
+            return () if frozen else (slice(0, self.flat.size),)
+        slices: list[slice] = []
+        stop = 0
+        for name in self._order:
+            start, stop = stop, stop + self[name].size
+            if (name in self.frozen) is frozen:
+                if slices and slices[-1].stop == start:
+                    start = slices.pop().start
+                slices.append(slice(start, stop))
+        return tuple(slices)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        shapes = {name: value.shape for name, value in self.items()}
+        return _restore_flat, (shapes, self.flat, self._order, self.frozen)
+
+
+def _restore_flat(
+    shapes: dict[str, tuple[int, ...]], flat: Array, order: list[str], frozen: frozenset[str]
+) -> FlatDict:
+    restored = FlatDict(shapes, flat.dtype, order)
+    restored.flat[:] = flat
+    restored.frozen = frozen
+    return restored
+
+
+class Scope(dict[str, Array]):
+    """The part of a gradient mapping that is one child's: ``scope[name]`` is ``grads[prefix + name]``.
+
+    A layer that stands in two places has one parameter under two names; ``aliases`` leads the second to the
+    first.
+    """
+
+    def __init__(self, grads: MutableMapping[str, Array], prefix: str, aliases: Mapping[str, str]) -> None:
+        super().__init__()
+        self._grads, self._prefix, self._aliases = grads, prefix, aliases
+
+    def _full(self, name: str) -> str:
+        full = self._prefix + name
+        return self._aliases.get(full, full)
+
+    def __getitem__(self, name: str) -> Array:
+        return self._grads[self._full(name)]
+
+    def __setitem__(self, name: str, value: Array) -> None:
+        self._grads[self._full(name)] = value
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and self._full(name) in self._grads
