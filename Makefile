@@ -79,7 +79,7 @@ types: dev  ## mypy --strict
 build/stubs/fastnn/_core.pyi: $(VENV)/.stamp-build $(VENV)/.stamp-extra-dev
 	@rm -rf build/stubs && mkdir -p build/stubs
 	@$(BIN)/python -m pybind11_stubgen --exit-code --output-dir build/stubs fastnn._core
-	@$(BIN)/python -m ruff check --quiet --fix --exit-zero $@ && $(BIN)/python -m ruff format --quiet $@
+	@$(BIN)/python -m ruff check --silent --fix --exit-zero $@ && $(BIN)/python -m ruff format --quiet $@
 
 stubs: build/stubs/fastnn/_core.pyi  ## write python/fastnn/_core.pyi anew
 	cp $< python/fastnn/_core.pyi

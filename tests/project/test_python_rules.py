@@ -1,0 +1,91 @@
+"""Who may import whom in Python, and what ``import fastnn`` may cost."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+NEVER_AT_IMPORT = [
+    "typer",
+    "rich",
+    "matplotlib",
+    "sklearn",
+    "scipy",
+    "optuna",
+    "tensorboardX",
+    "torch",
+    "onnx",
+]
+
+
+def modules(root: Path) -> Iterator[Path]:
+    yield from sorted((root / "python" / "fastnn").rglob("*.py"))
+
+
+def imported(path: Path, package: Path) -> Iterator[str]:
+    """Yield the full dotted name of everything that a module imports, inside functions too."""
+    parent = ["fastnn", *path.relative_to(package).parts[:-1]]
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = parent[: len(parent) - node.level + 1] if node.level else []
+            prefix = ".".join([*base, *([node.module] if node.module else [])])
+            yield from (f"{prefix}.{alias.name}" for alias in node.names)
+
+
+def users_of(root: Path, name: str) -> set[str]:
+    package = root / "python" / "fastnn"
+    return {
+        path.relative_to(package).as_posix()
+        for path in modules(root)
+        if any(target == name or target.startswith(name + ".") for target in imported(path, package))
+    }
+
+
+def test_kernels_enter_python_in_two_places(root: Path) -> None:
+    users = users_of(root, "fastnn._core")
+    assert users
+    assert all(user.startswith("functional/") or user == "_runtime.py" for user in users), users
+
+
+def test_only_data_uses_the_batch_module(root: Path) -> None:
+    assert all(user.startswith("data/") for user in users_of(root, "fastnn._batch"))
+
+
+def test_only_the_guarded_reader_touches_pickle(root: Path) -> None:
+    assert all(user.startswith("data/") for user in users_of(root, "pickle"))
+
+
+def test_no_module_is_large(root: Path) -> None:
+    suffixes = {".py", ".h", ".cc", ".cpp", ".cu", ".pyx"}
+    large = {
+        path.relative_to(root).as_posix(): lines
+        for folder in ("python", "csrc", "pyext", "tests")
+        for path in (root / folder).rglob("*")
+        if path.suffix in suffixes and (lines := len(path.read_text().splitlines())) > 620
+    }
+    assert not large
+
+
+def in_a_fresh_process(code: str) -> str:
+    return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+
+
+def test_import_is_light() -> None:
+    loaded = json.loads(
+        in_a_fresh_process("import json, sys, fastnn; print(json.dumps(sorted(sys.modules)))")
+    )
+    assert "fastnn" in loaded
+    assert not {name.partition(".")[0] for name in loaded} & {*NEVER_AT_IMPORT, "multiprocessing", "asyncio"}
+
+
+@pytest.mark.parametrize("name", ["fastnn.functional", "fastnn.reference", "fastnn.nn", "fastnn.data"])
+def test_every_way_in_works_alone(name: str) -> None:
+    in_a_fresh_process(f"import {name}")
