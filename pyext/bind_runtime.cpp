@@ -2,6 +2,7 @@
 #include "array_arg.h"
 #include "fastnn/base/arch.h"
 #include "fastnn/base/parallel.h"
+#include "fastnn/ops/probe/probe.h"
 
 namespace fastnn::python {
 
@@ -29,6 +30,14 @@ void bind_runtime(py::module_& m) {
   m.def("live_bytes", &live_bytes);
   m.def("peak_bytes", &peak_bytes);
   m.def("reset_peak_bytes", &reset_peak_bytes);
+  m.def(
+      "probe_fma",
+      [](int64_t steps) {
+        double flops = 0;
+        run_kernel([&] { flops = probe_fma(steps); });
+        return flops;
+      },
+      py::arg("steps"));
   m.def("compiler", [] { return std::string(__VERSION__); });
 }
 

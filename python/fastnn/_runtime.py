@@ -12,6 +12,7 @@ from fastnn import _core
 
 available_isas = _core.available_isas
 peak_bytes = _core.peak_bytes
+probe_fma = _core.probe_fma
 reset_peak_bytes = _core.reset_peak_bytes
 
 

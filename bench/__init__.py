@@ -1,0 +1,1 @@
+"""Benchmarks against the best other libraries. `python -m bench --help`."""
