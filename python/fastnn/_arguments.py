@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
@@ -45,6 +45,13 @@ def choice(op: str, name: str, value: Any, options: Sequence[str]) -> str:
     if not isinstance(value, str) or value not in options:
         raise ValueError(f"[{op}] {name}: expected one of {', '.join(map(repr, options))}, got {value!r}")
     return value
+
+
+def metric(op: str, name: str, metrics: Mapping[str, float]) -> float:
+    """Return ``metrics[name]``, or refuse with the names there are."""
+    if name not in metrics:
+        raise ValueError(f"[{op}] metric: expected one of {', '.join(sorted(metrics))}, got {name!r}")
+    return float(metrics[name])
 
 
 def _interval(low: float, high: float, above: bool, below: bool) -> str:

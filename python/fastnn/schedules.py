@@ -289,7 +289,7 @@ class ReduceOnPlateau(Schedule):
         return float(max(base_lr * self.factor**self._reductions, min(self.min_lr, base_lr)))
 
     def observe(self, metrics: Mapping[str, float]) -> None:
-        value = look_up("ReduceOnPlateau", self.metric, metrics)
+        value = check.metric("ReduceOnPlateau", self.metric, metrics)
         if self._improves(value):
             self._best = value
             self._bad_epochs = 0
@@ -397,13 +397,6 @@ class Sequence(_Composite):
         start, end = edges[part], max(edges[part + 1], edges[part] + 1)
         shifted = Progress(progress.step - start, end - start, progress.steps_per_epoch)
         return self.parts[part](base_lr, shifted)
-
-
-def look_up(op: str, metric: str, metrics: Mapping[str, float]) -> float:
-    """Return ``metrics[metric]``, or refuse with the names there are."""
-    if metric not in metrics:
-        raise ValueError(f"[{op}] metric: expected one of {', '.join(sorted(metrics))}, got {metric!r}")
-    return float(metrics[metric])
 
 
 def _cosine(start: float, end: float, fraction: float) -> float:
