@@ -5,12 +5,22 @@ from __future__ import annotations
 import gzip
 import os
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import numpy as np
 
-__all__ = ["MAX_DEFLATE_RATIO", "find_file", "open_plain_or_gzip", "read_bytes", "read_exactly"]
+__all__ = [
+    "MAX_DEFLATE_RATIO",
+    "expect_end",
+    "find_file",
+    "open_plain",
+    "open_plain_or_gzip",
+    "read_bytes",
+    "read_exactly",
+]
 
 # Deflate codes at most 258 bytes in two bits, so no stream grows by more than about 1032 (zlib's notes).
 MAX_DEFLATE_RATIO = 1032
@@ -35,16 +45,22 @@ def read_bytes(op: str, path: Path, limit: int) -> bytes:
         raise _unreadable(op, path, error) from error
 
 
-def open_plain_or_gzip(op: str, path: Path) -> tuple[BinaryIO, int]:
-    """Open a file, decompressing it if it begins as gzip does, with a bound on the bytes it can hold."""
+def open_plain(op: str, path: Path) -> BinaryIO:
+    """Open a file for reading bytes."""
     try:
-        with open(path, "rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            if file.read(2) == b"\x1f\x8b":
-                return cast(BinaryIO, gzip.open(path, "rb")), size * MAX_DEFLATE_RATIO
-        return path.open("rb"), size
+        return path.open("rb")
     except OSError as error:
         raise _unreadable(op, path, error) from error
+
+
+def open_plain_or_gzip(op: str, path: Path) -> tuple[BinaryIO, int]:
+    """Open a file, decompressing it if it begins as gzip does, with a bound on the bytes it can hold."""
+    with open_plain(op, path) as file:
+        size = os.fstat(file.fileno()).st_size
+        is_gzip = file.read(2) == b"\x1f\x8b"
+    if is_gzip:
+        return cast(BinaryIO, gzip.open(path, "rb")), size * MAX_DEFLATE_RATIO
+    return open_plain(op, path), size
 
 
 def read_exactly(op: str, path: Path, file: BinaryIO, count: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
@@ -55,17 +71,30 @@ def read_exactly(op: str, path: Path, file: BinaryIO, count: int) -> np.ndarray[
     result = np.empty(count, np.uint8)
     view = result.data
     done = 0
-    try:
+    with _decompressing(op, path):
         while done < count:
             got = file.readinto(view[done : done + (1 << 20)])  # type: ignore[attr-defined]
             if not got:
                 raise ValueError(f"[{op}] {path}: expected {count} bytes here, got {done}: truncated")
             done += got
+    return result
+
+
+def expect_end(op: str, path: Path, file: BinaryIO) -> None:
+    """Refuse a file that goes on; at most one further byte is unpacked. Checks gzip's checksum too."""
+    with _decompressing(op, path):
+        if file.read(1):
+            raise ValueError(f"[{op}] {path}: expected the end of the file after its values, got more")
+
+
+@contextmanager
+def _decompressing(op: str, path: Path) -> Iterator[None]:
+    try:
+        yield
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise ValueError(f"[{op}] {path}: expected a whole gzip file, got: {error}") from error
+        raise ValueError(f"[{op}] {path}: expected whole compressed data, got: {error}") from error
     except OSError as error:
         raise _unreadable(op, path, error) from error
-    return result
 
 
 def _unreadable(op: str, path: Path, error: OSError) -> OSError:

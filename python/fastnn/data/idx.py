@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fastnn.data.container import Splits
-from fastnn.data.files import find_file, open_plain_or_gzip, read_exactly
+from fastnn.data.files import expect_end, find_file, open_plain_or_gzip, read_exactly
 
 __all__ = ["has_idx", "load_idx"]
 
@@ -82,7 +82,6 @@ def _read_idx(path: Path, *, ndim: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
                 f"[load_idx] {path}: expected at most {bound} bytes, as the file can hold, got {tuple(shape)}"
             )
         values = read_exactly("load_idx", path, file, count)
-        if file.read(1):
-            raise ValueError(f"[load_idx] {path}: expected the file to end after {count} values, got more")
+        expect_end("load_idx", path, file)
     result: np.ndarray[Any, np.dtype[np.uint8]] = values.reshape(shape)
     return result

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 import os
 import zipfile
-import zlib
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import numpy as np
 
 from fastnn.data.container import Array, Splits
-from fastnn.data.files import MAX_DEFLATE_RATIO
+from fastnn.data.files import MAX_DEFLATE_RATIO, open_plain, read_exactly
 
 __all__ = ["load_npz"]
 
@@ -46,18 +46,16 @@ def load_npz(path: str | os.PathLike[str]) -> Splits:
         ('0', '1', '2')
     """
     path = Path(path)
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = set(archive.namelist())
-            arrays = {key: _read_member(path, archive, key) for key in _KEYS if f"{key}.npy" in names}
-    except FileNotFoundError as error:
-        raise FileNotFoundError(f"[load_npz] {path}: no such file") from error
-    except OSError as error:
-        raise type(error)(f"[load_npz] {path}: cannot read: {error.strerror or error}") from error
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        raise ValueError(
-            f"[load_npz] {path}: expected an .npz archive, got a broken file: {error}"
-        ) from error
+    with open_plain("load_npz", path) as file:
+        try:
+            with zipfile.ZipFile(file) as archive:
+                names = set(archive.namelist())
+                arrays = {key: _read_member(path, archive, key) for key in _KEYS if f"{key}.npy" in names}
+        except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, RuntimeError) as error:
+            # zipfile ends in an OSError where a broken directory sends it to a place outside the file.
+            raise ValueError(
+                f"[load_npz] {path}: expected an .npz archive, got a broken one: {error}"
+            ) from error
     for key in ("X_train", "y_train"):
         if key not in arrays:
             raise ValueError(f"[load_npz] {path}: expected an array {key}, got none")
@@ -107,7 +105,7 @@ def _read_member(path: Path, archive: zipfile.ZipFile, key: str) -> Array:
                 shape, fortran, dtype = np.lib.format.read_array_header_2_0(file, _MAX_HEADER)
             else:
                 raise ValueError(f"format version {version}")
-        except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError) as error:
+        except Exception as error:  # NumPy parses the header as Python: a broken one ends in many ways
             raise ValueError(
                 f"[load_npz] {path}: {key}: expected an .npy header, got a broken one"
             ) from error
@@ -121,10 +119,5 @@ def _read_member(path: Path, archive: zipfile.ZipFile, key: str) -> Array:
                 f"[load_npz] {path}: {key}: expected {info.file_size - file.tell()} bytes of data, "
                 f"got shape {shape} of {dtype}"
             )
-        data = file.read(size)
-    if len(data) != size:
-        raise ValueError(
-            f"[load_npz] {path}: {key}: expected {size} bytes of data, got {len(data)}: truncated"
-        )
-    flat = np.frombuffer(bytearray(data), dtype)
+        flat = read_exactly("load_npz", path, cast(BinaryIO, file), size).view(dtype)
     return flat.reshape(shape, order="F" if fortran else "C").astype(dtype.newbyteorder("="), copy=False)

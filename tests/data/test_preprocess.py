@@ -1,0 +1,121 @@
+"""Preprocessing is fitted on the training part alone and survives being saved; augmentation is fair."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fastnn.augment import RandomCrop, RandomHorizontalFlip, draw_moves
+from fastnn.io import flatten_state, unflatten_state
+from fastnn.preprocess import Affine, Scale, Standardise, ZeroCentre, from_state_dict
+
+KINDS = [Scale, ZeroCentre, Standardise]
+
+
+def images(count: int = 3000) -> Any:
+    return np.random.default_rng(0).integers(0, 256, (count, 3, 4, 5), np.uint8)
+
+
+def test_scale_is_explicit() -> None:
+    result = Scale().fit(images()).transform(images())
+    np.testing.assert_array_equal(result, images().astype(np.float32) / np.float32(255))
+
+
+def test_zero_centre_subtracts_the_mean_image_of_the_training_part() -> None:
+    train, other = images()[:2000], images()[2000:]
+    step = ZeroCentre().fit(train)
+    np.testing.assert_allclose(step.transform(other), other - train.mean(axis=0), atol=1e-4)
+    assert np.abs(step.transform(train.astype(np.float64)).mean(axis=0)).max() < 1e-11
+
+
+def test_standardise_is_per_channel_for_images() -> None:
+    train = images() // np.array([1, 2, 4], np.uint8)[:, None, None]
+    step = Standardise().fit(train)
+    assert step.mean is not None
+    assert step.mean.shape == (3, 1, 1)
+    np.testing.assert_allclose(step.mean, train.mean(axis=(0, 2, 3), keepdims=True)[0], rtol=1e-13)
+    np.testing.assert_allclose(step.std, train.std(axis=(0, 2, 3), keepdims=True)[0], rtol=1e-12)
+
+
+def test_standardise_is_per_feature_otherwise_and_leaves_constants_finite() -> None:
+    X = np.random.default_rng(0).normal(3, 2, (2500, 4))
+    X[:, 2] = 5
+    step = Standardise().fit(X)
+    result = step.transform(X)
+    np.testing.assert_allclose(result.mean(axis=0), 0, atol=1e-12)
+    np.testing.assert_allclose(result.std(axis=0), [1, 1, 0, 1], atol=1e-12)
+
+
+def test_statistics_survive_a_large_mean() -> None:
+    X = (1e4 + 0.1 * np.random.default_rng(0).standard_normal((5000, 3))).astype(np.float32)
+    step = Standardise().fit(X)
+    np.testing.assert_allclose(step.std, X.astype(np.float64).std(axis=0), rtol=1e-10)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("dtype", "result"), [(np.uint8, np.float32), (np.float32, np.float32), (np.float64, np.float64)]
+)
+def test_types_and_inputs_are_respected(kind: type[Affine], dtype: Any, result: Any) -> None:
+    X = images(50).astype(dtype)
+    before = X.copy()
+    assert kind().fit(X).transform(X).dtype == result
+    np.testing.assert_array_equal(X, before)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_saved_step_has_the_same_bits(kind: type[Affine]) -> None:
+    step = kind().fit(images())
+    again = from_state_dict(unflatten_state(*flatten_state(step.state_dict())))
+    assert type(again) is kind
+    np.testing.assert_array_equal(again.transform(images()), step.transform(images()))
+
+
+def test_refusals() -> None:
+    for X in (np.zeros((0, 2)), np.zeros(3), [[1.0]], np.zeros((2, 2), complex)):
+        for kind in (ZeroCentre, Standardise):
+            with pytest.raises(ValueError, match="X: expected numbers"):
+                kind().fit(X)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="expected a call of fit"):
+        Standardise().transform(images())
+    with pytest.raises(ValueError, match="X: expected examples fitting"):
+        Standardise().fit(images()).transform(np.zeros((2, 4, 4, 5)))
+    with pytest.raises(ValueError, match="divisor"):
+        Scale(0)
+    with pytest.raises(ValueError, match="kind"):
+        from_state_dict({"kind": "Whiten"})
+    with pytest.raises(ValueError, match="kind"):
+        Scale().load_state_dict(Standardise().state_dict())
+    with pytest.raises(ValueError, match="mean"):
+        Scale().load_state_dict({"kind": "Scale", "mean": "x", "std": None})
+
+
+def words(count: int = 40000) -> Any:
+    return np.random.Philox(0).random_raw(4 * count).reshape(count, 4)
+
+
+def test_crops_are_uniform_over_all_places() -> None:
+    moves = draw_moves([RandomCrop(2)], words())
+    assert not moves[:, 2].any()
+    places = (moves[:, 0] + 2) * 5 + moves[:, 1] + 2
+    counts = np.bincount(places, minlength=25)
+    # 25 cells of 1600 expected: chi-square with 24 degrees of freedom exceeds 51.2 once in a thousand seeds.
+    assert ((counts - 1600) ** 2 / 1600).sum() < 51.2
+
+
+@pytest.mark.parametrize("prob", [0.0, 0.25, 0.5, 1.0])
+def test_mirrors_have_their_probability(prob: float) -> None:
+    moves = draw_moves([RandomHorizontalFlip(prob)], words())
+    assert not moves[:, :2].any()
+    assert abs(moves[:, 2].mean() - prob) <= 4 * np.sqrt(prob * (1 - prob) / 40000)
+
+
+def test_augmentation_arguments() -> None:
+    for padding in (-1, 1.5, "2"):
+        with pytest.raises(ValueError, match="padding"):
+            RandomCrop(padding)  # type: ignore[arg-type]
+    for prob in (-0.1, 1.1, float("nan")):
+        with pytest.raises(ValueError, match="prob"):
+            RandomHorizontalFlip(prob)
