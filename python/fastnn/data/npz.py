@@ -53,9 +53,8 @@ def load_npz(path: str | os.PathLike[str]) -> Splits:
                 arrays = {key: _read_member(path, archive, key) for key in _KEYS if f"{key}.npy" in names}
         except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, RuntimeError) as error:
             # zipfile ends in an OSError where a broken directory sends it to a place outside the file.
-            raise ValueError(
-                f"[load_npz] {path}: expected an .npz archive, got a broken one: {error}"
-            ) from error
+            reason = f"{error!s:.80}"  # zipfile quotes names of any length
+            raise ValueError(f"[load_npz] {path}: expected an .npz archive, got: {reason}") from error
     for key in ("X_train", "y_train"):
         if key not in arrays:
             raise ValueError(f"[load_npz] {path}: expected an array {key}, got none")
