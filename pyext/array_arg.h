@@ -6,6 +6,7 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <utility>
@@ -72,6 +73,21 @@ class ArrayArg {
       ++d;
     }
     check(ok, op_, name_, ": expected shape ", where, ", got ", shape());
+    return *this;
+  }
+
+  // Requires the sizes of another argument.
+  template <class U>
+  const ArrayArg& shaped_like(const ArrayArg<U>& other) const {
+    const bool ok =
+        view_.rank == other.rank() && std::equal(view_.shape, view_.shape + view_.rank, other.view().shape);
+    check(ok, op_, name_, ": expected shape ", other.shape(), ", got ", shape());
+    return *this;
+  }
+
+  // Requires non-zero sizes along all axes but the first, which is the batch.
+  const ArrayArg& batched() const {
+    for (int d = 1; d < view_.rank; ++d) non_empty({d});
     return *this;
   }
 
@@ -151,6 +167,28 @@ template <class T>
 py::array_t<T> new_image(int64_t n, int64_t c, int64_t h, int64_t w) {
   checked_mul(checked_mul(n, c), checked_mul(h, w));
   return new_array<T>({n, c, h, w}, {h * w * c, 1, w * c, c});
+}
+
+// For the result of an elementwise operation: dense, in x's memory order where x is dense in C order or is
+// images with channels last; else images become channels-last, and all others C order.
+template <class T>
+py::array_t<T> new_like(const TensorView<T>& x) {
+  int64_t step = 1;
+  bool c_order = true;
+  for (int d = x.rank; d-- > 0; step *= x.shape[d]) c_order &= x.shape[d] == 1 || x.stride[d] == step;
+  if (x.rank == 4 && !c_order) return new_image<T>(x.shape[0], x.shape[1], x.shape[2], x.shape[3]);
+  return new_array<T>(std::vector<int64_t>(x.shape, x.shape + x.rank));
+}
+
+// A new array as a view to write to.
+template <class T>
+TensorView<T> view_of(py::array_t<T>& array) {
+  TensorView<T> view{array.mutable_data(), static_cast<int>(array.ndim()), {}, {}};
+  for (int d = 0; d < view.rank; ++d) {
+    view.shape[d] = array.shape(d);
+    view.stride[d] = array.strides(d) / static_cast<int64_t>(sizeof(T));
+  }
+  return view;
 }
 
 // Whether the memory of two arrays may overlap, by the addresses they span.

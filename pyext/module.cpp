@@ -4,6 +4,7 @@ namespace fastnn::python {
 
 void bind_runtime(py::module_& m);
 void bind_gemm(py::module_& m);
+void bind_activation(py::module_& m);
 
 }  // namespace fastnn::python
 
@@ -11,4 +12,5 @@ PYBIND11_MODULE(_core, m) {
   m.doc() = "The compiled operations; fastnn.functional is their public face.";
   fastnn::python::bind_runtime(m);
   fastnn::python::bind_gemm(m);
+  fastnn::python::bind_activation(m);
 }

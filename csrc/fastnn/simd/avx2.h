@@ -44,6 +44,25 @@ struct Vec<float> {
   friend FASTNN_INLINE Vec abs(Vec a) { return {_mm256_andnot_ps(_mm256_set1_ps(-0.0f), a.r)}; }
   friend FASTNN_INLINE Mask operator>(Vec a, Vec b) { return _mm256_cmp_ps(a.r, b.r, _CMP_GT_OQ); }
   friend FASTNN_INLINE Vec select(Mask m, Vec a, Vec b) { return {_mm256_blendv_ps(b.r, a.r, m)}; }
+  friend FASTNN_INLINE Mask operator==(Vec a, Vec b) { return _mm256_cmp_ps(a.r, b.r, _CMP_EQ_OQ); }
+  friend FASTNN_INLINE Mask beats(Vec a, Vec b) {
+    return _mm256_and_ps(_mm256_cmp_ps(a.r, b.r, _CMP_NLE_UQ), _mm256_cmp_ps(b.r, b.r, _CMP_ORD_Q));
+  }
+  static FASTNN_INLINE Mask at_least(const uint16_t* p, int bound) {
+    const __m256i u = _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+    return _mm256_castsi256_ps(_mm256_cmpgt_epi32(u, _mm256_set1_epi32(bound - 1)));
+  }
+  static FASTNN_INLINE Vec load_bytes(const uint8_t* p, int n) {
+    uint64_t bytes = 0;
+    n == lanes ? memcpy(&bytes, p, lanes) : memcpy(&bytes, p, static_cast<size_t>(n));
+    return {_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_cvtsi64_si128(static_cast<int64_t>(bytes))))};
+  }
+  FASTNN_INLINE void store_bytes(uint8_t* p, int n) const {
+    const __m256i i = _mm256_cvtps_epi32(r);
+    const __m128i half = _mm_packus_epi32(_mm256_castsi256_si128(i), _mm256_extracti128_si256(i, 1));
+    const int64_t bytes = _mm_cvtsi128_si64(_mm_packus_epi16(half, half));
+    n == lanes ? memcpy(p, &bytes, lanes) : memcpy(p, &bytes, static_cast<size_t>(n));
+  }
   friend FASTNN_INLINE float sum(Vec a) {
     __m128 half = _mm_add_ps(_mm256_castps256_ps128(a.r), _mm256_extractf128_ps(a.r, 1));
     half = _mm_add_ps(half, _mm_movehl_ps(half, half));
@@ -99,6 +118,24 @@ struct Vec<double> {
   friend FASTNN_INLINE Vec abs(Vec a) { return {_mm256_andnot_pd(_mm256_set1_pd(-0.0), a.r)}; }
   friend FASTNN_INLINE Mask operator>(Vec a, Vec b) { return _mm256_cmp_pd(a.r, b.r, _CMP_GT_OQ); }
   friend FASTNN_INLINE Vec select(Mask m, Vec a, Vec b) { return {_mm256_blendv_pd(b.r, a.r, m)}; }
+  friend FASTNN_INLINE Mask operator==(Vec a, Vec b) { return _mm256_cmp_pd(a.r, b.r, _CMP_EQ_OQ); }
+  friend FASTNN_INLINE Mask beats(Vec a, Vec b) {
+    return _mm256_and_pd(_mm256_cmp_pd(a.r, b.r, _CMP_NLE_UQ), _mm256_cmp_pd(b.r, b.r, _CMP_ORD_Q));
+  }
+  static FASTNN_INLINE Mask at_least(const uint16_t* p, int bound) {
+    const __m256i u = _mm256_cvtepu16_epi64(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
+    return _mm256_castsi256_pd(_mm256_cmpgt_epi64(u, _mm256_set1_epi64x(bound - 1)));
+  }
+  static FASTNN_INLINE Vec load_bytes(const uint8_t* p, int n) {
+    int32_t bytes = 0;
+    n == lanes ? memcpy(&bytes, p, lanes) : memcpy(&bytes, p, static_cast<size_t>(n));
+    return {_mm256_cvtepi32_pd(_mm_cvtepu8_epi32(_mm_cvtsi32_si128(bytes)))};
+  }
+  FASTNN_INLINE void store_bytes(uint8_t* p, int n) const {
+    const __m128i i = _mm256_cvtpd_epi32(r), half = _mm_packus_epi32(i, i);
+    const int32_t bytes = _mm_cvtsi128_si32(_mm_packus_epi16(half, half));
+    n == lanes ? memcpy(p, &bytes, lanes) : memcpy(p, &bytes, static_cast<size_t>(n));
+  }
   friend FASTNN_INLINE double sum(Vec a) {
     const __m128d half = _mm_add_pd(_mm256_castpd256_pd128(a.r), _mm256_extractf128_pd(a.r, 1));
     return _mm_cvtsd_f64(_mm_add_sd(half, _mm_unpackhi_pd(half, half)));
@@ -110,6 +147,25 @@ struct Vec<double> {
     rows[1].r = _mm256_permute2f128_pd(b, d, 0x20);
     rows[2].r = _mm256_permute2f128_pd(a, c, 0x31);
     rows[3].r = _mm256_permute2f128_pd(b, d, 0x31);
+  }
+};
+
+struct Words {
+  static constexpr int lanes = 4;
+  __m256i r;
+
+  static FASTNN_INLINE Words set(uint64_t x) { return {_mm256_set1_epi64x(static_cast<int64_t>(x))}; }
+  static FASTNN_INLINE Words count(uint64_t first) {
+    return {_mm256_add_epi64(set(first).r, _mm256_setr_epi64x(0, 2, 1, 3))};
+  }
+  friend FASTNN_INLINE Words operator^(Words a, Words b) { return {_mm256_xor_si256(a.r, b.r)}; }
+  friend FASTNN_INLINE Words operator*(Words a, Words b) { return {_mm256_mul_epu32(a.r, b.r)}; }
+  friend FASTNN_INLINE Words high(Words a) { return {_mm256_srli_epi64(a.r, 32)}; }
+  static FASTNN_INLINE void store(Words a, Words b, Words c, Words d, uint16_t* p) {
+    const __m256i ab = _mm256_blend_epi32(a.r, _mm256_slli_epi64(b.r, 32), 0xAA);
+    const __m256i cd = _mm256_blend_epi32(c.r, _mm256_slli_epi64(d.r, 32), 0xAA);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm256_unpacklo_epi64(ab, cd));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p + 16), _mm256_unpackhi_epi64(ab, cd));
   }
 };
 

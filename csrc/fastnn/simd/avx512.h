@@ -38,6 +38,20 @@ struct Vec<float> {
   friend FASTNN_INLINE Vec abs(Vec a) { return {_mm512_abs_ps(a.r)}; }
   friend FASTNN_INLINE Mask operator>(Vec a, Vec b) { return _mm512_cmp_ps_mask(a.r, b.r, _CMP_GT_OQ); }
   friend FASTNN_INLINE Vec select(Mask m, Vec a, Vec b) { return {_mm512_mask_blend_ps(m, b.r, a.r)}; }
+  friend FASTNN_INLINE Mask operator==(Vec a, Vec b) { return _mm512_cmp_ps_mask(a.r, b.r, _CMP_EQ_OQ); }
+  friend FASTNN_INLINE Mask beats(Vec a, Vec b) {
+    return _mm512_mask_cmp_ps_mask(_mm512_cmp_ps_mask(a.r, b.r, _CMP_NLE_UQ), b.r, b.r, _CMP_ORD_Q);
+  }
+  static FASTNN_INLINE Mask at_least(const uint16_t* p, int bound) {
+    const __m256i u = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+    return _mm512_cmpge_epi32_mask(_mm512_cvtepu16_epi32(u), _mm512_set1_epi32(bound));
+  }
+  static FASTNN_INLINE Vec load_bytes(const uint8_t* p, int n) {
+    return {_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(first(n), p)))};
+  }
+  FASTNN_INLINE void store_bytes(uint8_t* p, int n) const {
+    _mm_mask_storeu_epi8(p, first(n), _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(r)));
+  }
   friend FASTNN_INLINE float sum(Vec a) { return _mm512_reduce_add_ps(a.r); }
   // First 4x4 blocks within the 128-bit quarters of four rows each, then the quarters as a 4x4 matrix.
   static FASTNN_INLINE void transpose(Vec (&rows)[16]) {
@@ -93,6 +107,20 @@ struct Vec<double> {
   friend FASTNN_INLINE Vec abs(Vec a) { return {_mm512_abs_pd(a.r)}; }
   friend FASTNN_INLINE Mask operator>(Vec a, Vec b) { return _mm512_cmp_pd_mask(a.r, b.r, _CMP_GT_OQ); }
   friend FASTNN_INLINE Vec select(Mask m, Vec a, Vec b) { return {_mm512_mask_blend_pd(m, b.r, a.r)}; }
+  friend FASTNN_INLINE Mask operator==(Vec a, Vec b) { return _mm512_cmp_pd_mask(a.r, b.r, _CMP_EQ_OQ); }
+  friend FASTNN_INLINE Mask beats(Vec a, Vec b) {
+    return _mm512_mask_cmp_pd_mask(_mm512_cmp_pd_mask(a.r, b.r, _CMP_NLE_UQ), b.r, b.r, _CMP_ORD_Q);
+  }
+  static FASTNN_INLINE Mask at_least(const uint16_t* p, int bound) {
+    const __m128i u = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+    return _mm512_cmpge_epi64_mask(_mm512_cvtepu16_epi64(u), _mm512_set1_epi64(bound));
+  }
+  static FASTNN_INLINE Vec load_bytes(const uint8_t* p, int n) {
+    return {_mm512_cvtepi32_pd(_mm256_cvtepu8_epi32(_mm_maskz_loadu_epi8(first(n), p)))};
+  }
+  FASTNN_INLINE void store_bytes(uint8_t* p, int n) const {
+    _mm_mask_storeu_epi8(p, first(n), _mm256_cvtepi32_epi8(_mm512_cvtpd_epi32(r)));
+  }
   friend FASTNN_INLINE double sum(Vec a) { return _mm512_reduce_add_pd(a.r); }
   // First 2x2 blocks of two rows each, then the 128-bit quarters as a 4x4 matrix.
   static FASTNN_INLINE void transpose(Vec (&rows)[8]) {
@@ -113,6 +141,25 @@ struct Vec<double> {
       rows[i + 4].r = _mm512_shuffle_f64x2(a, c, 0xDD);
       rows[i + 6].r = _mm512_shuffle_f64x2(b, d, 0xDD);
     }
+  }
+};
+
+struct Words {
+  static constexpr int lanes = 8;
+  __m512i r;
+
+  static FASTNN_INLINE Words set(uint64_t x) { return {_mm512_set1_epi64(static_cast<int64_t>(x))}; }
+  static FASTNN_INLINE Words count(uint64_t first) {
+    return {_mm512_add_epi64(set(first).r, _mm512_setr_epi64(0, 4, 1, 5, 2, 6, 3, 7))};
+  }
+  friend FASTNN_INLINE Words operator^(Words a, Words b) { return {_mm512_xor_si512(a.r, b.r)}; }
+  friend FASTNN_INLINE Words operator*(Words a, Words b) { return {_mm512_mul_epu32(a.r, b.r)}; }
+  friend FASTNN_INLINE Words high(Words a) { return {_mm512_srli_epi64(a.r, 32)}; }
+  static FASTNN_INLINE void store(Words a, Words b, Words c, Words d, uint16_t* p) {
+    const __m512i ab = _mm512_mask_shuffle_epi32(a.r, 0xAAAA, b.r, _MM_PERM_CCAA);
+    const __m512i cd = _mm512_mask_shuffle_epi32(c.r, 0xAAAA, d.r, _MM_PERM_CCAA);
+    _mm512_storeu_si512(p, _mm512_unpacklo_epi64(ab, cd));
+    _mm512_storeu_si512(p + 32, _mm512_unpackhi_epi64(ab, cd));
   }
 };
 

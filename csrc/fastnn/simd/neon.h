@@ -45,6 +45,24 @@ struct Vec<float> {
   friend FASTNN_INLINE Vec min(Vec a, Vec b) { return select(b > a, a, b); }
   friend FASTNN_INLINE Vec sqrt(Vec a) { return {vsqrtq_f32(a.r)}; }
   friend FASTNN_INLINE Vec abs(Vec a) { return {vabsq_f32(a.r)}; }
+  friend FASTNN_INLINE Mask operator==(Vec a, Vec b) { return vceqq_f32(a.r, b.r); }
+  friend FASTNN_INLINE Mask beats(Vec a, Vec b) {
+    return vbicq_u32(vceqq_f32(b.r, b.r), vcleq_f32(a.r, b.r));
+  }
+  static FASTNN_INLINE Mask at_least(const uint16_t* p, int bound) {
+    return vcgeq_u32(vmovl_u16(vld1_u16(p)), vdupq_n_u32(static_cast<uint32_t>(bound)));
+  }
+  static FASTNN_INLINE Vec load_bytes(const uint8_t* p, int n) {
+    uint8_t bytes[8] = {};
+    memcpy(bytes, p, static_cast<size_t>(n));
+    return {vcvtq_f32_u32(vmovl_u16(vget_low_u16(vmovl_u8(vld1_u8(bytes)))))};
+  }
+  FASTNN_INLINE void store_bytes(uint8_t* p, int n) const {
+    const uint16x4_t half = vmovn_u32(vcvtq_u32_f32(r));
+    uint8_t bytes[8];
+    vst1_u8(bytes, vmovn_u16(vcombine_u16(half, half)));
+    memcpy(p, bytes, static_cast<size_t>(n));
+  }
   friend FASTNN_INLINE float sum(Vec a) { return vaddvq_f32(a.r); }
   static FASTNN_INLINE void transpose(Vec (&rows)[4]) {
     const float32x4x2_t a = vtrnq_f32(rows[0].r, rows[1].r), b = vtrnq_f32(rows[2].r, rows[3].r);
@@ -88,11 +106,50 @@ struct Vec<double> {
   friend FASTNN_INLINE Vec min(Vec a, Vec b) { return select(b > a, a, b); }
   friend FASTNN_INLINE Vec sqrt(Vec a) { return {vsqrtq_f64(a.r)}; }
   friend FASTNN_INLINE Vec abs(Vec a) { return {vabsq_f64(a.r)}; }
+  friend FASTNN_INLINE Mask operator==(Vec a, Vec b) { return vceqq_f64(a.r, b.r); }
+  friend FASTNN_INLINE Mask beats(Vec a, Vec b) {
+    return vbicq_u64(vceqq_f64(b.r, b.r), vcleq_f64(a.r, b.r));
+  }
+  static FASTNN_INLINE Mask at_least(const uint16_t* p, int bound) {
+    const uint64_t u[2] = {p[0], p[1]};
+    return vcgeq_u64(vld1q_u64(u), vdupq_n_u64(static_cast<uint64_t>(bound)));
+  }
+  static FASTNN_INLINE Vec load_bytes(const uint8_t* p, int n) {
+    double values[lanes] = {};
+    for (int i = 0; i < n; ++i) values[i] = p[i];
+    return {vld1q_f64(values)};
+  }
+  FASTNN_INLINE void store_bytes(uint8_t* p, int n) const {
+    double values[lanes];
+    vst1q_f64(values, r);
+    for (int i = 0; i < n; ++i) p[i] = static_cast<uint8_t>(values[i]);
+  }
   friend FASTNN_INLINE double sum(Vec a) { return vaddvq_f64(a.r); }
   static FASTNN_INLINE void transpose(Vec (&rows)[2]) {
     const float64x2_t a = vzip1q_f64(rows[0].r, rows[1].r), b = vzip2q_f64(rows[0].r, rows[1].r);
     rows[0].r = a;
     rows[1].r = b;
+  }
+};
+
+struct Words {
+  static constexpr int lanes = 2;
+  uint64x2_t r;
+
+  static FASTNN_INLINE Words set(uint64_t x) { return {vdupq_n_u64(x)}; }
+  static FASTNN_INLINE Words count(uint64_t first) {
+    const uint64_t values[lanes] = {first, first + 1};
+    return {vld1q_u64(values)};
+  }
+  friend FASTNN_INLINE Words operator^(Words a, Words b) { return {veorq_u64(a.r, b.r)}; }
+  friend FASTNN_INLINE Words operator*(Words a, Words b) {
+    return {vmull_u32(vmovn_u64(a.r), vmovn_u64(b.r))};
+  }
+  friend FASTNN_INLINE Words high(Words a) { return {vshrq_n_u64(a.r, 32)}; }
+  static FASTNN_INLINE void store(Words a, Words b, Words c, Words d, uint16_t* p) {
+    const uint64x2_t ab = vsliq_n_u64(a.r, b.r, 32), cd = vsliq_n_u64(c.r, d.r, 32);
+    vst1q_u16(p, vreinterpretq_u16_u64(vzip1q_u64(ab, cd)));
+    vst1q_u16(p + 8, vreinterpretq_u16_u64(vzip2q_u64(ab, cd)));
   }
 };
 

@@ -39,8 +39,33 @@ struct Vec {
   friend FASTNN_INLINE Vec abs(Vec a) { return {a.r < T(0) ? -a.r : a.r + T(0)}; }
   friend FASTNN_INLINE Mask operator>(Vec a, Vec b) { return a.r > b.r; }
   friend FASTNN_INLINE Vec select(Mask m, Vec a, Vec b) { return m ? a : b; }
+  friend FASTNN_INLINE Mask operator==(Vec a, Vec b) { return a.r == b.r; }
+  friend FASTNN_INLINE Mask beats(Vec a, Vec b) { return !(a.r <= b.r) && b.r == b.r; }
+  static FASTNN_INLINE Mask at_least(const uint16_t* p, int bound) { return *p >= bound; }
+  static FASTNN_INLINE Vec load_bytes(const uint8_t* p, int n) { return {n > 0 ? T(*p) : T(0)}; }
+  FASTNN_INLINE void store_bytes(uint8_t* p, int n) const {
+    if (n > 0) *p = static_cast<uint8_t>(r);
+  }
   friend FASTNN_INLINE T sum(Vec a) { return a.r; }
   static FASTNN_INLINE void transpose(Vec (&)[1]) {}
+};
+
+struct Words {
+  static constexpr int lanes = 1;
+  uint64_t r;
+
+  static FASTNN_INLINE Words set(uint64_t x) { return {x}; }
+  static FASTNN_INLINE Words count(uint64_t first) { return {first}; }
+  friend FASTNN_INLINE Words operator^(Words a, Words b) { return {a.r ^ b.r}; }
+  friend FASTNN_INLINE Words operator*(Words a, Words b) { return {(a.r & 0xFFFFFFFF) * (b.r & 0xFFFFFFFF)}; }
+  friend FASTNN_INLINE Words high(Words a) { return {a.r >> 32}; }
+  static FASTNN_INLINE void store(Words a, Words b, Words c, Words d, uint16_t* p) {
+    const uint64_t words[4] = {a.r, b.r, c.r, d.r};
+    for (int i = 0; i < 4; ++i) {
+      p[2 * i] = static_cast<uint16_t>(words[i]);
+      p[2 * i + 1] = static_cast<uint16_t>(words[i] >> 16);
+    }
+  }
 };
 
 }  // namespace fastnn::scalar

@@ -1,0 +1,18 @@
+#pragma once
+
+#include <stdint.h>
+
+#include "fastnn/base/arch.h"
+
+namespace fastnn {
+
+// On `count` elements that lie together.
+template <class T>
+struct ReluKernel {
+  void (*forward)(int64_t count, const T* x, T* y);
+  void (*backward)(int64_t count, const T* dy, const T* x, T* dx);
+};
+
+FASTNN_DECLARE_KERNEL(template <class T> ReluKernel<T> relu_kernel())
+
+}  // namespace fastnn
