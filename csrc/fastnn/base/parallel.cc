@@ -95,12 +95,11 @@ void Region::work() noexcept {
   inside_region = true;
   {
     FloatMode mode;
-    arrived.fetch_add(1);
-    while (rendezvous && arrived.load() < threads) sched_yield();
     bool any = false;
     for (int64_t chunk; (chunk = next.fetch_add(1, std::memory_order_relaxed)) < chunks; any = true) {
       if (!any) useful.fetch_add(1, std::memory_order_relaxed);
-      if (rendezvous) sched_yield();
+      // Nobody starts before everybody holds a chunk: threads <= chunks, so there is one for each.
+      while (rendezvous && useful.load(std::memory_order_relaxed) < threads) sched_yield();
       if (failed.load(std::memory_order_relaxed)) continue;
       try {
         fn(context, chunk);

@@ -14,9 +14,8 @@ struct Region {
   void* context;
   int64_t chunks;
   int threads;      // workers wanted, the caller included
-  bool rendezvous;  // wait for all of them before the first chunk
+  bool rendezvous;  // no chunk starts before each of them holds one
   std::atomic<int64_t> next{0};
-  std::atomic<int> arrived{0};
   std::atomic<int> useful{0};  // workers that ran at least one chunk
   std::atomic<bool> failed{false};
   std::exception_ptr error;  // written by the thread that set `failed`
