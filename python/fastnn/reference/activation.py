@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._geometry import Array
+from fastnn.reference._geometry import Array
 
 
 class ReluCache(NamedTuple):

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._geometry import Array, IntOrPair, Pair, crop, output_size, pad, pair, require, taps
+from fastnn.reference._geometry import Array, IntOrPair, Pair, crop, output_size, pad, pair, require, taps
 
 
 def conv2d_output_size(

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..keys import Key
-from ._geometry import Array, require
+from fastnn.keys import Key
+from fastnn.reference._geometry import Array, require
 
 
 class DropoutCache(NamedTuple):

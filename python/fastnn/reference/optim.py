@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._geometry import Array, require
+from fastnn.reference._geometry import Array, require
 
 
 def sgd_update(

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._geometry import Array, IntOrPair, Pair, crop, output_size, pad, pair, require, taps
+from fastnn.reference._geometry import Array, IntOrPair, Pair, crop, output_size, pad, pair, require, taps
 
 
 def pool2d_output_size(size: int, kernel: int, *, stride: int | None = None, padding: int = 0) -> int:

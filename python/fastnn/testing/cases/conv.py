@@ -1,0 +1,151 @@
+"""Rows of the convolution and of its unfolded form."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastnn import reference
+from fastnn.testing.cases._case import BadCall, Function, OpCase, Pair, Problem, Shape
+
+
+def _pair(value: Any) -> tuple[int, int]:
+    return (value, value) if isinstance(value, int) else value
+
+
+def _places(image: Shape, kernel: Shape, settings: dict[str, Any]) -> Shape:
+    """Return (OH, OW) for an image (H, W) and a kernel (KH, KW)."""
+    s, p, d = (_pair(settings.get(k, v)) for k, v in (("stride", 1), ("padding", 0), ("dilation", 1)))
+    return tuple(
+        reference.conv2d_output_size(image[i], kernel[i], stride=s[i], padding=p[i], dilation=d[i])
+        for i in range(2)
+    )
+
+
+def _conv(x: Shape, w: Shape, *, bias: bool = True, **settings: Any) -> Problem:
+    shapes = {"x": x, "w": w}
+    return Problem({**shapes, "b": (w[0],)} if bias else shapes, settings)
+
+
+def _conv_output(problem: Problem) -> Shape:
+    x, w = problem.shapes["x"], problem.shapes["w"]
+    return (x[0], w[0], *_places(x[2:], w[2:], dict(problem.settings)))
+
+
+def _conv_reduction(problem: Problem) -> dict[str, int]:
+    f, cg, kh, kw = problem.shapes["w"]
+    n, _, oh, ow = _conv_output(problem)
+    groups = problem.settings.get("groups", 1)
+    return {"y": cg * kh * kw, "dx": f // groups * kh * kw, "dw": n * oh * ow, "db": n * oh * ow}
+
+
+def _conv_flops(problem: Problem) -> int:
+    f, cg, kh, kw = problem.shapes["w"]
+    n, _, oh, ow = _conv_output(problem)
+    return 3 * 2 * n * oh * ow * f * cg * kh * kw
+
+
+def _conv_torch(torch: Any, x: Any, w: Any, b: Any = None, *, algo: str = "auto", **settings: Any) -> Any:
+    return torch.nn.functional.conv2d(x, w, b, **settings)
+
+
+def _im2col(x: Shape, kernel_size: Any, **settings: Any) -> Problem:
+    return Problem({"x": x}, {"kernel_size": kernel_size, **settings})
+
+
+def _col2im(x: Shape, kernel_size: Any, **settings: Any) -> Problem:
+    kernel = _pair(kernel_size)
+    oh, ow = _places(x[2:], kernel, settings)
+    shape = (x[0], x[1] * kernel[0] * kernel[1], oh * ow)
+    return Problem({"cols": shape}, {"x_shape": x, "kernel_size": kernel_size, **settings})
+
+
+def _col2im_torch(torch: Any, cols: Any, *, x_shape: Shape, **settings: Any) -> Any:
+    return torch.nn.functional.fold(cols, x_shape[2:], **settings)
+
+
+def _resnet20(n: int) -> list[Problem]:
+    """Return the 3x3 convolutions of ResNet-20's three stages."""
+    stages = ((3, 16, 32), (16, 16, 32), (32, 32, 16), (64, 64, 8))
+    return [_conv((n, c, size, size), (f, c, 3, 3), bias=False, padding=1) for c, f, size in stages]
+
+
+ROWS: tuple[OpCase, ...] = (
+    Pair(
+        name="conv2d",
+        problems=[
+            _conv((3, 4, 6, 5), (6, 4, 3, 3), padding=1),
+            _conv((2, 3, 7, 9), (5, 3, 3, 2), bias=False, stride=(2, 1), padding=(0, 2), dilation=(1, 2)),
+            _conv((2, 6, 5, 6), (4, 3, 3, 3), groups=2, padding=1, stride=2),
+            _conv((2, 5, 6, 7), (5, 1, 3, 3), groups=5, padding=1),  # depthwise
+            _conv((2, 3, 6, 5), (6, 1, 2, 3), groups=3, stride=(1, 2)),  # depthwise, two filters a channel
+            _conv((3, 18, 4, 4), (35, 18, 1, 1), bias=False, stride=2),  # shortcut of a residual block
+            _conv((2, 1, 9, 9), (6, 1, 5, 5), padding=2),
+            _conv((2, 4, 3, 3), (3, 4, 3, 3), padding=2, dilation=2),
+        ],
+        wide=_conv((6, 16, 24, 24), (32, 16, 3, 3), padding=1),
+        tails=[
+            lambda n: _conv((2, 3, 5, 4), (n, 3, 3, 3), padding=1),
+            lambda n: _conv((2, n, 5, 4), (3, n, 3, 3), padding=1),
+            lambda n: _conv((1, 2, 3, n), (3, 2, 3, 1), padding=(1, 0)),
+            lambda n: _conv((2, n, 4, 3), (n, 1, 3, 3), padding=1, groups=n),
+        ],
+        bench=[*_resnet20(128), _conv((128, 64, 32, 32), (64, 64, 3, 3), bias=False, padding=1)],
+        output=_conv_output,
+        gradients=("dx", "dw", "db"),
+        reduction=_conv_reduction,
+        flops=_conv_flops,
+        batched=("x",),
+        bad_calls=[
+            BadCall("w", r"\(6, 3, 3, 3\)", w=lambda good: good["w"][:, 1:]),
+            BadCall("b", r"\(5,\)", b=lambda good: good["b"][1:]),
+            BadCall("dy", dy=lambda good: good["dy"][:, :, 1:]),
+            BadCall("stride", "0", stride=0),
+            BadCall("stride", "-1", stride=-1),
+            BadCall("padding", "-1", padding=-1),
+            BadCall("dilation", "0", dilation=0),
+            BadCall("groups", "0", groups=0),
+            BadCall("groups|w", groups=3),
+            BadCall("algo", "'magic'", algo="magic"),
+            BadCall("w|kernel_size", w=lambda good: good["w"].repeat(4, axis=2)),
+            BadCall("x", x=lambda good: good["x"][:, :, :0]),
+        ],
+        torch=_conv_torch,
+    ),
+    Function(
+        name="im2col",
+        result="cols",
+        problems=[
+            _im2col((2, 3, 6, 5), 3, padding=1),
+            _im2col((2, 3, 7, 9), (3, 2), stride=(2, 1), padding=(0, 2), dilation=(1, 2)),
+        ],
+        wide=_im2col((6, 16, 24, 24), 3, padding=1),
+        tails=[lambda n: _im2col((2, n, 4, 3), 2), lambda n: _im2col((1, 2, 3, n), (2, 1))],
+        bench=[_im2col((128, 16, 32, 32), 3, padding=1)],
+        batched=("x",),
+        bad_calls=[
+            BadCall("kernel_size", kernel_size=9),
+            BadCall("kernel_size", "0", kernel_size=0),
+            BadCall("stride", "0", stride=0),
+            BadCall("padding", "-1", padding=-1),
+        ],
+        torch=lambda torch, x, **settings: torch.nn.functional.unfold(x, **settings),
+    ),
+    Function(
+        name="col2im",
+        result="x",
+        problems=[
+            _col2im((2, 3, 6, 5), 3, padding=1),
+            _col2im((2, 3, 7, 9), (3, 2), stride=(2, 1), padding=(0, 2), dilation=(1, 2)),
+        ],
+        wide=_col2im((6, 16, 24, 24), 3, padding=1),
+        tails=[lambda n: _col2im((2, n, 4, 3), 2), lambda n: _col2im((1, 2, 3, n), (2, 1))],
+        bench=[_col2im((128, 16, 32, 32), 3, padding=1)],
+        reduction=lambda problem: {"x": 9},
+        bad_calls=[
+            BadCall("cols", cols=lambda good: good["cols"][:, 1:]),
+            BadCall("kernel_size", kernel_size=9),
+            BadCall("stride", "0", stride=0),
+        ],
+        torch=_col2im_torch,
+    ),
+)
