@@ -55,8 +55,9 @@ class Model:
     Attributes:
         params: name to parameter, PyTorch's names; ``params.flat`` is the buffer.
         grads: name to gradient, valid until the next `loss`; ``grads.flat`` is the buffer.
-        step: how many training steps have begun, part of the key of their randomness; set it to go on from a
+        step: number of the next training step, part of the key of its randomness; set it to go on from a
             checkpoint.
+        example: number, within the step, of the first example of the next batch, for gradient accumulation.
         task: ``"classification"`` or ``"regression"``, the loss's.
 
     Example:
@@ -90,6 +91,7 @@ class Model:
         self.seed = 0 if seed is None else integer("Model", "seed", seed, low=0)
         self.input_shape = input_shape
         self.step = 0
+        self.example = 0
         self._bind()
         if seed is not None:
             self.initialize(seed)
@@ -127,8 +129,7 @@ class Model:
 
     def forward(self, X: Any, *, train: bool = False) -> tuple[Array, Any]:
         """Return scores and the cache for `backward`; with ``train`` as a training step computes them."""
-        key = Key.from_seed(self.seed, self.step) if train else None
-        return self.net.forward(self._input(X), train=train, key=key)
+        return self.net.forward(self._input(X), train=train, key=self._key() if train else None)
 
     def backward(self, dscores: Array, cache: Any) -> Array:
         """Return the gradient with respect to X, and add those of the parameters to ``grads``."""
@@ -146,31 +147,27 @@ class Model:
     def loss(self, X: Any, y: None = None, weights: None = None) -> Array: ...
 
     @overload
-    def loss(self, X: Any, y: Any, weights: Any = None, *, example: int = 0) -> tuple[float, FlatDict]: ...
+    def loss(self, X: Any, y: Any, weights: Any = None) -> tuple[float, FlatDict]: ...
 
-    def loss(
-        self, X: Any, y: Any = None, weights: Any = None, *, example: int = 0
-    ) -> Array | tuple[float, FlatDict]:
+    def loss(self, X: Any, y: Any = None, weights: Any = None) -> Array | tuple[float, FlatDict]:
         """Return the loss of one training step with its gradients, or, without ``y``, scores.
 
         The value is that of the loss plus the regularizer's. Gradients are overwritten on each call, those of
-        frozen parameters are zero. Every call begins a step, which draws other masks than the last; where a
-        batch comes in pieces, those with ``example`` above 0 go on with the step at hand and draw its masks.
+        frozen parameters are zero. Every call with ``y`` counts as a step: the next one draws other masks.
+        Where a batch comes in pieces, set ``step`` and ``example`` before each, and they draw the masks of the
+        whole.
 
         Args:
             X: (N, ...), any real dtype.
             y: N targets: integer labels, or numbers for regression.
             weights: (N,) importance of the examples; the mean divides by their sum.
-            example: number of the first example within the step's batch.
 
         Returns:
             With y (value, ``grads``), without y scores in prediction mode.
         """
         if y is None:
             return self.forward(X)[0]
-        step = self.step if example == 0 else self.step - 1
-        key = Key.from_seed(self.seed, step).at(example)
-        scores, cache = self.net.forward(self._input(X), train=True, key=key)
+        scores, cache = self.forward(X, train=True)
         value, dscores = self.loss_function(scores, y, weights)
         self.grads.flat.fill(0)
         self._backward(dscores, cache, need_dx=False)
@@ -180,7 +177,7 @@ class Model:
             self.grads.flat[: self._weights] += dweights
         for frozen in self.params.frozen_slices():
             self.grads.flat[frozen] = 0
-        self.step = step + 1
+        self.step += 1
         return value, self.grads
 
     def train_step(self, X: Any, y: Any, optimizer: SupportsStep, weights: Any = None) -> float:
@@ -494,6 +491,9 @@ class Model:
     def _state(self) -> dict[str, Array]:
         """Return the arrays themselves, parameters and buffers, layer by layer."""
         return {_join(p, n): a for p, x in self._leaves for n, a in {**x.params, **x.buffers}.items()}
+
+    def _key(self) -> Key:
+        return Key.from_seed(self.seed, self.step).at(self.example)
 
     def _checked(self, X: Any) -> Array:
         try:
