@@ -5,6 +5,8 @@ namespace fastnn::python {
 void bind_runtime(py::module_& m);
 void bind_gemm(py::module_& m);
 void bind_activation(py::module_& m);
+void bind_loss(py::module_& m);
+void bind_optim(py::module_& m);
 
 }  // namespace fastnn::python
 
@@ -13,4 +15,6 @@ PYBIND11_MODULE(_core, m) {
   fastnn::python::bind_runtime(m);
   fastnn::python::bind_gemm(m);
   fastnn::python::bind_activation(m);
+  fastnn::python::bind_loss(m);
+  fastnn::python::bind_optim(m);
 }

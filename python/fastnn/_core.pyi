@@ -10,6 +10,7 @@ import numpy
 
 __all__: list[str] = [
     "active_isa",
+    "adam_update",
     "available_isas",
     "cached_bytes",
     "compiler",
@@ -27,11 +28,28 @@ __all__: list[str] = [
     "reset_peak_bytes",
     "set_num_threads",
     "set_rendezvous",
+    "sgd_update",
+    "softmax",
+    "softmax_cross_entropy_backward",
+    "softmax_cross_entropy_forward",
     "threading_backend",
     "workers_seen",
 ]
 
 def active_isa() -> str: ...
+def adam_update(
+    param: typing.Any,
+    grad: typing.Any,
+    m: typing.Any,
+    v: typing.Any,
+    step: typing.SupportsInt | typing.SupportsIndex,
+    lr: typing.SupportsFloat | typing.SupportsIndex,
+    beta1: typing.SupportsFloat | typing.SupportsIndex,
+    beta2: typing.SupportsFloat | typing.SupportsIndex,
+    eps: typing.SupportsFloat | typing.SupportsIndex,
+    weight_decay: typing.SupportsFloat | typing.SupportsIndex,
+    decoupled: bool,
+) -> None: ...
 def available_isas() -> list[str]: ...
 def cached_bytes() -> int: ...
 def compiler() -> str: ...
@@ -51,5 +69,22 @@ def relu_forward(x: typing.Any) -> numpy.ndarray: ...
 def reset_peak_bytes() -> None: ...
 def set_num_threads(n: typing.SupportsInt | typing.SupportsIndex) -> None: ...
 def set_rendezvous(on: bool) -> None: ...
+def sgd_update(
+    param: typing.Any,
+    grad: typing.Any,
+    velocity: typing.Any,
+    lr: typing.SupportsFloat | typing.SupportsIndex,
+    momentum: typing.SupportsFloat | typing.SupportsIndex,
+    nesterov: bool,
+    weight_decay: typing.SupportsFloat | typing.SupportsIndex,
+) -> None: ...
+def softmax(x: typing.Any) -> numpy.ndarray: ...
+def softmax_cross_entropy_backward(
+    dvalue: typing.SupportsFloat | typing.SupportsIndex,
+    probs: typing.Any,
+    labels: typing.Any,
+    weights: typing.Any,
+) -> numpy.ndarray: ...
+def softmax_cross_entropy_forward(scores: typing.Any, labels: typing.Any, weights: typing.Any) -> tuple: ...
 def threading_backend() -> str: ...
 def workers_seen() -> int: ...

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn import _arguments as check
-from fastnn import reference as F
+from fastnn import functional as F
 
 Array = NDArray[Any]
 

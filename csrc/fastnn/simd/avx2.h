@@ -20,6 +20,7 @@ template <>
 struct Vec<float> {
   static constexpr int lanes = 8;
   static constexpr int registers = 16;
+  using Layout = FloatLayout<float>;
   using Mask = __m256;
   __m256 r;
 
@@ -30,6 +31,9 @@ struct Vec<float> {
   static FASTNN_INLINE Vec set(float x) { return {_mm256_set1_ps(x)}; }
   static FASTNN_INLINE Vec load(const float* p) { return {_mm256_loadu_ps(p)}; }
   static FASTNN_INLINE Vec load(const float* p, int n) { return {_mm256_maskload_ps(p, first(n))}; }
+  static FASTNN_INLINE Vec load(const float* p, int n, float fill) {
+    return select(_mm256_castsi256_ps(first(n)), load(p, n), set(fill));
+  }
   FASTNN_INLINE void store(float* p) const { _mm256_storeu_ps(p, r); }
   FASTNN_INLINE void store(float* p, int n) const { _mm256_maskstore_ps(p, first(n), r); }
   friend FASTNN_INLINE Vec operator+(Vec a, Vec b) { return {_mm256_add_ps(a.r, b.r)}; }
@@ -68,6 +72,24 @@ struct Vec<float> {
     half = _mm_add_ps(half, _mm_movehl_ps(half, half));
     return _mm_cvtss_f32(_mm_add_ss(half, _mm_movehdup_ps(half)));
   }
+  friend FASTNN_INLINE float highest(Vec a) {
+    __m128 half = _mm_max_ps(_mm256_castps256_ps128(a.r), _mm256_extractf128_ps(a.r, 1));
+    half = _mm_max_ps(half, _mm_movehl_ps(half, half));
+    return _mm_cvtss_f32(_mm_max_ss(half, _mm_movehdup_ps(half)));
+  }
+  friend FASTNN_INLINE Vec pow2(Vec n) {
+    const __m256i field = _mm256_castps_si256((n + set(Layout::to_field)).r);
+    return {_mm256_castsi256_ps(_mm256_slli_epi32(field, Layout::fraction_bits))};
+  }
+  friend FASTNN_INLINE Vec exponent(Vec a) {
+    const __m256i field = _mm256_srli_epi32(_mm256_castps_si256(a.r), Layout::fraction_bits);
+    const __m256i number = _mm256_or_si256(field, _mm256_set1_epi32(Layout::field_base));
+    return Vec{_mm256_castsi256_ps(number)} - set(Layout::from_field);
+  }
+  friend FASTNN_INLINE Vec mantissa(Vec a) {
+    const __m256i mask = _mm256_set1_epi32(Layout::fraction_mask), one = _mm256_set1_epi32(Layout::one);
+    return {_mm256_castsi256_ps(_mm256_or_si256(_mm256_and_si256(_mm256_castps_si256(a.r), mask), one))};
+  }
   // First 4x4 blocks within the 128-bit halves of four rows each, then the halves as a 2x2 matrix.
   static FASTNN_INLINE void transpose(Vec (&rows)[8]) {
     __m256 q[8];
@@ -94,6 +116,7 @@ template <>
 struct Vec<double> {
   static constexpr int lanes = 4;
   static constexpr int registers = 16;
+  using Layout = FloatLayout<double>;
   using Mask = __m256d;
   __m256d r;
 
@@ -104,6 +127,9 @@ struct Vec<double> {
   static FASTNN_INLINE Vec set(double x) { return {_mm256_set1_pd(x)}; }
   static FASTNN_INLINE Vec load(const double* p) { return {_mm256_loadu_pd(p)}; }
   static FASTNN_INLINE Vec load(const double* p, int n) { return {_mm256_maskload_pd(p, first(n))}; }
+  static FASTNN_INLINE Vec load(const double* p, int n, double fill) {
+    return select(_mm256_castsi256_pd(first(n)), load(p, n), set(fill));
+  }
   FASTNN_INLINE void store(double* p) const { _mm256_storeu_pd(p, r); }
   FASTNN_INLINE void store(double* p, int n) const { _mm256_maskstore_pd(p, first(n), r); }
   friend FASTNN_INLINE Vec operator+(Vec a, Vec b) { return {_mm256_add_pd(a.r, b.r)}; }
@@ -139,6 +165,23 @@ struct Vec<double> {
   friend FASTNN_INLINE double sum(Vec a) {
     const __m128d half = _mm_add_pd(_mm256_castpd256_pd128(a.r), _mm256_extractf128_pd(a.r, 1));
     return _mm_cvtsd_f64(_mm_add_sd(half, _mm_unpackhi_pd(half, half)));
+  }
+  friend FASTNN_INLINE double highest(Vec a) {
+    const __m128d half = _mm_max_pd(_mm256_castpd256_pd128(a.r), _mm256_extractf128_pd(a.r, 1));
+    return _mm_cvtsd_f64(_mm_max_sd(half, _mm_unpackhi_pd(half, half)));
+  }
+  friend FASTNN_INLINE Vec pow2(Vec n) {
+    const __m256i field = _mm256_castpd_si256((n + set(Layout::to_field)).r);
+    return {_mm256_castsi256_pd(_mm256_slli_epi64(field, Layout::fraction_bits))};
+  }
+  friend FASTNN_INLINE Vec exponent(Vec a) {
+    const __m256i field = _mm256_srli_epi64(_mm256_castpd_si256(a.r), Layout::fraction_bits);
+    const __m256i number = _mm256_or_si256(field, _mm256_set1_epi64x(Layout::field_base));
+    return Vec{_mm256_castsi256_pd(number)} - set(Layout::from_field);
+  }
+  friend FASTNN_INLINE Vec mantissa(Vec a) {
+    const __m256i mask = _mm256_set1_epi64x(Layout::fraction_mask), one = _mm256_set1_epi64x(Layout::one);
+    return {_mm256_castsi256_pd(_mm256_or_si256(_mm256_and_si256(_mm256_castpd_si256(a.r), mask), one))};
   }
   static FASTNN_INLINE void transpose(Vec (&rows)[4]) {
     const __m256d a = _mm256_unpacklo_pd(rows[0].r, rows[1].r), b = _mm256_unpackhi_pd(rows[0].r, rows[1].r);

@@ -16,6 +16,7 @@ template <>
 struct Vec<float> {
   static constexpr int lanes = 16;
   static constexpr int registers = 32;
+  using Layout = FloatLayout<float>;
   using Mask = __mmask16;
   __m512 r;
 
@@ -24,6 +25,9 @@ struct Vec<float> {
   static FASTNN_INLINE Vec set(float x) { return {_mm512_set1_ps(x)}; }
   static FASTNN_INLINE Vec load(const float* p) { return {_mm512_loadu_ps(p)}; }
   static FASTNN_INLINE Vec load(const float* p, int n) { return {_mm512_maskz_loadu_ps(first(n), p)}; }
+  static FASTNN_INLINE Vec load(const float* p, int n, float fill) {
+    return {_mm512_mask_loadu_ps(_mm512_set1_ps(fill), first(n), p)};
+  }
   FASTNN_INLINE void store(float* p) const { _mm512_storeu_ps(p, r); }
   FASTNN_INLINE void store(float* p, int n) const { _mm512_mask_storeu_ps(p, first(n), r); }
   friend FASTNN_INLINE Vec operator+(Vec a, Vec b) { return {_mm512_add_ps(a.r, b.r)}; }
@@ -53,6 +57,15 @@ struct Vec<float> {
     _mm_mask_storeu_epi8(p, first(n), _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(r)));
   }
   friend FASTNN_INLINE float sum(Vec a) { return _mm512_reduce_add_ps(a.r); }
+  friend FASTNN_INLINE float highest(Vec a) { return _mm512_reduce_max_ps(a.r); }
+  friend FASTNN_INLINE Vec pow2(Vec n) {
+    const __m512i field = _mm512_castps_si512((n + set(Layout::to_field)).r);
+    return {_mm512_castsi512_ps(_mm512_slli_epi32(field, Layout::fraction_bits))};
+  }
+  friend FASTNN_INLINE Vec exponent(Vec a) { return {_mm512_getexp_ps(a.r)}; }
+  friend FASTNN_INLINE Vec mantissa(Vec a) {
+    return {_mm512_getmant_ps(a.r, _MM_MANT_NORM_1_2, _MM_MANT_SIGN_src)};
+  }
   // First 4x4 blocks within the 128-bit quarters of four rows each, then the quarters as a 4x4 matrix.
   static FASTNN_INLINE void transpose(Vec (&rows)[16]) {
     __m512 q[16];
@@ -85,6 +98,7 @@ template <>
 struct Vec<double> {
   static constexpr int lanes = 8;
   static constexpr int registers = 32;
+  using Layout = FloatLayout<double>;
   using Mask = __mmask8;
   __m512d r;
 
@@ -93,6 +107,9 @@ struct Vec<double> {
   static FASTNN_INLINE Vec set(double x) { return {_mm512_set1_pd(x)}; }
   static FASTNN_INLINE Vec load(const double* p) { return {_mm512_loadu_pd(p)}; }
   static FASTNN_INLINE Vec load(const double* p, int n) { return {_mm512_maskz_loadu_pd(first(n), p)}; }
+  static FASTNN_INLINE Vec load(const double* p, int n, double fill) {
+    return {_mm512_mask_loadu_pd(_mm512_set1_pd(fill), first(n), p)};
+  }
   FASTNN_INLINE void store(double* p) const { _mm512_storeu_pd(p, r); }
   FASTNN_INLINE void store(double* p, int n) const { _mm512_mask_storeu_pd(p, first(n), r); }
   friend FASTNN_INLINE Vec operator+(Vec a, Vec b) { return {_mm512_add_pd(a.r, b.r)}; }
@@ -122,6 +139,15 @@ struct Vec<double> {
     _mm_mask_storeu_epi8(p, first(n), _mm256_cvtepi32_epi8(_mm512_cvtpd_epi32(r)));
   }
   friend FASTNN_INLINE double sum(Vec a) { return _mm512_reduce_add_pd(a.r); }
+  friend FASTNN_INLINE double highest(Vec a) { return _mm512_reduce_max_pd(a.r); }
+  friend FASTNN_INLINE Vec pow2(Vec n) {
+    const __m512i field = _mm512_castpd_si512((n + set(Layout::to_field)).r);
+    return {_mm512_castsi512_pd(_mm512_slli_epi64(field, Layout::fraction_bits))};
+  }
+  friend FASTNN_INLINE Vec exponent(Vec a) { return {_mm512_getexp_pd(a.r)}; }
+  friend FASTNN_INLINE Vec mantissa(Vec a) {
+    return {_mm512_getmant_pd(a.r, _MM_MANT_NORM_1_2, _MM_MANT_SIGN_src)};
+  }
   // First 2x2 blocks of two rows each, then the 128-bit quarters as a 4x4 matrix.
   static FASTNN_INLINE void transpose(Vec (&rows)[8]) {
     __m512d q[8];

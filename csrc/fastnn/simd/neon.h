@@ -16,6 +16,7 @@ template <>
 struct Vec<float> {
   static constexpr int lanes = 4;
   static constexpr int registers = 32;
+  using Layout = FloatLayout<float>;
   using Mask = uint32x4_t;
   float32x4_t r;
 
@@ -25,6 +26,11 @@ struct Vec<float> {
   static FASTNN_INLINE Vec load(const float* p, int n) {
     float tail[lanes] = {};
     for (int i = 0; i < n; ++i) tail[i] = p[i];
+    return {vld1q_f32(tail)};
+  }
+  static FASTNN_INLINE Vec load(const float* p, int n, float fill) {
+    float tail[lanes];
+    for (int i = 0; i < lanes; ++i) tail[i] = i < n ? p[i] : fill;
     return {vld1q_f32(tail)};
   }
   FASTNN_INLINE void store(float* p) const { vst1q_f32(p, r); }
@@ -64,6 +70,20 @@ struct Vec<float> {
     memcpy(p, bytes, static_cast<size_t>(n));
   }
   friend FASTNN_INLINE float sum(Vec a) { return vaddvq_f32(a.r); }
+  friend FASTNN_INLINE float highest(Vec a) { return vmaxvq_f32(a.r); }
+  friend FASTNN_INLINE Vec pow2(Vec n) {
+    const uint32x4_t field = vreinterpretq_u32_f32((n + set(Layout::to_field)).r);
+    return {vreinterpretq_f32_u32(vshlq_n_u32(field, Layout::fraction_bits))};
+  }
+  friend FASTNN_INLINE Vec exponent(Vec a) {
+    const uint32x4_t field = vshrq_n_u32(vreinterpretq_u32_f32(a.r), Layout::fraction_bits);
+    return Vec{vreinterpretq_f32_u32(vorrq_u32(field, vdupq_n_u32(Layout::field_base)))} -
+           set(Layout::from_field);
+  }
+  friend FASTNN_INLINE Vec mantissa(Vec a) {
+    const uint32x4_t fraction = vandq_u32(vreinterpretq_u32_f32(a.r), vdupq_n_u32(Layout::fraction_mask));
+    return {vreinterpretq_f32_u32(vorrq_u32(fraction, vdupq_n_u32(Layout::one)))};
+  }
   static FASTNN_INLINE void transpose(Vec (&rows)[4]) {
     const float32x4x2_t a = vtrnq_f32(rows[0].r, rows[1].r), b = vtrnq_f32(rows[2].r, rows[3].r);
     rows[0].r = vcombine_f32(vget_low_f32(a.val[0]), vget_low_f32(b.val[0]));
@@ -77,6 +97,7 @@ template <>
 struct Vec<double> {
   static constexpr int lanes = 2;
   static constexpr int registers = 32;
+  using Layout = FloatLayout<double>;
   using Mask = uint64x2_t;
   float64x2_t r;
 
@@ -86,6 +107,11 @@ struct Vec<double> {
   static FASTNN_INLINE Vec load(const double* p, int n) {
     double tail[lanes] = {};
     for (int i = 0; i < n; ++i) tail[i] = p[i];
+    return {vld1q_f64(tail)};
+  }
+  static FASTNN_INLINE Vec load(const double* p, int n, double fill) {
+    double tail[lanes];
+    for (int i = 0; i < lanes; ++i) tail[i] = i < n ? p[i] : fill;
     return {vld1q_f64(tail)};
   }
   FASTNN_INLINE void store(double* p) const { vst1q_f64(p, r); }
@@ -125,6 +151,20 @@ struct Vec<double> {
     for (int i = 0; i < n; ++i) p[i] = static_cast<uint8_t>(values[i]);
   }
   friend FASTNN_INLINE double sum(Vec a) { return vaddvq_f64(a.r); }
+  friend FASTNN_INLINE double highest(Vec a) { return vmaxvq_f64(a.r); }
+  friend FASTNN_INLINE Vec pow2(Vec n) {
+    const uint64x2_t field = vreinterpretq_u64_f64((n + set(Layout::to_field)).r);
+    return {vreinterpretq_f64_u64(vshlq_n_u64(field, Layout::fraction_bits))};
+  }
+  friend FASTNN_INLINE Vec exponent(Vec a) {
+    const uint64x2_t field = vshrq_n_u64(vreinterpretq_u64_f64(a.r), Layout::fraction_bits);
+    return Vec{vreinterpretq_f64_u64(vorrq_u64(field, vdupq_n_u64(Layout::field_base)))} -
+           set(Layout::from_field);
+  }
+  friend FASTNN_INLINE Vec mantissa(Vec a) {
+    const uint64x2_t fraction = vandq_u64(vreinterpretq_u64_f64(a.r), vdupq_n_u64(Layout::fraction_mask));
+    return {vreinterpretq_f64_u64(vorrq_u64(fraction, vdupq_n_u64(Layout::one)))};
+  }
   static FASTNN_INLINE void transpose(Vec (&rows)[2]) {
     const float64x2_t a = vzip1q_f64(rows[0].r, rows[1].r), b = vzip2q_f64(rows[0].r, rows[1].r);
     rows[0].r = a;

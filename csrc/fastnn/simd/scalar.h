@@ -13,13 +13,16 @@ template <class T>
 struct Vec {
   static constexpr int lanes = 1;
   static constexpr int registers = 16;
+  using Layout = FloatLayout<T>;
+  using Int = typename Layout::Int;
   using Mask = bool;
   T r;
 
   static FASTNN_INLINE Vec zero() { return {T(0)}; }
   static FASTNN_INLINE Vec set(T x) { return {x}; }
   static FASTNN_INLINE Vec load(const T* p) { return {*p}; }
-  static FASTNN_INLINE Vec load(const T* p, int n) { return {n > 0 ? *p : T(0)}; }
+  static FASTNN_INLINE Vec load(const T* p, int n) { return load(p, n, T(0)); }
+  static FASTNN_INLINE Vec load(const T* p, int n, T fill) { return {n > 0 ? *p : fill}; }
   FASTNN_INLINE void store(T* p) const { *p = r; }
   FASTNN_INLINE void store(T* p, int n) const {
     if (n > 0) *p = r;
@@ -47,7 +50,30 @@ struct Vec {
     if (n > 0) *p = static_cast<uint8_t>(r);
   }
   friend FASTNN_INLINE T sum(Vec a) { return a.r; }
+  friend FASTNN_INLINE T highest(Vec a) { return a.r; }
+  friend FASTNN_INLINE Vec pow2(Vec n) {
+    // Unsigned: what the shift pushes out of a signed number is undefined.
+    return from_bits(Int(uint64_t(bits_of(n + set(Layout::to_field))) << Layout::fraction_bits));
+  }
+  friend FASTNN_INLINE Vec exponent(Vec a) {
+    return from_bits((bits_of(a) >> Layout::fraction_bits) | Layout::field_base) - set(Layout::from_field);
+  }
+  friend FASTNN_INLINE Vec mantissa(Vec a) {
+    return from_bits((bits_of(a) & Layout::fraction_mask) | Layout::one);
+  }
   static FASTNN_INLINE void transpose(Vec (&)[1]) {}
+
+ private:
+  static FASTNN_INLINE Int bits_of(Vec a) {
+    Int bits;
+    memcpy(&bits, &a.r, sizeof bits);
+    return bits;
+  }
+  static FASTNN_INLINE Vec from_bits(Int bits) {
+    Vec a;
+    memcpy(&a.r, &bits, sizeof bits);
+    return a;
+  }
 };
 
 struct Words {

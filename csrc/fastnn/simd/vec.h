@@ -9,12 +9,13 @@
 //   zero(), set(T x)                all lanes 0 / x
 //   load(const T* p)                lanes elements from p, any alignment
 //   load(const T* p, int n)         the first n (0..lanes) from p, the others 0; reads nothing else
+//   load(const T* p, int n, T fill) likewise, the others fill
 //   store(T* p), store(T* p, int n)
 //   load_bytes(const uint8_t* p, int n), store_bytes(uint8_t* p, int n)
 //                                   the same for integers 0 to 255, kept as bytes
 //   a + b, a - b, a * b, a / b
-//   fma(a, b, c)                    a * b + c, rounded once
-//   fnma(a, b, c)                   c - a * b, rounded once
+//   fma(a, b, c)                    a * b + c, rounded once (twice by the scalar fallback)
+//   fnma(a, b, c)                   c - a * b, likewise
 //   max(a, b)                       the larger; b where either is NaN, as the x86 instruction: max(zero, x)
 //                                   keeps a NaN x
 //   min(a, b)                       likewise
@@ -25,6 +26,10 @@
 //                                   p[lane] >= bound, for bounds from 0 to 65536
 //   select(mask, a, b)              lane by lane a where mask, else b
 //   sum(a)                          of all lanes, pairwise, in a fixed order
+//   highest(a)                      of all lanes, none of them NaN
+//   transpose(Vec (&rows)[lanes])   lane j of rows[i] and lane i of rows[j] change places
+//   pow2(n)                         2^n for integral n from -126 to 127 (double: -1022 to 1023)
+//   exponent(a), mantissa(a)        a = mantissa * 2^exponent, 1 <= mantissa < 2, for positive normal a
 //
 // and Words, unsigned 64-bit lanes, for counter-based random numbers:
 //
@@ -42,3 +47,35 @@
 #include <string.h>
 
 #define FASTNN_INLINE inline __attribute__((always_inline))
+
+namespace fastnn {
+
+// The layout of a floating-point number, and two numbers that turn its exponent field into a number and back:
+// an integer n in the low bits of n + to_field is n + bias, ready to be shifted into place; a field ORed into
+// the low bits of 2^fraction_bits is worth from_field more than the exponent.
+template <class T>
+struct FloatLayout;
+
+template <>
+struct FloatLayout<float> {
+  using Int = int32_t;
+  static constexpr int fraction_bits = 23;
+  static constexpr Int fraction_mask = 0x007FFFFF;
+  static constexpr Int one = 0x3F800000;         // the bits of 1
+  static constexpr Int field_base = 0x4B000000;  // the bits of 2^23
+  static constexpr float to_field = 0x1.8p23f + 127;
+  static constexpr float from_field = 0x1p23f + 127;
+};
+
+template <>
+struct FloatLayout<double> {
+  using Int = int64_t;
+  static constexpr int fraction_bits = 52;
+  static constexpr Int fraction_mask = 0x000FFFFFFFFFFFFF;
+  static constexpr Int one = 0x3FF0000000000000;
+  static constexpr Int field_base = 0x4330000000000000;
+  static constexpr double to_field = 0x1.8p52 + 1023;
+  static constexpr double from_field = 0x1p52 + 1023;
+};
+
+}  // namespace fastnn

@@ -12,3 +12,9 @@ from fastnn.functional.gemm import LinearCache as LinearCache
 from fastnn.functional.gemm import gemm as gemm
 from fastnn.functional.gemm import linear_backward as linear_backward
 from fastnn.functional.gemm import linear_forward as linear_forward
+from fastnn.functional.loss import SoftmaxCrossEntropyCache as SoftmaxCrossEntropyCache
+from fastnn.functional.loss import softmax as softmax
+from fastnn.functional.loss import softmax_cross_entropy_backward as softmax_cross_entropy_backward
+from fastnn.functional.loss import softmax_cross_entropy_forward as softmax_cross_entropy_forward
+from fastnn.functional.optim import adam_update as adam_update
+from fastnn.functional.optim import sgd_update as sgd_update

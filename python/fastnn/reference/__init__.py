@@ -23,6 +23,7 @@ from fastnn.reference.gemm import gemm as gemm
 from fastnn.reference.gemm import linear_backward as linear_backward
 from fastnn.reference.gemm import linear_forward as linear_forward
 from fastnn.reference.loss import SoftmaxCrossEntropyCache as SoftmaxCrossEntropyCache
+from fastnn.reference.loss import softmax as softmax
 from fastnn.reference.loss import softmax_cross_entropy_backward as softmax_cross_entropy_backward
 from fastnn.reference.loss import softmax_cross_entropy_forward as softmax_cross_entropy_forward
 from fastnn.reference.norm import BatchNormCache as BatchNormCache

@@ -9,6 +9,27 @@ import numpy as np
 from fastnn.reference._geometry import Array, require
 
 
+def softmax(x: Array) -> Array:
+    """Turn rows of scores into probabilities.
+
+    ``y[n,c] = exp(x[n,c]) / sum_c exp(x[n,c])``
+
+    The greatest score of a row is subtracted first, so that no exponential overflows.
+
+    Args:
+        x: (N, C).
+
+    Returns:
+        (N, C); every row sums to 1.
+
+    Example:
+        >>> softmax(np.array([[1000.0, 1000.0]])).tolist()
+        [[0.5, 0.5]]
+    """
+    e = np.exp(x - x.max(axis=1, keepdims=True))
+    return e / e.sum(axis=1, keepdims=True)
+
+
 class SoftmaxCrossEntropyCache(NamedTuple):
     """What the backward pass needs: log-probabilities (N, C), labels and example weights."""
 

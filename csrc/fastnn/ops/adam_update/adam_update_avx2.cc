@@ -1,0 +1,3 @@
+#include "fastnn/simd/avx2.h"
+
+#include "fastnn/ops/adam_update/adam_update_kernel.inl.h"

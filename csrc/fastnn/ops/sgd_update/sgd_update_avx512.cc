@@ -1,0 +1,3 @@
+#include "fastnn/simd/avx512.h"
+
+#include "fastnn/ops/sgd_update/sgd_update_kernel.inl.h"

@@ -1,0 +1,3 @@
+#include "fastnn/simd/neon.h"
+
+#include "fastnn/ops/softmax/softmax_kernel.inl.h"

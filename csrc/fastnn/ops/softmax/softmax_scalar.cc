@@ -1,0 +1,3 @@
+#include "fastnn/simd/scalar.h"
+
+#include "fastnn/ops/softmax/softmax_kernel.inl.h"
