@@ -183,7 +183,7 @@ class Optimizer:
         for place in places:
             memory = memories.pop(place.name, _Memory(0, {}))
             steps = memory.steps
-            for key in slots.keys() & memory.slots.keys():
+            for key in [key for key in slots if key in memory.slots]:
                 view, saved = place.of(slots[key]), memory.slots[key]
                 if saved.shape != view.shape or saved.dtype != view.dtype:
                     raise ValueError(

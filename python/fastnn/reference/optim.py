@@ -48,7 +48,7 @@ def sgd_update(
     """
     has_memory = momentum == 0 or velocity is not None
     require(has_memory, "sgd_update", "velocity", "an array, since momentum is not 0", None)
-    g = grad + weight_decay * param
+    g = grad + weight_decay * param if weight_decay else grad
     if velocity is None:
         param -= lr * g
         return
@@ -105,11 +105,9 @@ def adam_update(
     """
     require(step >= 1, "adam_update", "step", "an integer >= 1", step)
     b1, b2 = betas
+    g = grad + weight_decay * param if weight_decay and not decoupled else grad
     if decoupled:
         param *= 1 - lr * weight_decay
-        g = grad
-    else:
-        g = grad + weight_decay * param
     m *= b1
     m += (1 - b1) * g
     v *= b2

@@ -168,8 +168,9 @@ class OpCase(ABC):
         return sum(a.nbytes for a in values if isinstance(a, np.ndarray))
 
     def float_arrays(self, arguments: Arguments) -> list[str]:
-        """Return the names of the arguments that are floating-point arrays."""
-        return [n for n, a in arguments.items() if isinstance(a, np.ndarray) and a.dtype.kind == "f"]
+        """Return the names of the arguments that are floating-point arrays, numbers left out."""
+        arrays = {name: a for name, a in arguments.items() if isinstance(a, np.ndarray) and a.ndim}
+        return [name for name, a in arrays.items() if a.dtype.kind == "f"]
 
 
 @dataclass(frozen=True, kw_only=True)
