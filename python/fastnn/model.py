@@ -154,8 +154,8 @@ class Model:
 
         The value is that of the loss plus the regularizer's. Gradients are overwritten on each call, those of
         frozen parameters are zero. Every call with ``y`` counts as a step: the next one draws other masks.
-        Where a batch comes in pieces, set ``step`` and ``example`` before each, and they draw the masks of the
-        whole.
+        Where a batch comes in pieces, set ``step`` and ``example`` before each, and they draw the masks of
+        the whole.
 
         Args:
             X: (N, ...), any real dtype.

@@ -19,4 +19,5 @@ from .pool import AvgPool2d as AvgPool2d
 from .pool import GlobalAvgPool2d as GlobalAvgPool2d
 from .pool import MaxPool2d as MaxPool2d
 from .shape import Flatten as Flatten
+from .standardise import Standardise as Standardise
 from .summary import Summary as Summary

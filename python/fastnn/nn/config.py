@@ -65,9 +65,11 @@ def _build(config: dict[str, Any], built: list[Layer]) -> Layer:
             repeated: Layer = built[options["as"]]
             return repeated
         if name == "Sequential":
-            return Sequential(*[_build(child, built) for child in options["layers"]], fuse=options["fuse"])
+            return Sequential(
+                *[_build(child, built) for child in options["layers"]], fuse=options.get("fuse", True)
+            )
         if name == "Residual":
-            activation = options.pop("activation")
+            activation = options.pop("activation", None)
             return Residual(**{k: _build(part, built) for k, part in options.items()}, activation=activation)
         kind = getattr(nn, name)
         if not (isinstance(kind, type) and issubclass(kind, Layer)):

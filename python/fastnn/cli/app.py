@@ -1,0 +1,140 @@
+"""The commands and their options. What they do stands in the modules beside this one."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+import fastnn
+from fastnn.cli import prediction, training
+from fastnn.cli.settings import OPTIMIZERS, SCHEDULES, Settings
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+# Typer gives no name to the class of all mistakes on the command line; it is the parent of this one.
+_UsageError: Any = typer.BadParameter.__mro__[1]
+
+BAD_INPUT, INTERRUPTED = 2, 130
+DATA_HELP = "'digits', a folder of MNIST-style idx files or of CIFAR-10 batches, or an .npz file"
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print it and exit.")] = False,
+) -> None:
+    """Train small neural networks on the CPU, and predict with them."""
+    if version:
+        typer.echo(fastnn.__version__)
+    elif context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+@app.command()
+def train(
+    context: typer.Context,
+    data: Annotated[str, typer.Option(help=DATA_HELP)] = "",
+    net: Annotated[str, typer.Option(help="lenet, convnet, resnet20, mlp, or a .toml file.")] = "convnet",
+    epochs: Annotated[int, typer.Option(help="Passes over the training data.")] = 20,
+    batch_size: Annotated[int, typer.Option(help="Examples a step.")] = 64,
+    optimizer: Annotated[str, typer.Option(help=", ".join(OPTIMIZERS) + ".")] = "nesterov",
+    lr: Annotated[float | None, typer.Option(help="Learning rate; by default the optimizer's own.")] = None,
+    weight_decay: Annotated[float, typer.Option(help="Added as weight_decay * w to every gradient.")] = 5e-4,
+    schedule: Annotated[str, typer.Option(help=", ".join(SCHEDULES) + ".")] = "one-cycle",
+    seed: Annotated[int, typer.Option(help="Names the run's randomness.")] = 0,
+    threads: Annotated[int | None, typer.Option(help="By default all cores this process may use.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the run; by default runs/DATA-NET.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in --out.")] = False,
+) -> None:
+    """Train a net: leaves model.safetensors, history.csv, curves.png and config.toml in --out."""
+    if threads is not None:
+        fastnn.set_num_threads(threads)
+    if resume:
+        given = [name for name in context.params if _given(context, name)]
+        training.resume(_resumable(out, given))
+        return
+    if not data:
+        raise ValueError(f"--data: expected {DATA_HELP}")
+    settings = Settings(data, net, epochs, batch_size, optimizer, lr, weight_decay, schedule, seed)
+    training.start(settings, out or settings.default_folder(), overwrite=overwrite)
+
+
+def _given(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _resumable(out: Path | None, given: Sequence[str]) -> Path:
+    extra = sorted(set(given) - {"out", "resume", "threads"})
+    if extra:
+        raise ValueError(
+            f"--resume: goes on with the settings of the run, so leave out --{extra[0].replace('_', '-')}"
+        )
+    if out is None:
+        raise ValueError("--resume: expected --out with the folder of the run")
+    return out
+
+
+@app.command()
+def predict(
+    model: Annotated[Path, typer.Argument(help="A model.safetensors that `fastnn train` left.")],
+    data: Annotated[str, typer.Argument(help=DATA_HELP + "; or an .npy file of examples")],
+    out: Annotated[Path | None, typer.Option(help="Write a .csv there instead of printing.")] = None,
+    threads: Annotated[int | None, typer.Option(help="By default all cores this process may use.")] = None,
+) -> None:
+    """Predict with a trained net: one line for each example of the test part of DATA."""
+    if threads is not None:
+        fastnn.set_num_threads(threads)
+    prediction.predict(model, data, out)
+
+
+@app.command()
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="A model.safetensors that `fastnn train` left.")],
+    data: Annotated[str, typer.Argument(help=DATA_HELP)],
+    threads: Annotated[int | None, typer.Option(help="By default all cores this process may use.")] = None,
+) -> None:
+    """Print the loss and the accuracy of a trained net on the test part of DATA."""
+    if threads is not None:
+        fastnn.set_num_threads(threads)
+    prediction.evaluate(model, data)
+
+
+@app.command()
+def info() -> None:
+    """Print the version, the instruction set, the threads and the kernels in use."""
+    for name, value in fastnn.show_config().items():
+        typer.echo(f"{name:12} {value}")
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run one command and exit: status 0, 2 after one line about bad input, or 130 after Ctrl-C.
+
+    Args:
+        arguments: the command line without the program's name; by default this process's own.
+    """
+    try:
+        status = app(args=arguments, prog_name="fastnn", standalone_mode=False)
+    except _UsageError as error:
+        _fail(error.format_message())
+    except BrokenPipeError:  # as in `fastnn predict ... | head`; nothing more can be written
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+    except (ValueError, ImportError, FloatingPointError, MemoryError) as error:
+        _fail(str(error) or "out of memory")
+    except (KeyboardInterrupt, typer.Abort):
+        sys.exit(INTERRUPTED)
+    sys.exit(status or 0)
+
+
+def _fail(message: str) -> NoReturn:
+    print("error:", " ".join(message.split()), file=sys.stderr)
+    sys.exit(BAD_INPUT)

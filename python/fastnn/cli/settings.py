@@ -1,0 +1,110 @@
+"""What decides a training run, and the ``config.toml`` that keeps it."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from fastnn import optim, schedules
+from fastnn._arguments import choice, integer, number
+from fastnn.io import atomic_write
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+# name: (class, arguments, usual learning rate)
+OPTIMIZERS: dict[str, tuple[Any, dict[str, Any], float]] = {
+    "sgd": (optim.SGD, {}, 0.1),
+    "momentum": (optim.SGD, {"momentum": 0.9}, 0.05),
+    "nesterov": (optim.SGD, {"momentum": 0.9, "nesterov": True}, 0.05),
+    "adam": (optim.Adam, {}, 1e-3),
+    "adamw": (optim.AdamW, {}, 1e-3),
+}
+SCHEDULES = ("constant", "step", "cosine", "one-cycle")
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """The choices of one run; with the code and the machine's instruction set they decide every bit of it."""
+
+    data: str
+    net: str = "convnet"
+    epochs: int = 20
+    batch_size: int = 64
+    optimizer: str = "nesterov"
+    lr: float | None = None
+    weight_decay: float = 5e-4
+    schedule: str = "one-cycle"
+    seed: int = 0
+    layers: list[dict[str, Any]] | None = None  # of a net that was described in a file
+
+    def __post_init__(self) -> None:
+        integer("train", "--epochs", self.epochs)
+        integer("train", "--batch-size", self.batch_size)
+        choice("train", "--optimizer", self.optimizer, tuple(OPTIMIZERS))
+        choice("train", "--schedule", self.schedule, SCHEDULES)
+        number("train", "--weight-decay", self.weight_decay)
+        number("train", "--lr", 1.0 if self.lr is None else self.lr, above=True)
+        integer("train", "--seed", self.seed, low=0)
+
+    def default_folder(self) -> Path:
+        """Return the folder of a run that names none: ``runs/DATA-NET``."""
+        return Path("runs", f"{Path(os.path.abspath(self.data)).stem}-{Path(self.net).stem}")
+
+    def make_optimizer(self) -> optim.Optimizer:
+        """Return a fresh optimizer."""
+        kind, arguments, usual_rate = OPTIMIZERS[self.optimizer]
+        rate = usual_rate if self.lr is None else self.lr
+        made: optim.Optimizer = kind(rate, weight_decay=self.weight_decay, **arguments)
+        return made
+
+    def make_schedule(self) -> schedules.Schedule:
+        """Return a fresh schedule; ``step`` divides the rate by ten after each third of the run."""
+        if self.schedule == "step":
+            return schedules.Step(max(1, self.epochs // 3))
+        made: dict[str, type[schedules.Schedule]] = {
+            "constant": schedules.Constant,
+            "cosine": schedules.Cosine,
+            "one-cycle": schedules.OneCycle,
+        }
+        return made[self.schedule]()
+
+    def save(self, path: Path) -> None:
+        """Write a ``config.toml``."""
+        import tomli_w
+
+        known = {name: value for name, value in dataclasses.asdict(self).items() if value is not None}
+        atomic_write(path, tomli_w.dumps(known).encode())
+
+    @classmethod
+    def load(cls, path: Path) -> Settings:
+        """Read a ``config.toml``.
+
+        Raises:
+            ValueError: there is none, or it is not one that `save` wrote.
+        """
+        values = read_toml(path)
+        fields = {field.name for field in dataclasses.fields(cls)}
+        if "data" not in values or not values.keys() <= fields:
+            raise ValueError(f"{path}: expected the settings of a run, got {', '.join(values) or 'none'}")
+        return cls(**values)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Return the content of a TOML file.
+
+    Raises:
+        ValueError: there is none, or it is no TOML.
+    """
+    try:
+        content: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ValueError(f"{path}: no such file") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: expected TOML, got: {error}") from None
+    return content
