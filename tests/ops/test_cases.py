@@ -198,7 +198,7 @@ def test_any_memory_layout(case: OpCase, problem: Problem, layout: Any) -> None:
 
 @every_problem
 def test_images_are_channels_last_in_memory(case: OpCase, problem: Problem) -> None:
-    """Image operations make channels-last memory of any; those that take any rank keep what they are given."""
+    """Image operations make channels-last memory of any; those of any rank keep what they get."""
     arguments = case.arguments(problem, "float32", normal)
     if case.any_rank:
         arguments = {n: LAYOUTS["channels_last"](a) if np.ndim(a) == 4 else a for n, a in arguments.items()}
