@@ -27,7 +27,8 @@ def softmax(x: Array) -> Array:
         [[0.5, 0.5]]
     """
     e = np.exp(x - x.max(axis=1, keepdims=True))
-    return e / e.sum(axis=1, keepdims=True)
+    y: Array = e / e.sum(axis=1, keepdims=True)
+    return y
 
 
 class SoftmaxCrossEntropyCache(NamedTuple):

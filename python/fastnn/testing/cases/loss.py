@@ -1,10 +1,10 @@
-"""Row of softmax cross-entropy."""
+"""Rows of softmax and of its loss."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from fastnn.testing.cases._case import BadCall, OpCase, Pair, Problem, never
+from fastnn.testing.cases._case import BadCall, Function, OpCase, Pair, Problem, never
 
 
 def _loss(n: int, c: int, *, weighted: bool = False) -> Problem:
@@ -18,6 +18,19 @@ def _loss_torch(torch: Any, scores: Any, labels: Any, weights: Any = None) -> An
 
 
 ROWS: tuple[OpCase, ...] = (
+    Function(
+        name="softmax",
+        problems=[Problem({"x": (5, 7)}), Problem({"x": (6, 35)}), Problem({"x": (1, 1)})],
+        wide=Problem({"x": (4096, 40)}),
+        tails=[lambda n: Problem({"x": (3, n)})],
+        bench=[Problem({"x": (128, 10)}), Problem({"x": (128, 1000)})],
+        reduction=lambda problem: {"y": problem.shapes["x"][1]},
+        units=8,
+        exact=never,
+        batched=("x",),
+        bad_calls=[BadCall("x", x=lambda good: good["x"][:, :0])],
+        torch=lambda torch, x: torch.softmax(x, dim=1),
+    ),
     Pair(
         name="softmax_cross_entropy",
         problems=[_loss(5, 7), _loss(6, 35, weighted=True), _loss(1, 1), _loss(33, 10)],
