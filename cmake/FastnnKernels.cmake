@@ -1,7 +1,7 @@
 # fastnn_add_ops(target folder): adds every operation of folder/ops.inc to the target.
 #
-# An operation <op> is folder/<op>/<op>.cc and, for each instruction set of the target processor, <op>_<isa>.cc, which
-# alone is compiled with that instruction set's flags.
+# An operation <op> is all of folder/<op>/*.cc; of the files <op>_<isa>.cc only those for instruction sets of the target
+# processor, each of them, and they alone, compiled with that instruction set's flags.
 
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   set(FASTNN_ISAS scalar avx2 avx512)
@@ -22,7 +22,9 @@ function(fastnn_add_ops target folder)
   file(STRINGS ${folder}/ops.inc lines REGEX "^FASTNN_OP\\([a-z0-9_]+\\)")
   foreach(line IN LISTS lines)
     string(REGEX REPLACE "^FASTNN_OP\\(([a-z0-9_]+)\\).*" "\\1" op ${line})
-    target_sources(${target} PRIVATE ${folder}/${op}/${op}.cc)
+    file(GLOB sources CONFIGURE_DEPENDS ${folder}/${op}/*.cc)
+    list(FILTER sources EXCLUDE REGEX "_(scalar|avx2|avx512|neon)\\.cc$")
+    target_sources(${target} PRIVATE ${sources})
     foreach(isa IN LISTS FASTNN_ISAS)
       set(source ${folder}/${op}/${op}_${isa}.cc)
       if(EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/${source})

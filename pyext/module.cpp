@@ -3,6 +3,7 @@
 namespace fastnn::python {
 
 void bind_runtime(py::module_& m);
+void bind_conv(py::module_& m);
 void bind_gemm(py::module_& m);
 void bind_activation(py::module_& m);
 void bind_loss(py::module_& m);
@@ -13,6 +14,7 @@ void bind_optim(py::module_& m);
 PYBIND11_MODULE(_core, m) {
   m.doc() = "The compiled operations; fastnn.functional is their public face.";
   fastnn::python::bind_runtime(m);
+  fastnn::python::bind_conv(m);
   fastnn::python::bind_gemm(m);
   fastnn::python::bind_activation(m);
   fastnn::python::bind_loss(m);

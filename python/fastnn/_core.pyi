@@ -4,6 +4,7 @@ The compiled operations; fastnn.functional is their public face.
 
 from __future__ import annotations
 
+import collections.abc
 import typing
 
 import numpy
@@ -13,9 +14,13 @@ __all__: list[str] = [
     "adam_update",
     "available_isas",
     "cached_bytes",
+    "col2im",
     "compiler",
+    "conv2d_backward",
+    "conv2d_forward",
     "empty_cache",
     "gemm",
+    "im2col",
     "linear_backward",
     "linear_forward",
     "live_bytes",
@@ -52,10 +57,48 @@ def adam_update(
 ) -> None: ...
 def available_isas() -> list[str]: ...
 def cached_bytes() -> int: ...
+def col2im(
+    cols: typing.Any,
+    x_shape: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
+    kernel_size: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    stride: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    padding: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    dilation: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+) -> numpy.ndarray: ...
 def compiler() -> str: ...
+def conv2d_backward(
+    dy: typing.Any,
+    x: typing.Any,
+    w: typing.Any,
+    stride: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    padding: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    dilation: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    groups: typing.SupportsInt | typing.SupportsIndex,
+    algo: str,
+    need_db: bool,
+    need_dx: bool,
+) -> tuple: ...
+def conv2d_forward(
+    x: typing.Any,
+    w: typing.Any,
+    b: typing.Any,
+    stride: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    padding: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    dilation: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    groups: typing.SupportsInt | typing.SupportsIndex,
+    algo: str,
+    stats: bool = False,
+) -> tuple: ...
 def empty_cache() -> None: ...
 def gemm(
     a: typing.Any, b: typing.Any, bias: typing.Any, residual: typing.Any, relu: bool, out: typing.Any
+) -> numpy.ndarray: ...
+def im2col(
+    x: typing.Any,
+    kernel_size: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    stride: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    padding: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    dilation: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
 ) -> numpy.ndarray: ...
 def linear_backward(dy: typing.Any, x: typing.Any, w: typing.Any, need_db: bool, need_dx: bool) -> tuple: ...
 def linear_forward(x: typing.Any, w: typing.Any, b: typing.Any, relu: bool = False) -> numpy.ndarray: ...

@@ -8,6 +8,12 @@ from __future__ import annotations
 from fastnn.functional.activation import ReluCache as ReluCache
 from fastnn.functional.activation import relu_backward as relu_backward
 from fastnn.functional.activation import relu_forward as relu_forward
+from fastnn.functional.conv import Conv2dCache as Conv2dCache
+from fastnn.functional.conv import col2im as col2im
+from fastnn.functional.conv import conv2d_backward as conv2d_backward
+from fastnn.functional.conv import conv2d_forward as conv2d_forward
+from fastnn.functional.conv import conv2d_output_size as conv2d_output_size
+from fastnn.functional.conv import im2col as im2col
 from fastnn.functional.gemm import LinearCache as LinearCache
 from fastnn.functional.gemm import gemm as gemm
 from fastnn.functional.gemm import linear_backward as linear_backward

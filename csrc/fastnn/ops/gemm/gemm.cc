@@ -2,6 +2,7 @@
 #include "fastnn/ops/gemm/gemm.h"
 
 #include <algorithm>
+#include <vector>
 
 #include "fastnn/base/parallel.h"
 #include "fastnn/base/shape.h"
@@ -120,23 +121,14 @@ struct Product {
     }
   }
 
-  // Joins the bands' statistics in band order, in double.
   void join_statistics() const {
-    for (int64_t j = 0; j < c.cols; ++j) {
-      double total_mean = 0, total_squares = 0, seen = 0;
-      for (int64_t band = 0; band < grid.row_bands; ++band) {
-        const double rows = static_cast<double>(
-            part_begin(a.rows, grid.tiles, part_begin(grid.tiles, grid.row_bands, band + 1)) -
-            part_begin(a.rows, grid.tiles, part_begin(grid.tiles, grid.row_bands, band)));
-        const double delta = static_cast<double>(mean[band * c.cols + j]) - total_mean;
-        const double share = rows / (seen + rows);
-        total_mean += delta * share;
-        total_squares += static_cast<double>(squares[band * c.cols + j]) + delta * delta * seen * share;
-        seen += rows;
-      }
-      epilogue.mean[j] = total_mean;
-      epilogue.sum_squares[j] = total_squares;
-    }
+    std::vector<int64_t> rows;
+    for (int64_t band = 0; band < grid.row_bands; ++band) rows.push_back(band_row(band + 1) - band_row(band));
+    gemm_join_statistics(mean, squares, rows.data(), grid.row_bands, c.cols, epilogue);
+  }
+
+  int64_t band_row(int64_t band) const {
+    return part_begin(c.rows, grid.tiles, part_begin(grid.tiles, grid.row_bands, band));
   }
 };
 
@@ -201,6 +193,24 @@ void run_dot(const GemmKernel<T>& kernel, MatrixView<const T> a, MatrixView<cons
 }  // namespace
 
 template <class T>
+void gemm_join_statistics(const T* mean, const T* sum_squares, const int64_t* rows, int64_t parts, int64_t n,
+                          const Epilogue<T>& epilogue) {
+  for (int64_t j = 0; j < n; ++j) {
+    double total_mean = 0, total_squares = 0, seen = 0;
+    for (int64_t i = 0; i < parts; ++i) {
+      const double count = static_cast<double>(rows[i]);
+      const double delta = static_cast<double>(mean[i * n + j]) - total_mean;
+      const double share = count / (seen + count);
+      total_mean += delta * share;
+      total_squares += static_cast<double>(sum_squares[i * n + j]) + delta * delta * seen * share;
+      seen += count;
+    }
+    epilogue.mean[j] = total_mean;
+    epilogue.sum_squares[j] = total_squares;
+  }
+}
+
+template <class T>
 PackedMatrix<T> gemm_pack(MatrixView<const T> b) {
   const GemmKernel<T> kernel = FASTNN_DISPATCH(gemm_kernel<T>)();
   const int64_t panels = ceil_div(b.cols, kernel.cols);
@@ -237,6 +247,10 @@ void gemm(MatrixView<const T> a, MatrixView<const T> b, MatrixView<T> c, const P
   }
 }
 
+template void gemm_join_statistics(const float*, const float*, const int64_t*, int64_t, int64_t,
+                                   const Epilogue<float>&);
+template void gemm_join_statistics(const double*, const double*, const int64_t*, int64_t, int64_t,
+                                   const Epilogue<double>&);
 template PackedMatrix<float> gemm_pack(MatrixView<const float>);
 template PackedMatrix<double> gemm_pack(MatrixView<const double>);
 template void gemm(MatrixView<const float>, const PackedMatrix<float>&, MatrixView<float>,

@@ -56,4 +56,10 @@ template <class T>
 void gemm(MatrixView<const T> a, const PackedMatrix<T>& b, MatrixView<T> c, const Prologue<T>& prologue = {},
           const Epilogue<T>& epilogue = {});
 
+// Joins column statistics of parts of a matrix, `rows[i]` rows each, in their order and in double: mean and
+// sum_squares (parts, n) as the micro-kernel leaves them, into those of the epilogue.
+template <class T>
+void gemm_join_statistics(const T* mean, const T* sum_squares, const int64_t* rows, int64_t parts, int64_t n,
+                          const Epilogue<T>& epilogue);
+
 }  // namespace fastnn

@@ -1,0 +1,42 @@
+// conv2d: two-dimensional convolution (cross-correlation, as every framework has it), three passes.
+//
+//   forward    y[n,f,i,j] = act( b[f] + sum_{c,kh,kw} w[f,c,kh,kw] * g(xpad)[n, c, i*SH + kh*DH, j*SW +
+//   kw*DW] ) backward   dx[n,c,p,q] = sum of dy[n,f,i,j] * w[f,c,kh,kw] over all terms of the forward sum
+//   with that pixel
+//              dw[f,c,kh,kw] = sum_{n,i,j} dy[n,f,i,j] * xpad[n, c, i*SH + kh*DH, j*SW + kw*DW]
+//              db[f] = sum_{n,i,j} dy[n,f,i,j]
+//
+// Shapes: x (N, C, H, W), w (F, C/groups, KH, KW), y (N, F, OH, OW); filters and channels are cut into
+// `groups` equal runs that see each other only. Inputs have any strides. Results overwrite: y and dx lie in
+// N,H,W,C memory, dw and db in C order. g is the prologue by input channel; padding is zero after it.
+// Epilogue vectors are by filter, its residual is a matrix (N*OH*OW, F).
+//
+// Sums are cut into runs fixed by the shape: the same bits for any number of threads. Thread-safe.
+#pragma once
+
+#include "fastnn/base/tensor_view.h"
+#include "fastnn/base/window.h"
+#include "fastnn/ops/gemm/gemm.h"
+
+namespace fastnn {
+
+// direct: no matrix of patches; im2col: patches written out, then gemm; automatic: the fastest by shape.
+enum class ConvAlgo { automatic, direct, im2col };
+
+struct Conv2dSettings {
+  Window2d window;
+  int64_t groups = 1;
+  ConvAlgo algo = ConvAlgo::automatic;
+};
+
+template <class T>
+void conv2d_forward(TensorView<const T> x, TensorView<const T> w, TensorView<T> y,
+                    const Conv2dSettings& settings, const Prologue<T>& prologue = {},
+                    const Epilogue<T>& epilogue = {});
+
+// dx and db are skipped where their data is null.
+template <class T>
+void conv2d_backward(TensorView<const T> dy, TensorView<const T> x, TensorView<const T> w, TensorView<T> dx,
+                     TensorView<T> dw, T* db, const Conv2dSettings& settings);
+
+}  // namespace fastnn

@@ -1,0 +1,3 @@
+#include "fastnn/simd/avx512.h"
+
+#include "fastnn/ops/conv2d/conv2d_kernel.inl.h"

@@ -1,0 +1,299 @@
+// Direct convolution, forward and backward to the input: implicit GEMM.
+//
+// The taps of an output pixel along a row of gathered scratch are KW * C contiguous numbers, so a product of
+// matrices needs no matrix of patches: output pixels are the rows of a register tile, and every row of taps
+// is a run of the micro-kernel.
+#include "fastnn/ops/conv2d/conv2d_direct.h"
+
+#include <vector>
+
+#include "fastnn/base/parallel.h"
+#include "fastnn/ops/gemm/gemm_kernel.h"
+
+namespace fastnn {
+namespace {
+
+// Where taps lie: offsets into the scratch, one for each run of `depth` contiguous numbers.
+struct Runs {
+  std::vector<int64_t> offset;
+  int64_t depth;
+
+  Runs(const TapAxis& h, const TapAxis& v, int64_t pitch, int64_t row_size) {
+    // Neighbouring taps along a row join into one run.
+    const int64_t joined = v.step == 1 ? v.taps : 1;
+    depth = joined * pitch;
+    for (int64_t i = 0; i < h.taps; ++i) {
+      for (int64_t j = 0; j < v.taps; j += joined)
+        offset.push_back(i * h.step * row_size + j * v.step * pitch);
+    }
+  }
+  int64_t count() const { return static_cast<int64_t>(offset.size()); }
+};
+
+// The common part of the two inner loops below.
+template <class T>
+struct Direct {
+  const Correlation<T>& sum;
+  const Prologue<T>& prologue;
+  const Epilogue<T>& epilogue;
+  GemmKernel<T> gemm = FASTNN_DISPATCH(gemm_kernel<T>)();
+  Conv2dKernel<T> conv = FASTNN_DISPATCH(conv2d_kernel<T>)();
+  int64_t in = sum.x.shape[1] / sum.groups;   // channels of a group
+  int64_t out = sum.y.shape[1] / sum.groups;  // filters of a group
+  int64_t taps = sum.h.taps * sum.v.taps;
+  Buffer<T> filters = {}, mean = {}, squares = {};  // statistics of each piece (pieces, groups * out)
+
+  double flops() const {
+    return 2.0 * static_cast<double>(sum.y.size()) * static_cast<double>(in) * static_cast<double>(taps);
+  }
+
+  // Finishes a tile that is pixels [first, first + rows) of an output row.
+  void set_output(GemmTile<T>& tile, int64_t n, int64_t i, int64_t first, int64_t channel) const {
+    const TensorView<T>& y = sum.y;
+    tile.c = y.data + n * y.stride[0] + i * y.stride[2] + first * y.stride[3] + channel;
+    tile.c_row = y.stride[3];
+    tile.finish = true;
+    tile.bias = epilogue.bias ? epilogue.bias + channel : nullptr;
+    if (epilogue.residual.data) {
+      const int64_t pixel = (n * sum.h.out + i) * sum.v.out + first;
+      tile.residual = epilogue.residual.data + pixel * epilogue.residual.row_stride + channel;
+      tile.residual_row = epilogue.residual.row_stride;
+    }
+    tile.relu = epilogue.relu;
+  }
+
+  void set_statistics(GemmTile<T>& tile, int64_t piece, int64_t seen, int64_t channel) const {
+    if (!epilogue.mean) return;
+    tile.mean = mean.get() + piece * sum.y.shape[1] + channel;
+    tile.sum_squares = squares.get() + piece * sum.y.shape[1] + channel;
+    tile.seen = seen;
+  }
+
+  // Runs fn(piece index, group) for all pieces, then joins their statistics.
+  template <class Fn>
+  void for_each_piece(const Bands& bands, int64_t groups, Fn&& fn) {
+    const int64_t channels = sum.y.shape[1];
+    if (epilogue.mean) {
+      mean = Buffer<T>(bands.pieces() * channels);
+      squares = Buffer<T>(bands.pieces() * channels);
+    }
+    parallel_for(bands.pieces() * groups, flops() / kFlopsPerNs,
+                 [&](int64_t chunk) { fn(chunk / groups, chunk % groups); });
+    if (!epilogue.mean) return;
+    std::vector<int64_t> rows;
+    for (int64_t i = 0; i < bands.pieces(); ++i) {
+      const Piece piece(bands, i);
+      rows.push_back(piece.images() * piece.rows() * sum.v.out);
+    }
+    gemm_join_statistics(mean.get(), squares.get(), rows.data(), bands.pieces(), channels, epilogue);
+  }
+};
+
+// Filters with several channels: tiles of output pixels by filters.
+template <class T>
+struct DirectTiles : Direct<T> {
+  using Base = Direct<T>;
+  using Base::conv, Base::filters, Base::gemm, Base::in, Base::out, Base::sum, Base::taps;
+  int64_t panels = ceil_div(out, gemm.cols);
+  GatherPlan<T> plan{sum.h, sum.v, in};
+  Runs runs{sum.h, sum.v, in, plan.row_size()};
+  // Without neighbouring taps, rows of pixels follow each other in scratch as in y: one long row of tiles.
+  bool long_rows = sum.v.taps == 1 && sum.v.stride == 1 && sum.h.stride == 1 &&
+                   (sum.h.out < 2 || sum.y.stride[2] == sum.v.out * sum.y.stride[3]);
+
+  int64_t panel_size() const { return taps * in * gemm.cols; }
+
+  // Panels [group][panel][th][tw][in][gemm.cols].
+  void pack_filters() {
+    filters = Buffer<T>(sum.groups * panels * panel_size());
+    const double bytes = sizeof(T) * static_cast<double>(sum.groups * panels * panel_size());
+    parallel_for(sum.groups * panels, bytes / kBytesPerNs, [&](int64_t chunk) {
+      const int64_t g = chunk / panels, col = chunk % panels * gemm.cols;
+      const T* from = sum.w.data + g * sum.w.group + col * sum.w.out;
+      T* to = filters.get() + chunk * panel_size();
+      const int cols = static_cast<int>(std::min<int64_t>(gemm.cols, out - col));
+      for (int64_t i = 0; i < sum.h.taps; ++i) {
+        for (int64_t j = 0; j < sum.v.taps; ++j, to += in * gemm.cols)
+          gemm.pack_b({from + i * sum.w.h + j * sum.w.w, sum.w.in, sum.w.out, cols, gemm.cols, in, to});
+      }
+    });
+  }
+
+  void run_piece(const Bands& bands, int64_t index, int64_t g) const {
+    const Piece piece(bands, index);
+    Buffer<T> scratch(piece.images() * plan.image_size(piece.rows()));
+    plan.gather(conv, sum.x, g * in, piece, this->prologue, scratch.get());
+
+    const int64_t lines = long_rows ? 1 : piece.rows();
+    const int64_t length = long_rows ? piece.rows() * sum.v.out : sum.v.out;
+    const int64_t tiles = ceil_div(length, gemm.rows);
+    Buffer<const T*> a(runs.count()), b(runs.count());
+    GemmTile<T> tile{};
+    tile.a = a.get();
+    tile.b = b.get();
+    tile.runs = runs.count();
+    tile.depth = runs.depth;
+    tile.a_row = sum.v.stride * in;
+    tile.a_col = 1;
+    tile.b_row = gemm.cols;
+    for (int64_t j = 0; j < panels; ++j) {
+      const int64_t channel = g * out + j * gemm.cols;
+      tile.cols = static_cast<int>(std::min<int64_t>(gemm.cols, out - j * gemm.cols));
+      const T* panel = filters.get() + (g * panels + j) * panel_size();
+      for (int64_t r = 0; r < runs.count(); ++r) b[r] = panel + r * runs.depth * gemm.cols;
+      int64_t seen = 0;
+      for (int64_t n = piece.n0; n < piece.n1; ++n) {
+        const T* image = scratch.get() + (n - piece.n0) * plan.image_size(piece.rows());
+        for (int64_t i = 0; i < lines; ++i) {
+          for (int64_t t = 0; t < tiles; ++t) {
+            const int64_t first = part_begin(length, tiles, t);
+            tile.rows = static_cast<int>(part_begin(length, tiles, t + 1) - first);
+            const T* corner = image + i * sum.h.stride * plan.row_size() + first * tile.a_row;
+            for (int64_t r = 0; r < runs.count(); ++r) a[r] = corner + runs.offset[static_cast<size_t>(r)];
+            this->set_output(tile, n, piece.row0 + i, first, channel);
+            this->set_statistics(tile, index, seen, channel);
+            gemm.tile(tile);
+            seen += tile.rows;
+          }
+        }
+      }
+    }
+  }
+
+  void run() {
+    pack_filters();
+    const Bands bands(sum.x.shape[0], sum.h, plan.row_size() * static_cast<int64_t>(sizeof(T)), sum.groups);
+    this->for_each_piece(bands, sum.groups, [&](int64_t index, int64_t g) { run_piece(bands, index, g); });
+  }
+};
+
+// Groups with one channel or one filter: the sum runs over channels in parallel lanes. A group of several
+// channels and one filter is several such sums after one another, one of several filters repeats its channel.
+template <class T>
+struct DirectDepthwise : Direct<T> {
+  using Base = Direct<T>;
+  using Base::conv, Base::filters, Base::in, Base::out, Base::sum, Base::taps;
+  int64_t channels = sum.groups * out;
+  GatherPlan<T> plan{sum.h, sum.v, sum.groups, out, in};
+
+  // [in][th][tw][group][out].
+  void pack_filters() {
+    filters = Buffer<T>(in * taps * channels);
+    T* to = filters.get();
+    for (int64_t k = 0; k < in; ++k) {
+      for (int64_t i = 0; i < sum.h.taps; ++i) {
+        for (int64_t j = 0; j < sum.v.taps; ++j) {
+          const T* from = sum.w.data + k * sum.w.in + i * sum.w.h + j * sum.w.w;
+          for (int64_t c = 0; c < channels; ++c) *to++ = from[c / out * sum.w.group + c % out * sum.w.out];
+        }
+      }
+    }
+  }
+
+  void run_piece(const Bands& bands, int64_t index) const {
+    const Piece piece(bands, index);
+    const int64_t image_size = plan.image_size(piece.rows()), slice = piece.images() * image_size;
+    Buffer<T> scratch(in * slice);
+    for (int64_t k = 0; k < in; ++k)
+      plan.gather(conv, sum.x, k, piece, this->prologue, scratch.get() + k * slice);
+
+    Buffer<const T*> a(in * taps);
+    DepthwiseRow<T> row{};
+    row.a = a.get();
+    row.w = filters.get();
+    row.taps = in * taps;
+    row.channels = channels;
+    row.pixels = sum.v.out;
+    row.a_pixel = sum.v.stride * channels;
+    row.y_pixel = sum.y.stride[3];
+    int64_t seen = 0;
+    for (int64_t n = piece.n0; n < piece.n1; ++n) {
+      for (int64_t i = 0; i < piece.rows(); ++i) {
+        const T* corner = scratch.get() + (n - piece.n0) * image_size + i * sum.h.stride * plan.row_size();
+        int64_t t = 0;
+        for (int64_t k = 0; k < in; ++k) {
+          for (int64_t th = 0; th < sum.h.taps; ++th) {
+            for (int64_t tw = 0; tw < sum.v.taps; ++tw)
+              a[t++] = corner + k * slice + th * sum.h.step * plan.row_size() + tw * sum.v.step * channels;
+          }
+        }
+        row.y = sum.y.data + n * sum.y.stride[0] + (piece.row0 + i) * sum.y.stride[2];
+        conv.depthwise_row(row);
+        finish_row(n, piece.row0 + i, index, seen);
+        seen += sum.v.out;
+      }
+    }
+  }
+
+  // The epilogue of a row that is written: tiles without a product.
+  void finish_row(int64_t n, int64_t i, int64_t index, int64_t seen) const {
+    const Epilogue<T>& e = this->epilogue;
+    if (!e.bias && !e.residual.data && !e.relu && !e.mean) return;
+    const GemmKernel<T>& gemm = this->gemm;
+    const int64_t tiles = ceil_div(sum.v.out, gemm.rows);
+    for (int64_t t = 0; t < tiles; ++t) {
+      const int64_t first = part_begin(sum.v.out, tiles, t);
+      for (int64_t c = 0; c < channels; c += gemm.cols) {
+        GemmTile<T> tile{};
+        tile.a_row = 1;
+        tile.rows = static_cast<int>(part_begin(sum.v.out, tiles, t + 1) - first);
+        tile.cols = static_cast<int>(std::min<int64_t>(gemm.cols, channels - c));
+        tile.accumulate = true;
+        this->set_output(tile, n, i, first, c);
+        this->set_statistics(tile, index, seen + first, c);
+        gemm.tile(tile);
+      }
+    }
+  }
+
+  void run() {
+    pack_filters();
+    const int64_t row_bytes = in * plan.row_size() * static_cast<int64_t>(sizeof(T));
+    const Bands bands(sum.x.shape[0], sum.h, row_bytes, 1);
+    this->for_each_piece(bands, 1, [&](int64_t index, int64_t) { run_piece(bands, index); });
+  }
+};
+
+template <class T>
+void fill_zero(const TensorView<T>& y) {
+  for (int64_t n = 0; n < y.shape[0]; ++n) {
+    for (int64_t i = 0; i < y.shape[2]; ++i) {
+      for (int64_t j = 0; j < y.shape[3]; ++j)
+        std::fill_n(y.data + n * y.stride[0] + i * y.stride[2] + j * y.stride[3], y.shape[1], T(0));
+    }
+  }
+}
+
+// Whether pixels follow each other as the rows of a matrix (N*H*W, C).
+template <class T>
+bool is_matrix(const TensorView<T>& x) {
+  const int64_t c = x.shape[1], h = x.shape[2], w = x.shape[3];
+  return x.stride[1] == 1 && (w < 2 || x.stride[3] == c) && (h < 2 || x.stride[2] == w * c) &&
+         (x.shape[0] < 2 || x.stride[0] == h * w * c);
+}
+
+}  // namespace
+
+template <class T>
+void correlate(const Correlation<T>& sum, const Prologue<T>& prologue, const Epilogue<T>& epilogue) {
+  if (sum.y.size() == 0) return;
+  if (sum.h.taps == 0 || sum.v.taps == 0) return fill_zero(sum.y);  // a phase that no tap reaches
+  const int64_t in = sum.x.shape[1] / sum.groups, out = sum.y.shape[1] / sum.groups;
+  const auto pointwise = [](const TapAxis& axis) {
+    return axis.taps == 1 && axis.sample == 1 && axis.origin == 0 && axis.in == axis.out;
+  };
+  if (sum.groups == 1 && pointwise(sum.h) && pointwise(sum.v) && is_matrix(sum.x) && is_matrix(sum.y)) {
+    const int64_t pixels = sum.x.shape[0] * sum.h.out * sum.v.out;
+    gemm<T>(row_major(sum.x.data, pixels, in), MatrixView<const T>{sum.w.data, in, out, sum.w.in, sum.w.out},
+            row_major(sum.y.data, pixels, out), prologue, epilogue);
+  } else if (sum.groups > 1 && (in == 1 || out == 1)) {
+    DirectDepthwise<T>{{sum, prologue, epilogue}}.run();
+  } else {
+    DirectTiles<T>{{sum, prologue, epilogue}}.run();
+  }
+}
+
+template void correlate(const Correlation<float>&, const Prologue<float>&, const Epilogue<float>&);
+template void correlate(const Correlation<double>&, const Prologue<double>&, const Epilogue<double>&);
+
+}  // namespace fastnn

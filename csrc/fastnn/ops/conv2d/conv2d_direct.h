@@ -1,0 +1,99 @@
+// The sliding sum behind all passes of direct convolution, and how its pixels reach scratch. Private to
+// conv2d*.cc.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "fastnn/base/shape.h"
+#include "fastnn/ops/conv2d/conv2d.h"
+#include "fastnn/ops/conv2d/conv2d_kernel.h"
+
+namespace fastnn {
+
+// One axis: output o and tap t meet at position o * stride + t * step of the scratch, which holds input pixel
+// position * sample + origin, or zero where there is none.
+struct TapAxis {
+  int64_t in, out, taps, stride, step, origin, sample;
+
+  // What stride and step share divides out: pixels between the sampled ones are never gathered.
+  TapAxis(int64_t in_size, int64_t outputs, int64_t tap_count, int64_t output_stride, int64_t tap_step,
+          int64_t first);
+
+  explicit TapAxis(const WindowAxis& a, int64_t size)
+      : TapAxis(size, a.outputs(size), a.kernel, a.stride, a.dilation, -a.padding) {}
+
+  // Positions that `outputs` neighbouring outputs need.
+  int64_t span(int64_t outputs) const { return (outputs - 1) * stride + (taps - 1) * step + 1; }
+};
+
+// Filters as the sum sees them; strides may be negative (rotated filters).
+template <class T>
+struct FilterView {
+  const T* data;
+  int64_t group, out, in, h, w;  // strides
+};
+
+// y[n, g*O + o, i, j] = act( sum over in, th, tw of w[g, o, in, th, tw] * g(x)[n, g*I + in, position] )
+template <class T>
+struct Correlation {
+  TensorView<const T> x;  // (N, groups * I, H, W)
+  FilterView<T> w;
+  TensorView<T> y;  // (N, groups * O, h.out, v.out), channels contiguous
+  TapAxis h, v;     // vertical, horizontal
+  int64_t groups;
+};
+
+template <class T>
+void correlate(const Correlation<T>& sum, const Prologue<T>& prologue = {}, const Epilogue<T>& epilogue = {});
+
+// dw and db (or null) by direct convolution.
+template <class T>
+void correlate_weights(TensorView<const T> dy, TensorView<const T> x, TensorView<T> dw, T* db,
+                       const Conv2dSettings& settings);
+
+// How work is cut: blocks of images by bands of output rows, so that the scratch of one piece stays in the
+// second cache.
+struct Bands {
+  int64_t images, rows;  // in all
+  int64_t blocks, bands;
+
+  Bands(int64_t image_count, const TapAxis& h, int64_t row_bytes, int64_t chunks_elsewhere);
+
+  int64_t pieces() const { return blocks * bands; }
+  int64_t image_begin(int64_t block) const { return part_begin(images, blocks, block); }
+  int64_t row_begin(int64_t band) const { return part_begin(rows, bands, band); }
+};
+
+// One piece: images [n0, n1), output rows [row0, row1).
+struct Piece {
+  int64_t n0, n1, row0, row1;
+
+  Piece(const Bands& b, int64_t index)
+      : n0(b.image_begin(index / b.bands)),
+        n1(b.image_begin(index / b.bands + 1)),
+        row0(b.row_begin(index % b.bands)),
+        row1(b.row_begin(index % b.bands + 1)) {}
+
+  int64_t images() const { return n1 - n0; }
+  int64_t rows() const { return row1 - row0; }
+};
+
+// The input pixels of a piece, gathered image by image into scratch [image][row position][position][channel].
+template <class T>
+struct GatherPlan {
+  TapAxis h, v;
+  int64_t channels;          // gathered from each pixel,
+  int64_t repeat = 1;        // each this often
+  int64_t channel_step = 1;  // and this far apart
+
+  int64_t pitch() const { return channels * repeat; }
+  int64_t row_size() const { return v.span(v.out) * pitch(); }
+  int64_t image_size(int64_t rows) const { return h.span(rows) * row_size(); }
+
+  // Channels first, first + channel_step, ... of x.
+  void gather(const Conv2dKernel<T>& kernel, const TensorView<const T>& x, int64_t first, const Piece& piece,
+              const Prologue<T>& prologue, T* out) const;
+};
+
+}  // namespace fastnn

@@ -1,0 +1,78 @@
+// Cutting work into pieces, and gathering the pixels of one.
+#include <numeric>
+
+#include "fastnn/ops/conv2d/conv2d_direct.h"
+
+namespace fastnn {
+namespace {
+
+// With a panel of filters and the rows being written beside it, within a second cache of 512 KB or more.
+constexpr int64_t kScratchBytes = 192 * 1024;
+constexpr int64_t kWantedChunks = 8;  // enough to balance a few threads
+
+}  // namespace
+
+TapAxis::TapAxis(int64_t in_size, int64_t outputs, int64_t tap_count, int64_t output_stride, int64_t tap_step,
+                 int64_t first)
+    : in(in_size), out(outputs), taps(tap_count), stride(output_stride), step(tap_step), origin(first) {
+  if (taps < 2) step = 0;
+  if (out < 2) stride = std::max<int64_t>(step, 1);
+  sample = std::max<int64_t>(std::gcd(stride, step), 1);
+  stride /= sample;
+  step /= sample;
+}
+
+Bands::Bands(int64_t image_count, const TapAxis& h, int64_t row_bytes, int64_t chunks_elsewhere)
+    : images(image_count), rows(h.out) {
+  const int64_t wanted = ceil_div(kWantedChunks, chunks_elsewhere);
+  const int64_t room = std::max<int64_t>(kScratchBytes / row_bytes, 1);  // rows of scratch
+  if (h.span(rows) <= room) {
+    const int64_t together = room / h.span(rows);
+    blocks = std::min(images, std::max(ceil_div(images, together), wanted));
+    bands = std::min(rows, ceil_div(wanted, blocks));
+  } else {
+    const int64_t fit = (room - 1 - (h.taps - 1) * h.step) / h.stride + 1;
+    blocks = images;
+    bands = std::min(rows, std::max(ceil_div(rows, std::max<int64_t>(fit, 1)), ceil_div(wanted, blocks)));
+  }
+}
+
+template <class T>
+void GatherPlan<T>::gather(const Conv2dKernel<T>& kernel, const TensorView<const T>& x, int64_t first,
+                           const Piece& piece, const Prologue<T>& prologue, T* out) const {
+  const int64_t width = v.span(v.out);
+  // Positions [left, right) of a row hold pixels, the others padding.
+  const int64_t left = std::min(width, v.origin < 0 ? ceil_div(-v.origin, v.sample) : 0);
+  const int64_t right = v.origin < v.in ? std::min(width, (v.in - 1 - v.origin) / v.sample + 1) : 0;
+  const int64_t pixels = std::max<int64_t>(right - left, 0);
+
+  ConvGather<T> row{};
+  row.pixels = pixels;
+  row.pixel_stride = v.sample * x.stride[3];
+  row.channels = channels;
+  row.channel_stride = channel_step * x.stride[1];
+  row.repeat = repeat;
+  row.scale = prologue.scale ? prologue.scale + first : nullptr;
+  row.shift = prologue.shift ? prologue.shift + first : nullptr;
+  row.relu = prologue.relu;
+  for (int64_t n = piece.n0; n < piece.n1; ++n) {
+    for (int64_t r = 0; r < h.span(piece.rows()); ++r, out += row_size()) {
+      const int64_t i = (piece.row0 * h.stride + r) * h.sample + h.origin;
+      if (i < 0 || i >= h.in || pixels == 0) {
+        std::fill_n(out, row_size(), T(0));
+        continue;
+      }
+      std::fill_n(out, left * pitch(), T(0));
+      row.in = x.data + n * x.stride[0] + first * x.stride[1] + i * x.stride[2] +
+               (left * v.sample + v.origin) * x.stride[3];
+      row.out = out + left * pitch();
+      kernel.gather(row);
+      std::fill_n(out + (left + pixels) * pitch(), (width - left - pixels) * pitch(), T(0));
+    }
+  }
+}
+
+template struct GatherPlan<float>;
+template struct GatherPlan<double>;
+
+}  // namespace fastnn

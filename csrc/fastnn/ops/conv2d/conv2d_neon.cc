@@ -1,0 +1,3 @@
+#include "fastnn/simd/neon.h"
+
+#include "fastnn/ops/conv2d/conv2d_kernel.inl.h"

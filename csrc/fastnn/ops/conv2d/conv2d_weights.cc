@@ -1,0 +1,233 @@
+// Direct convolution, backward to the weights: an outer product streamed over pixels.
+//
+//   dw[f, c, kh, kw] = sum over pixels of dy[pixel, f] * (tap kh, kw of channel c at that pixel)
+//
+// Rows of a register tile are taps, its columns filters; pixels are the sum, a row of them a run. Pieces of
+// the batch are summed into partial results, whose number depends on the shape alone, and those in order and
+// in double: one float sum over a whole batch would lose digits.
+#include <algorithm>
+
+#include "fastnn/base/parallel.h"
+#include "fastnn/ops/conv2d/conv2d_direct.h"
+#include "fastnn/ops/gemm/gemm_kernel.h"
+
+namespace fastnn {
+namespace {
+
+constexpr int64_t kPartialBytes = 8 << 20;  // partial results in all; one is always there
+constexpr int64_t kMostPartials = 16;
+constexpr int64_t kWantedChunks = 8;
+
+// What both inner loops share. Partial results are (parts, groups, taps * in + 1, out): the last row is db.
+template <class T>
+struct Weights {
+  const TensorView<const T>& dy;
+  const TensorView<const T>& x;
+  TapAxis h, v;
+  int64_t groups, in, out;  // groups, channels and filters of a group
+  bool need_db;
+  GatherPlan<T> x_plan;
+  GemmKernel<T> gemm = FASTNN_DISPATCH(gemm_kernel<T>)();
+  Conv2dKernel<T> conv = FASTNN_DISPATCH(conv2d_kernel<T>)();
+  int64_t taps = h.taps * v.taps;
+  int64_t depth = taps * in;
+  Bands bands{x.shape[0], h, (x_plan.row_size() + v.out * out) * static_cast<int64_t>(sizeof(T)), 1};
+  int64_t partial_size = groups * (depth + 1) * out;
+  int64_t parts =
+      std::min({bands.pieces(), kMostPartials,
+                std::max<int64_t>(kPartialBytes / (partial_size * static_cast<int64_t>(sizeof(T))), 1)});
+  Buffer<T> partial{parts * partial_size};
+
+  T* partial_row(int64_t part, int64_t g, int64_t row) const {
+    return partial.get() + part * partial_size + (g * (depth + 1) + row) * out;
+  }
+
+  // The first pixel of a row of dy, where channels are contiguous and pixels `dy_pixel` apart: in place, or
+  // in scratch if they lie otherwise.
+  struct Gradient {
+    Buffer<T> scratch = {};
+    const T* data;
+    int64_t image, row, pixel;  // strides; images and rows count from the piece's first
+  };
+
+  Gradient gradient(const Piece& piece, int64_t first, int64_t channels) const {
+    Gradient g;
+    if (dy.stride[1] == 1) {
+      g.data = dy.data + piece.n0 * dy.stride[0] + piece.row0 * dy.stride[2] + first;
+      g.image = dy.stride[0], g.row = dy.stride[2], g.pixel = dy.stride[3];
+      return g;
+    }
+    const TapAxis rows(dy.shape[2], dy.shape[2], 1, 1, 1, 0), cols(dy.shape[3], dy.shape[3], 1, 1, 1, 0);
+    const GatherPlan<T> plan{rows, cols, channels};
+    g.scratch = Buffer<T>(piece.images() * plan.image_size(piece.rows()));
+    plan.gather(conv, dy, first, piece, {}, g.scratch.get());
+    g.data = g.scratch.get();
+    g.image = plan.image_size(piece.rows()), g.row = plan.row_size(), g.pixel = channels;
+    return g;
+  }
+
+  double flops() const { return 2.0 * static_cast<double>(dy.size()) * static_cast<double>(depth); }
+
+  // Sums the partial results into dw (groups * out, in, KH, KW) and db, both in C order.
+  void combine(T* dw, T* db) const {
+    const double bytes = sizeof(T) * static_cast<double>(parts * partial_size);
+    parallel_for(groups * in, bytes / kBytesPerNs, [&](int64_t chunk) {
+      const int64_t g = chunk / in, c = chunk % in;
+      for (int64_t f = 0; f < out; ++f) {
+        for (int64_t t = 0; t < taps; ++t) {
+          dw[((g * out + f) * in + c) * taps + t] = total(g, t * in + c, f);
+        }
+      }
+    });
+    for (int64_t f = 0; db && f < groups * out; ++f) db[f] = total(f / out, depth, f % out);
+  }
+
+  T total(int64_t g, int64_t row, int64_t f) const {
+    double sum = 0;
+    for (int64_t part = 0; part < parts; ++part) sum += static_cast<double>(partial_row(part, g, row)[f]);
+    return static_cast<T>(sum);
+  }
+};
+
+template <class T>
+struct WeightTiles : Weights<T> {
+  using Base = Weights<T>;
+  using Base::bands, Base::conv, Base::depth, Base::gemm, Base::groups, Base::h, Base::in, Base::out,
+      Base::parts, Base::taps, Base::v, Base::x_plan;
+  int64_t panels = ceil_div(out, gemm.cols);
+  int64_t panel_bands = std::min(panels, ceil_div(kWantedChunks, parts* groups));
+
+  void run_chunk(int64_t part, int64_t g, int64_t panel_band) const {
+    const int64_t begin = part_begin(bands.pieces(), parts, part);
+    const int64_t end = part_begin(bands.pieces(), parts, part + 1);
+    for (int64_t index = begin; index < end; ++index)
+      add_piece(Piece(bands, index), part, g, panel_band, index > begin);
+  }
+
+  void add_piece(const Piece& piece, int64_t part, int64_t g, int64_t panel_band, bool accumulate) const {
+    const int64_t image_size = x_plan.image_size(piece.rows()), lines = piece.images() * piece.rows();
+    Buffer<T> scratch(piece.images() * image_size);
+    x_plan.gather(conv, this->x, g * in, piece, {}, scratch.get());
+    const auto gradient = this->gradient(piece, g * out, out);
+
+    Buffer<const T*> corner(lines), a(lines), b(lines), row(lines), one(lines);
+    for (int64_t r = 0; r < lines; ++r) {
+      const int64_t n = r / piece.rows(), i = r % piece.rows();
+      corner[r] = scratch.get() + n * image_size + i * h.stride * x_plan.row_size();
+      row[r] = gradient.data + n * gradient.image + i * gradient.row;
+    }
+    const T unit = 1;
+    std::fill_n(one.get(), lines, &unit);
+
+    GemmTile<T> tile{};
+    tile.b = b.get();
+    tile.runs = lines;
+    tile.depth = v.out;
+    tile.a_row = 1;
+    tile.b_row = gradient.pixel;
+    tile.b_masked = true;
+    tile.c_row = out;
+    tile.accumulate = accumulate;
+    // Neighbouring taps along a row are contiguous, and tiles run across them.
+    const int64_t joined = v.step == 1 ? v.taps : 1;
+    const int64_t height = joined * in, tiles = ceil_div(height, gemm.rows);
+    for (int64_t j = part_begin(panels, panel_bands, panel_band);
+         j < part_begin(panels, panel_bands, panel_band + 1); ++j) {
+      const int64_t col = j * gemm.cols;
+      tile.cols = static_cast<int>(std::min<int64_t>(gemm.cols, out - col));
+      for (int64_t r = 0; r < lines; ++r) b[r] = row[r] + col;
+      tile.a = a.get();
+      tile.a_col = v.stride * in;
+      for (int64_t tap = 0; tap < taps; tap += joined) {
+        const int64_t offset = tap / v.taps * h.step * x_plan.row_size() + tap % v.taps * v.step * in;
+        for (int64_t t = 0; t < tiles; ++t) {
+          const int64_t first = part_begin(height, tiles, t);
+          tile.rows = static_cast<int>(part_begin(height, tiles, t + 1) - first);
+          for (int64_t r = 0; r < lines; ++r) a[r] = corner[r] + offset + first;
+          tile.c = this->partial_row(part, g, tap * in + first) + col;
+          gemm.tile(tile);
+        }
+      }
+      if (!this->need_db) continue;
+      tile.a = one.get();  // db: the same sum with 1 for every pixel
+      tile.a_col = 0;
+      tile.rows = 1;
+      tile.c = this->partial_row(part, g, depth) + col;
+      gemm.tile(tile);
+    }
+  }
+
+  void run() {
+    const int64_t chunks = parts * groups * panel_bands;
+    parallel_for(chunks, this->flops() / kFlopsPerNs, [&](int64_t chunk) {
+      run_chunk(chunk / (groups * panel_bands), chunk / panel_bands % groups, chunk % panel_bands);
+    });
+  }
+};
+
+// Groups of one channel: lanes are filters, each beside its channel. One group of `out` filters here.
+template <class T>
+struct WeightDepthwise : Weights<T> {
+  using Base = Weights<T>;
+  using Base::bands, Base::conv, Base::h, Base::out, Base::parts, Base::taps, Base::v, Base::x_plan;
+
+  void run_part(int64_t part) const {
+    T* sum = this->partial_row(part, 0, 0);
+    std::fill_n(sum, this->partial_size, T(0));
+    Buffer<T> ones(out);
+    std::fill_n(ones.get(), out, T(1));
+    Buffer<const T*> a(taps);
+    for (int64_t index = part_begin(bands.pieces(), parts, part);
+         index < part_begin(bands.pieces(), parts, part + 1); ++index) {
+      const Piece piece(bands, index);
+      const int64_t image_size = x_plan.image_size(piece.rows());
+      Buffer<T> scratch(piece.images() * image_size);
+      x_plan.gather(conv, this->x, 0, piece, {}, scratch.get());
+      const auto gradient = this->gradient(piece, 0, out);
+      for (int64_t r = 0; r < piece.images() * piece.rows(); ++r) {
+        const int64_t n = r / piece.rows(), i = r % piece.rows();
+        const T* corner = scratch.get() + n * image_size + i * h.stride * x_plan.row_size();
+        for (int64_t t = 0; t < taps; ++t)
+          a[t] = corner + t / v.taps * h.step * x_plan.row_size() + t % v.taps * v.step * out;
+        const T* dy = gradient.data + n * gradient.image + i * gradient.row;
+        conv.depthwise_weights({a.get(), dy, taps, out, v.out, v.stride * out, gradient.pixel, sum});
+        if (!this->need_db) continue;
+        const T* one = ones.get();
+        conv.depthwise_weights({&one, dy, 1, out, v.out, 0, gradient.pixel, sum + taps * out});
+      }
+    }
+  }
+
+  void run() {
+    parallel_for(parts, this->flops() / kFlopsPerNs, [&](int64_t part) { run_part(part); });
+  }
+};
+
+}  // namespace
+
+template <class T>
+void correlate_weights(TensorView<const T> dy, TensorView<const T> x, TensorView<T> dw, T* db,
+                       const Conv2dSettings& settings) {
+  const TapAxis h(settings.window.h, x.shape[2]), v(settings.window.w, x.shape[3]);
+  const int64_t groups = settings.groups, in = dw.shape[1], filters = dw.shape[0];
+  if (x.shape[0] == 0) {
+    std::fill_n(dw.data, dw.size(), T(0));
+    if (db) std::fill_n(db, filters, T(0));
+  } else if (groups > 1 && in == 1) {
+    const GatherPlan<T> plan{h, v, groups, filters / groups};
+    WeightDepthwise<T> weights{{dy, x, h, v, 1, 1, filters, db != nullptr, plan}};
+    weights.run();
+    weights.combine(dw.data, db);
+  } else {
+    WeightTiles<T> weights{{dy, x, h, v, groups, in, filters / groups, db != nullptr, {h, v, in}}};
+    weights.run();
+    weights.combine(dw.data, db);
+  }
+}
+
+template void correlate_weights(TensorView<const float>, TensorView<const float>, TensorView<float>, float*,
+                                const Conv2dSettings&);
+template void correlate_weights(TensorView<const double>, TensorView<const double>, TensorView<double>,
+                                double*, const Conv2dSettings&);
+
+}  // namespace fastnn

@@ -1,0 +1,207 @@
+#include <algorithm>
+
+#include "array_arg.h"
+#include "fastnn/ops/conv2d/conv2d.h"
+#include "fastnn/ops/im2col/im2col.h"
+
+namespace fastnn::python {
+namespace {
+
+using Pair = std::pair<int64_t, int64_t>;
+
+std::string pair_text(const Pair& p) {
+  return "(" + std::to_string(p.first) + ", " + std::to_string(p.second) + ")";
+}
+
+void check_range(const char* op, const char* name, const Pair& p, int64_t least) {
+  constexpr int64_t kMost = 1 << 30;  // sums of a few of them stay within 63 bits
+  check(std::min(p.first, p.second) >= least && std::max(p.first, p.second) <= kMost, op, name,
+        ": expected integers from ", least, " to 2^30, got ", pair_text(p));
+}
+
+// A window that fits on images of h x w pixels.
+Window2d make_window(const char* op, int64_t h, int64_t w, const Pair& kernel, const Pair& stride,
+                     const Pair& padding, const Pair& dilation) {
+  check_range(op, "kernel_size", kernel, 1);
+  check_range(op, "stride", stride, 1);
+  check_range(op, "padding", padding, 0);
+  check_range(op, "dilation", dilation, 1);
+  const Window2d window{{kernel.first, stride.first, padding.first, dilation.first},
+                        {kernel.second, stride.second, padding.second, dilation.second}};
+  check(window.h.extent() <= h + 2 * padding.first && window.w.extent() <= w + 2 * padding.second, op,
+        "kernel_size: expected an extent of at most the padded input, ",
+        pair_text({h + 2 * padding.first, w + 2 * padding.second}), ", got ",
+        pair_text({window.h.extent(), window.w.extent()}));
+  return window;
+}
+
+ConvAlgo algo_from(const char* op, const std::string& name) {
+  if (name == "auto") return ConvAlgo::automatic;
+  if (name == "direct") return ConvAlgo::direct;
+  if (name == "im2col") return ConvAlgo::im2col;
+  fail(op, "algo: expected \"auto\", \"direct\" or \"im2col\", got '", name, "'");
+}
+
+// Checks x and w against each other and the settings.
+template <class T>
+Conv2dSettings make_settings(const char* op, const ArrayArg<T>& x, const ArrayArg<T>& w, const Pair& stride,
+                             const Pair& padding, const Pair& dilation, int64_t groups,
+                             const std::string& algo) {
+  x.shaped({-1, -1, -1, -1}, "(N, C, H, W)").non_empty({1, 2, 3});
+  const int64_t c = x.dim(1);
+  check(groups >= 1 && c % groups == 0, op, "groups: expected a divisor of C=", c, ", got ", groups);
+  const std::string size = std::to_string(c / groups);
+  w.shaped({-1, c / groups, -1, -1}, "(F, " + size + ", KH, KW) for C=" + std::to_string(c) +
+                                         (groups > 1 ? ", groups=" + std::to_string(groups) : ""))
+      .non_empty({0, 2, 3});
+  check(w.dim(0) % groups == 0, op, "groups: expected a divisor of F=", w.dim(0), ", got ", groups);
+  const Window2d window =
+      make_window(op, x.dim(2), x.dim(3), {w.dim(2), w.dim(3)}, stride, padding, dilation);
+  return {window, groups, algo_from(op, algo)};
+}
+
+template <class T>
+TensorView<T> image_view(T* data, int64_t n, int64_t c, int64_t h, int64_t w) {
+  return {data, 4, {n, c, h, w}, {h * w * c, 1, w * c, c}};
+}
+
+template <class T>
+py::tuple conv2d_forward_as(py::handle x_obj, py::handle w_obj, py::handle b_obj, const Pair& stride,
+                            const Pair& padding, const Pair& dilation, int64_t groups,
+                            const std::string& algo, bool stats) {
+  const char* op = "conv2d_forward";
+  ArrayArg<T> x(op, "x", x_obj), w(op, "w", w_obj);
+  auto b = optional_arg<T>(op, "b", b_obj);
+  const Conv2dSettings settings = make_settings(op, x, w, stride, padding, dilation, groups, algo);
+  const int64_t n = x.dim(0), f = w.dim(0);
+  const int64_t oh = settings.window.h.outputs(x.dim(2)), ow = settings.window.w.outputs(x.dim(3));
+  Epilogue<T> epilogue;
+  if (b) {
+    b->shaped({f}, "(" + std::to_string(f) + ",)");
+    epilogue.bias = b->contiguous();
+  }
+  auto y = new_image<T>(n, f, oh, ow);
+  const TensorView<T> result = image_view(y.mutable_data(), n, f, oh, ow);
+  if (!stats) {
+    run_kernel([&] { conv2d_forward<T>(x.view(), w.view(), result, settings, {}, epilogue); });
+    return py::make_tuple(y, py::none(), py::none());
+  }
+  check(n > 0, op, "x: expected at least one image to take statistics of, got shape ", x.shape());
+  auto mean = new_array<double>({f}), variance = new_array<double>({f});
+  epilogue.mean = mean.mutable_data();
+  epilogue.sum_squares = variance.mutable_data();
+  run_kernel([&] { conv2d_forward<T>(x.view(), w.view(), result, settings, {}, epilogue); });
+  for (int64_t i = 0; i < f; ++i) epilogue.sum_squares[i] /= static_cast<double>(n * oh * ow);
+  return py::make_tuple(y, mean, variance);
+}
+
+template <class T>
+py::tuple conv2d_backward_as(py::handle dy_obj, py::handle x_obj, py::handle w_obj, const Pair& stride,
+                             const Pair& padding, const Pair& dilation, int64_t groups,
+                             const std::string& algo, bool need_db, bool need_dx) {
+  const char* op = "conv2d_backward";
+  ArrayArg<T> dy(op, "dy", dy_obj), x(op, "x", x_obj), w(op, "w", w_obj);
+  const Conv2dSettings settings = make_settings(op, x, w, stride, padding, dilation, groups, algo);
+  const int64_t n = x.dim(0), c = x.dim(1), height = x.dim(2), width = x.dim(3), f = w.dim(0);
+  const int64_t oh = settings.window.h.outputs(height), ow = settings.window.w.outputs(width);
+  dy.shaped({n, f, oh, ow}, "(" + std::to_string(n) + ", " + std::to_string(f) + ", " + std::to_string(oh) +
+                                ", " + std::to_string(ow) + ")");
+  auto dw = new_array<T>({f, w.dim(1), w.dim(2), w.dim(3)});
+  TensorView<T> dw_view{dw.mutable_data(), 4, {f, w.dim(1), w.dim(2), w.dim(3)}, {}};
+  for (int d = 3; d >= 0; --d) dw_view.stride[d] = d == 3 ? 1 : dw_view.stride[d + 1] * dw_view.shape[d + 1];
+  py::object dx = py::none(), db = py::none();
+  TensorView<T> dx_view;
+  T* db_data = nullptr;
+  if (need_dx) {
+    auto array = new_image<T>(n, c, height, width);
+    dx_view = image_view(array.mutable_data(), n, c, height, width);
+    dx = array;
+  }
+  if (need_db) {
+    auto array = new_array<T>({f});
+    db_data = array.mutable_data();
+    db = array;
+  }
+  run_kernel([&] { conv2d_backward<T>(dy.view(), x.view(), w.view(), dx_view, dw_view, db_data, settings); });
+  return py::make_tuple(dx, dw, db);
+}
+
+template <class T>
+py::array im2col_as(py::handle x_obj, const Pair& kernel, const Pair& stride, const Pair& padding,
+                    const Pair& dilation) {
+  const char* op = "im2col";
+  ArrayArg<T> x(op, "x", x_obj);
+  x.shaped({-1, -1, -1, -1}, "(N, C, H, W)").non_empty({1, 2, 3});
+  const Window2d window = make_window(op, x.dim(2), x.dim(3), kernel, stride, padding, dilation);
+  const int64_t depth = checked_mul(x.dim(1), kernel.first * kernel.second);
+  const int64_t places = window.h.outputs(x.dim(2)) * window.w.outputs(x.dim(3));
+  auto cols = new_array<T>({x.dim(0), depth, places});
+  const TensorView<T> view{
+      cols.mutable_data(), 3, {x.dim(0), depth, places, 0}, {depth * places, places, 1, 0}};
+  run_kernel([&] { im2col<T>(x.view(), window, view); });
+  return cols;
+}
+
+template <class T>
+py::array col2im_as(py::handle cols_obj, const std::vector<int64_t>& shape, const Pair& kernel,
+                    const Pair& stride, const Pair& padding, const Pair& dilation) {
+  const char* op = "col2im";
+  ArrayArg<T> cols(op, "cols", cols_obj);
+  check(shape.size() == 4 && shape[0] >= 0 && *std::min_element(shape.begin() + 1, shape.end()) > 0, op,
+        "x_shape: expected (N, C, H, W), got something else");
+  const Window2d window = make_window(op, shape[2], shape[3], kernel, stride, padding, dilation);
+  const int64_t depth = checked_mul(shape[1], kernel.first * kernel.second);
+  const int64_t places = checked_mul(window.h.outputs(shape[2]), window.w.outputs(shape[3]));
+  cols.shaped({shape[0], depth, places}, "(" + std::to_string(shape[0]) + ", " + std::to_string(depth) +
+                                             ", " + std::to_string(places) + ")");
+  auto x = new_image<T>(shape[0], shape[1], shape[2], shape[3]);
+  const TensorView<T> view = image_view(x.mutable_data(), shape[0], shape[1], shape[2], shape[3]);
+  run_kernel([&] { col2im<T>(cols.view(), window, view); });
+  return x;
+}
+
+}  // namespace
+
+void bind_conv(py::module_& m) {
+  m.def(
+      "conv2d_forward",
+      [](py::object x, py::object w, py::object b, Pair stride, Pair padding, Pair dilation, int64_t groups,
+         const std::string& algo, bool stats) {
+        return with_dtype("conv2d_forward", "x", x, [&](auto zero) {
+          return conv2d_forward_as<decltype(zero)>(x, w, b, stride, padding, dilation, groups, algo, stats);
+        });
+      },
+      py::arg("x"), py::arg("w"), py::arg("b"), py::arg("stride"), py::arg("padding"), py::arg("dilation"),
+      py::arg("groups"), py::arg("algo"), py::arg("stats") = false);
+  m.def(
+      "conv2d_backward",
+      [](py::object dy, py::object x, py::object w, Pair stride, Pair padding, Pair dilation, int64_t groups,
+         const std::string& algo, bool need_db, bool need_dx) {
+        return with_dtype("conv2d_backward", "dy", dy, [&](auto zero) {
+          return conv2d_backward_as<decltype(zero)>(dy, x, w, stride, padding, dilation, groups, algo,
+                                                    need_db, need_dx);
+        });
+      },
+      py::arg("dy"), py::arg("x"), py::arg("w"), py::arg("stride"), py::arg("padding"), py::arg("dilation"),
+      py::arg("groups"), py::arg("algo"), py::arg("need_db"), py::arg("need_dx"));
+  m.def(
+      "im2col",
+      [](py::object x, Pair kernel_size, Pair stride, Pair padding, Pair dilation) {
+        return with_dtype("im2col", "x", x, [&](auto zero) {
+          return im2col_as<decltype(zero)>(x, kernel_size, stride, padding, dilation);
+        });
+      },
+      py::arg("x"), py::arg("kernel_size"), py::arg("stride"), py::arg("padding"), py::arg("dilation"));
+  m.def(
+      "col2im",
+      [](py::object cols, const std::vector<int64_t>& x_shape, Pair kernel_size, Pair stride, Pair padding,
+         Pair dilation) {
+        return with_dtype("col2im", "cols", cols, [&](auto zero) {
+          return col2im_as<decltype(zero)>(cols, x_shape, kernel_size, stride, padding, dilation);
+        });
+      },
+      py::arg("cols"), py::arg("x_shape"), py::arg("kernel_size"), py::arg("stride"), py::arg("padding"),
+      py::arg("dilation"));
+}
+
+}  // namespace fastnn::python

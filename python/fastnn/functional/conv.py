@@ -1,0 +1,227 @@
+"""Two-dimensional convolution (cross-correlation, as every framework has it) and its unfolded form."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, TypeAlias
+
+from fastnn import _core
+from fastnn.functional._args import Array, size_pair
+
+IntOrPair: TypeAlias = int | tuple[int, int]
+
+
+def conv2d_output_size(
+    size: int, kernel: int, *, stride: int = 1, padding: int = 0, dilation: int = 1
+) -> int:
+    """Return how many places a kernel has along one axis.
+
+    ``floor((size + 2 padding - dilation (kernel - 1) - 1) / stride) + 1``
+
+    Args:
+        size: extent of the input in pixels.
+        kernel: extent of the kernel in cells.
+        stride: step between places.
+        padding: zeros added on each side.
+        dilation: distance in pixels between neighbouring kernel cells.
+
+    Raises:
+        ValueError: there is no place, or a setting is out of range.
+
+    Example:
+        >>> conv2d_output_size(32, 3, stride=2, padding=1)
+        16
+    """
+    op = "conv2d_output_size"
+    settings = {"size": size, "kernel": kernel, "stride": stride, "padding": padding, "dilation": dilation}
+    for name, value in settings.items():
+        least = 0 if name == "padding" else 1
+        if value < least:
+            raise ValueError(f"[{op}] {name}: expected an integer >= {least}, got {value}")
+    extent, padded = dilation * (kernel - 1) + 1, size + 2 * padding
+    if extent > padded:
+        raise ValueError(
+            f"[{op}] kernel: expected an extent of at most the padded input, {padded}, got {extent}"
+        )
+    return (padded - extent) // stride + 1
+
+
+class Conv2dCache(NamedTuple):
+    """What :func:`conv2d_backward` needs: the inputs and the settings."""
+
+    x: Array
+    w: Array
+    has_bias: bool
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+    dilation: tuple[int, int]
+    groups: int
+    algo: str
+
+
+def conv2d_forward(
+    x: Array,
+    w: Array,
+    b: Array | None = None,
+    *,
+    stride: IntOrPair = 1,
+    padding: IntOrPair = 0,
+    dilation: IntOrPair = 1,
+    groups: int = 1,
+    algo: str = "auto",
+) -> tuple[Array, Conv2dCache]:
+    """Convolve images with filters.
+
+    ``y[n,f,i,j] = b[f] + sum_{c,kh,kw} w[f,c,kh,kw] xpad[n,c,i*stride + kh*dilation,j*stride + kw*dilation]``
+
+    Filters and channels are cut into ``groups`` equal runs; filters of a run see only the channels of theirs.
+    Filters are not mirrored: what courses and frameworks call convolution is a cross-correlation.
+
+    Args:
+        x: ``(N, C, H, W)``, any strides; fastest with channels last, see :func:`fastnn.channels_last`.
+        w: ``(F, C/groups, KH, KW)``.
+        b: ``(F,)`` or None.
+        stride: integer or (vertical, horizontal).
+        padding: zeros on each side, integer or pair.
+        dilation: distance between kernel cells, integer or pair.
+        groups: number of groups; divides C and F.
+        algo: ``"direct"`` gathers a band of rows at a time and writes no matrix of patches; ``"im2col"``
+            writes it and multiplies; ``"auto"`` takes the fastest for the shape. Backward follows.
+
+    Returns:
+        ``y`` ``(N, F, OH, OW)``, channels last in memory, see :func:`conv2d_output_size`; and the cache for
+        :func:`conv2d_backward`.
+
+    Raises:
+        ValueError: shapes or dtypes do not fit, or the kernel exceeds the padded input.
+
+    Example:
+        >>> import numpy as np
+        >>> y, cache = conv2d_forward(np.ones((1, 1, 4, 4)), np.ones((2, 1, 3, 3)), padding=1)
+        >>> y[0, 0].tolist()[0]
+        [4.0, 6.0, 6.0, 4.0]
+
+    Reference:
+        LeCun et al., "Gradient-based learning applied to document recognition", 1998,
+        https://doi.org/10.1109/5.726791
+    """
+    op = "conv2d_forward"
+    window = (
+        size_pair(op, "stride", stride),
+        size_pair(op, "padding", padding),
+        size_pair(op, "dilation", dilation),
+    )
+    y, _, _ = _core.conv2d_forward(x, w, b, *window, groups, algo)
+    return y, Conv2dCache(x, w, b is not None, *window, groups, algo)
+
+
+def conv2d_backward(
+    dy: Array, cache: Conv2dCache, *, need_dx: bool = True
+) -> tuple[Array | None, Array, Array | None]:
+    """Gradients of a convolution.
+
+    Every term ``w * xpad`` of the forward sum sends ``dy * w`` to its pixel and ``dy * xpad`` to its weight;
+    ``db[f] = sum_{n,i,j} dy[n,f,i,j]``.
+
+    Args:
+        dy: ``(N, F, OH, OW)``, gradient of the loss by ``y``.
+        cache: from :func:`conv2d_forward`.
+        need_dx: whether ``dx`` is wanted; the first layer of a net has no use for it.
+
+    Returns:
+        ``dx`` ``(N, C, H, W)`` or None, ``dw`` ``(F, C/groups, KH, KW)``, ``db`` ``(F,)`` or None without
+        bias. All overwrite: whoever accumulates adds them up.
+
+    Raises:
+        ValueError: ``dy`` does not fit the forward call.
+
+    Example:
+        >>> import numpy as np
+        >>> y, cache = conv2d_forward(np.ones((1, 1, 3, 3)), np.ones((1, 1, 3, 3)), np.zeros(1))
+        >>> dx, dw, db = conv2d_backward(np.full((1, 1, 1, 1), 2.0), cache)
+        >>> dx[0, 0, 0].tolist(), db.tolist()
+        ([2.0, 2.0, 2.0], [2.0])
+    """
+    x, w, has_bias, stride, padding, dilation, groups, algo = cache
+    dx, dw, db = _core.conv2d_backward(dy, x, w, stride, padding, dilation, groups, algo, has_bias, need_dx)
+    return dx, dw, db
+
+
+def im2col(
+    x: Array,
+    kernel_size: IntOrPair,
+    *,
+    stride: IntOrPair = 1,
+    padding: IntOrPair = 0,
+    dilation: IntOrPair = 1,
+) -> Array:
+    """Write the patch under every place of a kernel into a column, so that convolution becomes a product.
+
+    ``cols[n, (c*KH + kh)*KW + kw, i*OW + j] = xpad[n, c, i*stride + kh*dilation, j*stride + kw*dilation]``
+
+    Args:
+        x: ``(N, C, H, W)``.
+        kernel_size: integer or (KH, KW).
+        stride: integer or pair.
+        padding: zeros on each side, integer or pair.
+        dilation: integer or pair.
+
+    Returns:
+        ``(N, C*KH*KW, OH*OW)``, as ``torch.nn.functional.unfold``.
+
+    Raises:
+        ValueError: the kernel exceeds the padded input.
+
+    Example:
+        >>> import numpy as np
+        >>> im2col(np.arange(9.0).reshape(1, 1, 3, 3), 2)[0, 0].tolist()
+        [0.0, 1.0, 3.0, 4.0]
+    """
+    return _core.im2col(x, *_window("im2col", kernel_size, stride, padding, dilation))
+
+
+def col2im(
+    cols: Array,
+    x_shape: tuple[int, int, int, int],
+    kernel_size: IntOrPair,
+    *,
+    stride: IntOrPair = 1,
+    padding: IntOrPair = 0,
+    dilation: IntOrPair = 1,
+) -> Array:
+    """Add every column back to the patch that it came from: the transpose, not the inverse, of `im2col`.
+
+    ``xpad[n, c, i*stride + kh*dilation, j*stride + kw*dilation] += cols[n, (c*KH + kh)*KW + kw, i*OW + j]``
+
+    Args:
+        cols: ``(N, C*KH*KW, OH*OW)``.
+        x_shape: ``(N, C, H, W)`` of the images.
+        kernel_size: integer or (KH, KW).
+        stride: integer or pair.
+        padding: zeros on each side, integer or pair.
+        dilation: integer or pair.
+
+    Returns:
+        ``(N, C, H, W)``, channels last in memory.
+
+    Raises:
+        ValueError: ``cols`` is not of the shape that `im2col` gives for these settings.
+
+    Example:
+        >>> import numpy as np
+        >>> col2im(np.ones((1, 4, 4)), (1, 1, 3, 3), 2)[0, 0].tolist()
+        [[1.0, 2.0, 1.0], [2.0, 4.0, 2.0], [1.0, 2.0, 1.0]]
+    """
+    window = _window("col2im", kernel_size, stride, padding, dilation)
+    return _core.col2im(cols, x_shape, *window)
+
+
+def _window(
+    op: str, kernel_size: IntOrPair, stride: IntOrPair, padding: IntOrPair, dilation: IntOrPair
+) -> tuple[tuple[int, int], ...]:
+    """All settings of a window as pairs."""
+    return (
+        size_pair(op, "kernel_size", kernel_size),
+        size_pair(op, "stride", stride),
+        size_pair(op, "padding", padding),
+        size_pair(op, "dilation", dilation),
+    )

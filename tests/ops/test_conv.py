@@ -1,0 +1,149 @@
+"""Convolution: what the table of operations does not say. Memory, algorithms, statistics, extreme shapes."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fastnn
+from fastnn import _core, _runtime, reference
+from fastnn import functional as F
+
+RNG = np.random.default_rng(0)
+
+# x shape, w shape, settings: phases without taps, unreached input, kernels wider than the image, one of each.
+CORNERS: list[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = [
+    ((2, 3, 4, 4), (4, 3, 2, 2), {"stride": 7, "padding": 1, "dilation": 3}),
+    ((2, 3, 11, 10), (5, 3, 3, 3), {"stride": 3, "dilation": 2, "padding": 4}),
+    ((2, 3, 11, 10), (5, 3, 4, 4), {"stride": 4, "dilation": 2, "padding": 3}),
+    ((2, 3, 11, 10), (5, 3, 2, 2), {"stride": 3}),
+    ((1, 2, 5, 5), (3, 2, 1, 1), {"padding": 2}),
+    ((2, 6, 6, 6), (3, 2, 3, 3), {"groups": 3, "padding": 1, "stride": 2}),
+    ((1, 1, 1, 1), (1, 1, 1, 1), {}),
+    ((2, 2, 3, 40), (40, 2, 1, 3), {"padding": (2, 1), "stride": (1, 2)}),
+]
+
+
+def integers(shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
+    return RNG.integers(-3, 4, shape).astype(np.float32)
+
+
+def test_docstring_examples() -> None:
+    result = doctest.testmod(importlib.import_module("fastnn.functional.conv"))
+    assert result.attempted > 0
+    assert result.failed == 0
+
+
+@pytest.fixture(params=_runtime.available_isas())
+def isa(request: pytest.FixtureRequest) -> Iterator[str]:
+    with _runtime.isa_override(request.param):
+        yield request.param
+
+
+@pytest.mark.parametrize("algo", ["direct", "im2col"])
+@pytest.mark.parametrize(("x_shape", "w_shape", "settings"), CORNERS)
+def test_corner_shapes_equal_the_reference(
+    isa: str, algo: str, x_shape: tuple[int, ...], w_shape: tuple[int, ...], settings: dict[str, Any]
+) -> None:
+    x, w, b = integers(x_shape), integers(w_shape), integers(w_shape[:1])
+    expected, reference_cache = reference.conv2d_forward(x, w, b, **settings)
+    y, cache = F.conv2d_forward(x, w, b, algo=algo, **settings)
+    np.testing.assert_array_equal(y, expected)
+    dy = integers(y.shape)
+    gradients = F.conv2d_backward(dy, cache)
+    for mine, theirs in zip(gradients, reference.conv2d_backward(dy, reference_cache), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+@pytest.mark.parametrize("groups", [1, 4, 64])
+def test_memory_does_not_grow_with_the_patches(groups: int) -> None:
+    """Scratch stays below the patches of one image, however many there are."""
+    n, c, size = 16, 64, 32
+    x = fastnn.channels_last(RNG.normal(size=(n, c, size, size)).astype(np.float32))
+    w = RNG.normal(size=(c, c // groups, 5, 5)).astype(np.float32)
+    patches_of_an_image = c * 25 * size * size * x.itemsize
+    results = 2 * x.nbytes  # y and dx
+    with fastnn.threads(2):
+        _runtime.reset_peak_bytes()
+        before = _runtime.peak_bytes()
+        y, cache = F.conv2d_forward(x, w, padding=2, groups=groups)
+        F.conv2d_backward(y, cache)
+    partial_sums = 16 * w.nbytes
+    assert _runtime.peak_bytes() - before < results + min(partial_sums, 12 << 20) + patches_of_an_image // 2
+
+
+def test_results_are_channels_last() -> None:
+    y, cache = F.conv2d_forward(integers((2, 3, 5, 6)), integers((4, 3, 3, 3)), padding=1)
+    dx, dw, _ = F.conv2d_backward(y, cache)
+    assert dx is not None
+    for image in (y, dx):
+        assert image.transpose(0, 2, 3, 1).flags.c_contiguous
+    assert dw.flags.c_contiguous
+
+
+def test_the_first_layer_needs_no_dx() -> None:
+    y, cache = F.conv2d_forward(integers((2, 3, 5, 6)), integers((4, 3, 3, 3)))
+    dx, dw, db = F.conv2d_backward(y, cache, need_dx=False)
+    assert dx is None
+    assert db is None
+    np.testing.assert_array_equal(dw, F.conv2d_backward(y, cache)[1])
+
+
+@pytest.mark.parametrize("algo", ["direct", "im2col"])
+@pytest.mark.parametrize(
+    ("c", "f", "groups", "kernel"), [(8, 20, 1, 3), (8, 20, 1, 1), (8, 16, 2, 3), (8, 8, 8, 3)]
+)
+@pytest.mark.parametrize("threads", [1, 2])
+def test_statistics_of_the_output(algo: str, c: int, f: int, groups: int, kernel: int, threads: int) -> None:
+    """Good where raw sums of squares are not: mean 1e3, sigma 1."""
+    x = RNG.normal(size=(8, c, 9, 11)).astype(np.float32)
+    w = RNG.normal(size=(f, c // groups, kernel, kernel)).astype(np.float32)
+    w /= np.sqrt(w[0].size)
+    b = np.full(f, 1e3, np.float32)
+    with fastnn.threads(threads):
+        y, mean, var = _core.conv2d_forward(x, w, b, (1, 1), (0, 0), (1, 1), groups, algo, stats=True)
+    exact = y.astype(np.float64)
+    np.testing.assert_allclose(mean, exact.mean((0, 2, 3)), rtol=1e-6)
+    np.testing.assert_allclose(var, exact.var((0, 2, 3)), rtol=1e-3)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_no_weight_is_skipped(bad: float) -> None:
+    x = np.ones((1, 2, 5, 5), np.float32)
+    x[0, 1, 2, 2] = bad
+    y, _ = F.conv2d_forward(x, np.zeros((3, 2, 3, 3), np.float32))
+    assert np.isnan(y).all()  # every place of the kernel covers the middle, and 0 times it is not a number
+
+
+def test_thread_counts_give_equal_bits() -> None:
+    x = RNG.normal(size=(7, 19, 13, 17)).astype(np.float32)
+    w, b = RNG.normal(size=(37, 19, 3, 3)).astype(np.float32), RNG.normal(size=37).astype(np.float32)
+    results = []
+    for n in (1, 2, 3):
+        with fastnn.threads(n), _runtime.rendezvous():
+            y, cache = F.conv2d_forward(x, w, b, padding=1, stride=2)
+            results.append((y, *F.conv2d_backward(y, cache)))
+            assert _runtime.last_worker_count() == n
+    for other in results[1:]:
+        for first, second in zip(results[0], other, strict=True):
+            np.testing.assert_array_equal(first, second)
+
+
+def test_sizes_beyond_memory_are_refused() -> None:
+    x, w = integers((1, 1, 4, 4)), integers((1, 1, 3, 3))
+    with pytest.raises(ValueError, match=r"\[conv2d_forward\] padding: expected .* got"):
+        F.conv2d_forward(x, w, padding=1 << 40)
+    with pytest.raises((ValueError, MemoryError)):
+        F.conv2d_forward(x, w, padding=1 << 30)
+
+
+def test_a_filter_of_other_channels_is_refused_in_one_line() -> None:
+    with pytest.raises(ValueError) as error:
+        F.conv2d_forward(integers((1, 3, 8, 8)), integers((16, 4, 3, 3)))
+    text = "[conv2d_forward] w: expected shape (F, 3, KH, KW) for C=3, got (16, 4, 3, 3)"
+    assert str(error.value) == text
