@@ -8,6 +8,7 @@ void bind_gemm(py::module_& m);
 void bind_activation(py::module_& m);
 void bind_loss(py::module_& m);
 void bind_optim(py::module_& m);
+void bind_norm(py::module_& m);
 
 }  // namespace fastnn::python
 
@@ -19,4 +20,5 @@ PYBIND11_MODULE(_core, m) {
   fastnn::python::bind_activation(m);
   fastnn::python::bind_loss(m);
   fastnn::python::bind_optim(m);
+  fastnn::python::bind_norm(m);
 }

@@ -13,6 +13,8 @@ __all__: list[str] = [
     "active_isa",
     "adam_update",
     "available_isas",
+    "batchnorm_backward",
+    "batchnorm_forward",
     "cached_bytes",
     "col2im",
     "compiler",
@@ -56,6 +58,28 @@ def adam_update(
     decoupled: bool,
 ) -> None: ...
 def available_isas() -> list[str]: ...
+def batchnorm_backward(
+    dy: typing.Any,
+    x: typing.Any,
+    gamma: typing.Any,
+    beta: typing.Any,
+    statistics: typing.Any,
+    eps: typing.SupportsFloat | typing.SupportsIndex,
+    relu: bool,
+    residual: typing.Any,
+    training: bool,
+) -> tuple: ...
+def batchnorm_forward(
+    x: typing.Any,
+    gamma: typing.Any,
+    beta: typing.Any,
+    mean: typing.Any,
+    var: typing.Any,
+    statistics: typing.Any,
+    eps: typing.SupportsFloat | typing.SupportsIndex,
+    relu: bool,
+    residual: typing.Any,
+) -> tuple: ...
 def cached_bytes() -> int: ...
 def col2im(
     cols: typing.Any,

@@ -22,10 +22,12 @@ class OrderedView {
  public:
   OrderedView(const TensorView<T>& x, const int64_t* dense_stride) : data_(x.data) {
     int axes[kMaxRank], count = 0;
-    for (int d = 0; d < x.rank; ++d) {
-      if (x.shape[d] != 1) axes[count++] = d;
+    for (int d = 0; d < x.rank; ++d) {  // insertion sort, slowest axis first
+      if (x.shape[d] == 1) continue;
+      int i = count++;
+      for (; i > 0 && dense_stride[axes[i - 1]] < dense_stride[d]; --i) axes[i] = axes[i - 1];
+      axes[i] = d;
     }
-    std::sort(axes, axes + count, [&](int a, int b) { return dense_stride[a] > dense_stride[b]; });
     for (int i = 0; i < count; ++i) {
       const int64_t size = x.shape[axes[i]], stride = x.stride[axes[i]];
       if (rank_ && stride_[rank_ - 1] == size * stride) {

@@ -22,5 +22,8 @@ from fastnn.functional.loss import SoftmaxCrossEntropyCache as SoftmaxCrossEntro
 from fastnn.functional.loss import softmax as softmax
 from fastnn.functional.loss import softmax_cross_entropy_backward as softmax_cross_entropy_backward
 from fastnn.functional.loss import softmax_cross_entropy_forward as softmax_cross_entropy_forward
+from fastnn.functional.norm import BatchNormCache as BatchNormCache
+from fastnn.functional.norm import batchnorm_backward as batchnorm_backward
+from fastnn.functional.norm import batchnorm_forward as batchnorm_forward
 from fastnn.functional.optim import adam_update as adam_update
 from fastnn.functional.optim import sgd_update as sgd_update

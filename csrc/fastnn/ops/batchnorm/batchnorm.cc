@@ -1,0 +1,199 @@
+#include "fastnn/ops/batchnorm/batchnorm.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "fastnn/base/pixel_rows.h"
+#include "fastnn/ops/batchnorm/batchnorm_kernel.h"
+
+namespace fastnn {
+namespace {
+
+// Bands of rows, fixed by the shape: large enough that joining their sums costs nothing.
+struct Bands {
+  int64_t rows, channels, count;
+
+  Bands(int64_t rows, int64_t channels) : rows(rows), channels(channels) {
+    constexpr int64_t kBandElements = 32768;
+    constexpr int64_t kLeastRows = 32;
+    count = ceil_div(rows, std::max(kLeastRows, kBandElements / channels));
+  }
+  int64_t begin(int64_t band) const { return part_begin(rows, count, band); }
+  int64_t size(int64_t band) const { return begin(band + 1) - begin(band); }
+
+  // `passes`: how often an array of this size is read or written.
+  template <class T>
+  double work_ns(double passes) const {
+    return passes * sizeof(T) * static_cast<double>(rows) * static_cast<double>(channels) / kBytesPerNs;
+  }
+};
+
+// What the kernels take by channel, computed in double.
+template <class T>
+struct Coefficients {
+  Buffer<T> values;
+  int64_t channels;
+
+  explicit Coefficients(const BatchNorm<T>& norm, int64_t channels)
+      : values(5 * channels), channels(channels) {
+    for (int64_t c = 0; c < channels; ++c) {
+      const double scale = norm.gamma[c] * rstd(norm, c);
+      center()[c] = static_cast<T>(norm.mean[c]);
+      this->scale()[c] = static_cast<T>(scale);
+      shift()[c] = static_cast<T>(norm.beta[c] - scale * lost(norm, c));
+    }
+  }
+  static double rstd(const BatchNorm<T>& norm, int64_t c) { return 1 / std::sqrt(norm.var[c] + norm.eps); }
+  // What rounding the mean to T took from it.
+  double lost(const BatchNorm<T>& norm, int64_t c) const {
+    return norm.mean[c] - static_cast<double>(center()[c]);
+  }
+  T* center() const { return values.get(); }
+  T* scale() const { return values.get() + channels; }
+  T* shift() const { return values.get() + 2 * channels; }
+  T* slope() const { return values.get() + 3 * channels; }
+  T* offset() const { return values.get() + 4 * channels; }
+
+  void give_to(BatchNormBand<T>& band) const {
+    band.center = center();
+    band.scale = scale();
+    band.shift = shift();
+    band.slope = slope();
+    band.offset = offset();
+  }
+};
+
+// The inputs of one call as rows of pixels, and how they are cut.
+template <class T>
+struct Inputs {
+  PixelRows<T> x, dy, residual;
+  Bands bands;
+
+  Inputs(const TensorView<const T>& x, const TensorView<const T>& dy, const TensorView<const T>& residual)
+      : x(x), dy(dy), residual(residual), bands(this->x.matrix().rows, x.shape[1]) {}
+
+  BatchNormBand<T> band(int64_t index) const {
+    const int64_t row = bands.begin(index);
+    BatchNormBand<T> band{};
+    band.rows = bands.size(index);
+    band.channels = bands.channels;
+    band.x = x.row(row);
+    band.x_row = x.row_stride();
+    band.dy = dy.row(row);
+    band.dy_row = dy.row_stride();
+    band.residual = residual.row(row);
+    band.residual_row = residual.row_stride();
+    return band;
+  }
+};
+
+}  // namespace
+
+template <class T>
+void batchnorm_statistics(const TensorView<const T>& x, double* mean, double* var) {
+  const BatchNormKernel<T> kernel = FASTNN_DISPATCH(batchnorm_kernel<T>)();
+  const Inputs<T> inputs(x, {}, {});
+  const Bands& bands = inputs.bands;
+  const int64_t channels = bands.channels;
+  Buffer<T> sums(bands.count * 2 * channels);
+  parallel_for(bands.count, bands.work_ns<T>(1), [&](int64_t i) {
+    BatchNormBand<T> band = inputs.band(i);
+    band.sums = sums.get() + i * 2 * channels;
+    kernel.statistics(band);
+  });
+  // Bands are joined in order (Chan, Golub and LeVeque, 1979).
+  std::fill_n(mean, channels, 0.0);
+  std::fill_n(var, channels, 0.0);
+  for (int64_t i = 0; i < bands.count; ++i) {
+    const T* first = inputs.x.row(bands.begin(i));
+    const T* band_mean = sums.get() + i * 2 * channels;
+    const T* band_squares = band_mean + channels;
+    const double before = static_cast<double>(bands.begin(i)), count = static_cast<double>(bands.size(i));
+    const double share = count / (before + count);
+    for (int64_t c = 0; c < channels; ++c) {
+      const double delta = static_cast<double>(first[c]) + static_cast<double>(band_mean[c]) - mean[c];
+      mean[c] += delta * share;
+      var[c] += static_cast<double>(band_squares[c]) + delta * delta * before * share;
+    }
+  }
+  for (int64_t c = 0; c < channels; ++c) var[c] /= static_cast<double>(bands.rows);
+}
+
+template <class T>
+void batchnorm_forward(const TensorView<const T>& x, const BatchNorm<T>& norm, const TensorView<T>& y) {
+  const BatchNormKernel<T> kernel = FASTNN_DISPATCH(batchnorm_kernel<T>)();
+  const Inputs<T> inputs(x, {}, norm.residual);
+  const Bands& bands = inputs.bands;
+  const Coefficients<T> coefficients(norm, bands.channels);
+  parallel_for(bands.count, bands.work_ns<T>(2), [&](int64_t i) {
+    BatchNormBand<T> band = inputs.band(i);
+    coefficients.give_to(band);
+    band.relu = norm.relu;
+    band.out = y.data + bands.begin(i) * bands.channels;
+    kernel.forward(band);
+  });
+}
+
+template <class T>
+void batchnorm_backward(const TensorView<const T>& dy, const TensorView<const T>& x, const BatchNorm<T>& norm,
+                        bool training, const TensorView<T>& dx, const TensorView<T>& dresidual, T* dgamma,
+                        T* dbeta) {
+  const BatchNormKernel<T> kernel = FASTNN_DISPATCH(batchnorm_kernel<T>)();
+  const Inputs<T> inputs(x, dy, norm.residual);
+  const Bands& bands = inputs.bands;
+  const int64_t channels = bands.channels;
+  const Coefficients<T> coefficients(norm, channels);
+
+  Buffer<T> sums(bands.count * 2 * channels);
+  parallel_for(bands.count, bands.work_ns<T>(2), [&](int64_t i) {
+    BatchNormBand<T> band = inputs.band(i);
+    coefficients.give_to(band);
+    band.relu = norm.relu;
+    band.sums = sums.get() + i * 2 * channels;
+    if (dresidual.data) band.out = dresidual.data + bands.begin(i) * channels;
+    kernel.reduce(band);
+  });
+
+  const double count = static_cast<double>(bands.rows);
+  Buffer<double> totals(2 * channels);
+  std::fill_n(totals.get(), 2 * channels, 0.0);
+  for (int64_t i = 0; i < bands.count; ++i) {
+    for (int64_t c = 0; c < 2 * channels; ++c) totals[c] += static_cast<double>(sums[i * 2 * channels + c]);
+  }
+  for (int64_t c = 0; c < channels; ++c) {
+    const double rstd = Coefficients<T>::rstd(norm, c), lost = coefficients.lost(norm, c);
+    const double sum_dy = totals[c], sum_dy_xhat = rstd * (totals[channels + c] - lost * sum_dy);
+    const double scale = norm.gamma[c] * rstd;
+    const double slope = training ? scale * rstd * sum_dy_xhat / count : 0;
+    coefficients.slope()[c] = static_cast<T>(slope);
+    coefficients.offset()[c] = static_cast<T>(training ? scale * sum_dy / count - slope * lost : 0);
+    dgamma[c] = static_cast<T>(sum_dy_xhat);
+    dbeta[c] = static_cast<T>(sum_dy);
+  }
+
+  parallel_for(bands.count, bands.work_ns<T>(3), [&](int64_t i) {
+    BatchNormBand<T> band = inputs.band(i);
+    coefficients.give_to(band);
+    band.relu = norm.relu;
+    if (dresidual.data) {  // dy' stands there already
+      band.dy = dresidual.data + bands.begin(i) * channels;
+      band.dy_row = channels;
+      band.residual = nullptr;
+      band.relu = false;
+    }
+    band.out = dx.data + bands.begin(i) * channels;
+    kernel.backward(band);
+  });
+}
+
+#define FASTNN_X(T)                                                                                       \
+  template void batchnorm_statistics(const TensorView<const T>&, double*, double*);                       \
+  template void batchnorm_forward(const TensorView<const T>&, const BatchNorm<T>&, const TensorView<T>&); \
+  template void batchnorm_backward(const TensorView<const T>&, const TensorView<const T>&,                \
+                                   const BatchNorm<T>&, bool, const TensorView<T>&, const TensorView<T>&, \
+                                   T*, T*);
+FASTNN_X(float)
+FASTNN_X(double)
+#undef FASTNN_X
+
+}  // namespace fastnn

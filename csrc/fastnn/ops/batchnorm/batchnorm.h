@@ -1,0 +1,47 @@
+// batchnorm: normalises every channel over the batch, scales and shifts it; ReLU and a residual can follow.
+//
+//   statistics  mean = sum(x) / count,  var = sum((x - mean)^2) / count        biased; count values a channel
+//   forward     xhat = (x - mean) / sqrt(var + eps)
+//               y = act(gamma xhat + beta + residual)
+//   backward    dy' = dy where y > 0 (with ReLU), else dy
+//               dgamma = sum(dy' xhat),  dbeta = sum(dy'),  dresidual = dy'
+//               dx = gamma / sqrt(var + eps) * (dy' - dbeta / count - xhat dgamma / count)
+//               with constant statistics (inference) the two means are absent from dx
+//
+// Shapes: x, y, dy, residual (N, C) or (N, C, H, W); gamma, beta, mean, var (C,). Inputs have any strides,
+// and are converted once unless their channels lie together; results are dense with channels last and
+// overwrite. Statistics are held in double, so that nothing is lost between the passes. Neither xhat nor a
+// mask of the ReLU is kept: backward takes both from x. Sums run over chunks of rows fixed by the shape and
+// are joined in order, so results are the same bits for any number of threads. Thread-safe. T is float or
+// double.
+#pragma once
+
+#include "fastnn/base/tensor_view.h"
+
+namespace fastnn {
+
+template <class T>
+struct BatchNorm {
+  const T* gamma;
+  const T* beta;
+  const double* mean;
+  const double* var;
+  double eps;
+  bool relu;
+  TensorView<const T> residual;  // absent where data is null
+};
+
+template <class T>
+void batchnorm_statistics(const TensorView<const T>& x, double* mean, double* var);
+
+template <class T>
+void batchnorm_forward(const TensorView<const T>& x, const BatchNorm<T>& norm, const TensorView<T>& y);
+
+// `training` says that mean and var are those of x, and depend on it. dresidual is skipped where its data is
+// null.
+template <class T>
+void batchnorm_backward(const TensorView<const T>& dy, const TensorView<const T>& x, const BatchNorm<T>& norm,
+                        bool training, const TensorView<T>& dx, const TensorView<T>& dresidual, T* dgamma,
+                        T* dbeta);
+
+}  // namespace fastnn

@@ -1,0 +1,152 @@
+#include "array_arg.h"
+#include "fastnn/ops/batchnorm/batchnorm.h"
+
+namespace fastnn::python {
+namespace {
+
+template <class T>
+ArrayArg<T> batch_arg(const char* op, const char* name, py::handle object) {
+  ArrayArg<T> x(op, name, object);
+  check(x.rank() == 2 || x.rank() == 4, op, name, ": expected shape (N, C) or (N, C, H, W), got ", x.shape());
+  x.batched();
+  return x;
+}
+
+// A new array of x's shape, its channels last in memory.
+template <class T>
+std::pair<py::array_t<T>, TensorView<T>> new_rows(const ArrayArg<T>& x) {
+  auto array = x.rank() == 4 ? new_image<T>(x.dim(0), x.dim(1), x.dim(2), x.dim(3))
+                             : new_array<T>({x.dim(0), x.dim(1)});
+  return {array, view_of(array)};
+}
+
+// The arguments that forward and backward share.
+template <class T>
+struct Norm {
+  ArrayArg<T> x, gamma, beta;
+  std::optional<ArrayArg<T>> residual;
+  BatchNorm<T> norm{};
+
+  Norm(const char* op, py::handle x_obj, py::handle gamma_obj, py::handle beta_obj, py::handle residual_obj,
+       double eps, bool relu)
+      : x(batch_arg<T>(op, "x", x_obj)),
+        gamma(op, "gamma", gamma_obj),
+        beta(op, "beta", beta_obj),
+        residual(optional_arg<T>(op, "residual", residual_obj)) {
+    gamma.shaped({x.dim(1)}, channels());
+    beta.shaped({x.dim(1)}, channels());
+    norm.gamma = gamma.contiguous();
+    norm.beta = beta.contiguous();
+    norm.eps = eps;
+    norm.relu = relu;
+    if (residual) norm.residual = residual->shaped_like(x).view();
+  }
+  std::string channels() const { return "(" + std::to_string(x.dim(1)) + ",)"; }
+};
+
+template <class T>
+void copy_statistic(const char* name, py::handle object, const Norm<T>& norm, double* to) {
+  ArrayArg<T> values("batchnorm_forward", name, object);
+  values.shaped({norm.x.dim(1)}, norm.channels());
+  std::copy_n(values.contiguous(), values.dim(0), to);
+}
+
+template <class T>
+py::tuple batchnorm_forward_as(py::handle x_obj, py::handle gamma_obj, py::handle beta_obj,
+                               py::handle mean_obj, py::handle var_obj, py::handle statistics_obj, double eps,
+                               bool relu, py::handle residual_obj) {
+  const char* op = "batchnorm_forward";
+  Norm<T> args(op, x_obj, gamma_obj, beta_obj, residual_obj, eps, relu);
+  const int64_t channels = args.x.dim(1);
+  py::array_t<double> statistics;
+  const bool compute = mean_obj.is_none() && statistics_obj.is_none();
+  if (statistics_obj.is_none()) {
+    statistics = new_array<double>({2, channels});
+  } else {
+    ArrayArg<double> given(op, "statistics", statistics_obj);
+    given.shaped({2, channels}, "(2, C)");
+    given.contiguous();
+    statistics = given.array();
+  }
+  double* mean = const_cast<double*>(statistics.data());
+  double* var = mean + channels;
+  if (compute) {
+    const int64_t count = args.x.view().size() / channels;
+    check(count >= 2, op, "x: expected at least 2 values a channel in training, got ", count, " in shape ",
+          args.x.shape());
+  } else if (statistics_obj.is_none()) {
+    copy_statistic("mean", mean_obj, args, mean);
+    copy_statistic("var", var_obj, args, var);
+  }
+  args.norm.mean = mean;
+  args.norm.var = var;
+  auto [y, out] = new_rows(args.x);
+  run_kernel([&, out = out] {
+    if (compute) batchnorm_statistics<T>(args.x.view(), mean, var);
+    batchnorm_forward<T>(args.x.view(), args.norm, out);
+  });
+  return py::make_tuple(y, statistics);
+}
+
+template <class T>
+py::tuple batchnorm_backward_as(py::handle dy_obj, py::handle x_obj, py::handle gamma_obj,
+                                py::handle beta_obj, py::handle statistics_obj, double eps, bool relu,
+                                py::handle residual_obj, bool training) {
+  const char* op = "batchnorm_backward";
+  Norm<T> args(op, x_obj, gamma_obj, beta_obj, residual_obj, eps, relu);
+  const int64_t channels = args.x.dim(1);
+  const ArrayArg<T> dy(op, "dy", dy_obj);
+  dy.shaped_like(args.x);
+  ArrayArg<double> statistics(op, "statistics", statistics_obj);
+  statistics.shaped({2, channels}, "(2, C)");
+  args.norm.mean = statistics.contiguous();
+  args.norm.var = args.norm.mean + channels;
+  auto dgamma = new_array<T>({channels}), dbeta = new_array<T>({channels});
+  auto [dx, dx_view] = new_rows(args.x);
+  py::object dresidual = py::none();
+  TensorView<T> dresidual_view;
+  if (args.residual) {
+    if (relu) {
+      auto [array, view] = new_rows(args.x);
+      dresidual = array;
+      dresidual_view = view;
+    } else {
+      dresidual = py::reinterpret_borrow<py::object>(dy_obj);
+    }
+  }
+  T *dgamma_data = dgamma.mutable_data(), *dbeta_data = dbeta.mutable_data();
+  run_kernel([&, dx_view = dx_view] {
+    batchnorm_backward<T>(dy.view(), args.x.view(), args.norm, training, dx_view, dresidual_view, dgamma_data,
+                          dbeta_data);
+  });
+  return py::make_tuple(dx, dgamma, dbeta, dresidual);
+}
+
+}  // namespace
+
+void bind_norm(py::module_& m) {
+  m.def(
+      "batchnorm_forward",
+      [](py::object x, py::object gamma, py::object beta, py::object mean, py::object var,
+         py::object statistics, double eps, bool relu, py::object residual) {
+        return with_dtype("batchnorm_forward", "x", x, [&](auto zero) {
+          return batchnorm_forward_as<decltype(zero)>(x, gamma, beta, mean, var, statistics, eps, relu,
+                                                      residual);
+        });
+      },
+      py::arg("x"), py::arg("gamma"), py::arg("beta"), py::arg("mean"), py::arg("var"), py::arg("statistics"),
+      py::arg("eps"), py::arg("relu"), py::arg("residual"));
+  m.def(
+      "batchnorm_backward",
+      [](py::object dy, py::object x, py::object gamma, py::object beta, py::object statistics, double eps,
+         bool relu, py::object residual, bool training) {
+        return with_dtype("batchnorm_backward", "x", x, [&](auto zero) {
+          return batchnorm_backward_as<decltype(zero)>(dy, x, gamma, beta, statistics, eps, relu, residual,
+                                                       training);
+        });
+      },
+      py::arg("dy"), py::arg("x"), py::arg("gamma"), py::arg("beta"), py::arg("statistics"), py::arg("eps"),
+      py::arg("relu"), py::arg("residual"), py::arg("training"));
+}
+
+}  // namespace fastnn::python

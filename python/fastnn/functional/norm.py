@@ -1,0 +1,153 @@
+"""Batch normalisation over rows of features or over images, with the ReLU and the residual that follow it."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn import _core
+from fastnn._arguments import number
+from fastnn.functional._args import Array, relu_flag
+
+
+class BatchNormCache(NamedTuple):
+    """What :func:`batchnorm_backward` needs; neither the normalised values nor a mask are among it.
+
+    ``statistics`` holds mean and biased variance, (2, C), in float64: rounding the mean to float32 would cost
+    the normalised values of a channel with a large mean their accuracy.
+    """
+
+    x: Array
+    gamma: Array
+    beta: Array
+    statistics: NDArray[np.float64]
+    eps: float
+    activation: Literal["relu"] | None
+    training: bool
+    residual: Array | None
+
+    @property
+    def mean(self) -> Array:
+        """Mean of every channel, (C,), in x's dtype."""
+        mean: Array = self.statistics[0].astype(self.x.dtype)
+        return mean
+
+    @property
+    def var(self) -> Array:
+        """Biased variance of every channel, (C,), in x's dtype."""
+        var: Array = self.statistics[1].astype(self.x.dtype)
+        return var
+
+
+def batchnorm_forward(
+    x: Array,
+    gamma: Array,
+    beta: Array,
+    *,
+    mean: Array | None = None,
+    var: Array | None = None,
+    eps: float = 1e-5,
+    activation: Literal["relu"] | None = None,
+) -> tuple[Array, BatchNormCache]:
+    """Normalise every channel to mean 0 and variance 1, then scale and shift it.
+
+    ``x_hat = (x - mean) / sqrt(var + eps)``, ``y = activation(gamma x_hat + beta)``
+
+    Without ``mean`` and ``var`` (training) they are the batch's own, over all axes but the channels; ``var``
+    is biased (divided by the count) and ``eps`` stands inside the root. With both given (inference) they are
+    constants.
+
+    Args:
+        x: ``(N, C)`` or ``(N, C, H, W)``.
+        gamma: ``(C,)``, scale.
+        beta: ``(C,)``, shift.
+        mean: ``(C,)`` or None.
+        var: ``(C,)`` or None, biased.
+        eps: added to the variance.
+        activation: ``"relu"`` or None.
+
+    Returns:
+        ``y`` of x's shape, and the cache, whose ``mean`` and ``var`` are for the running averages.
+
+    Raises:
+        ValueError: only one statistic is given, a training batch has fewer than two values a channel, or
+            shapes or dtypes do not fit.
+
+    Example:
+        >>> import numpy as np
+        >>> y, cache = batchnorm_forward(np.array([[1.0], [3.0]]), np.ones(1), np.zeros(1), eps=0.0)
+        >>> y.ravel().tolist(), cache.mean.item(), cache.var.item()
+        ([-1.0, 1.0], 2.0, 1.0)
+
+    Reference:
+        Ioffe and Szegedy, "Batch normalization", 2015, https://arxiv.org/abs/1502.03167
+    """
+    return _batchnorm_forward(x, gamma, beta, mean=mean, var=var, eps=eps, activation=activation)
+
+
+def batchnorm_backward(dy: Array, cache: BatchNormCache) -> tuple[Array, Array, Array]:
+    """Gradients of batch normalisation.
+
+    ``dgamma = sum dy x_hat``, ``dbeta = sum dy``,
+    ``dx = gamma / sqrt(var + eps) * (dy - mean(dy) - x_hat mean(dy x_hat))``
+
+    The two means come from the batch's statistics depending on x; with given statistics they are absent. With
+    ``activation="relu"`` dy first becomes zero wherever ``gamma x_hat + beta <= 0``.
+
+    Args:
+        dy: x's shape, gradient of the loss by ``y``.
+        cache: from :func:`batchnorm_forward`.
+
+    Returns:
+        ``dx`` of x's shape, ``dgamma`` ``(C,)``, ``dbeta`` ``(C,)``.
+
+    Raises:
+        ValueError: ``dy`` does not fit the forward call.
+
+    Example:
+        >>> import numpy as np
+        >>> y, cache = batchnorm_forward(np.array([[1.0], [3.0]]), np.ones(1), np.zeros(1), eps=0.0)
+        >>> dx, dgamma, dbeta = batchnorm_backward(np.array([[1.0], [2.0]]), cache)
+        >>> dx.ravel().tolist(), dgamma.item(), dbeta.item()
+        ([0.0, 0.0], 1.0, 3.0)
+    """
+    dx, dgamma, dbeta, _ = _batchnorm_backward(dy, cache)
+    return dx, dgamma, dbeta
+
+
+def _batchnorm_forward(
+    x: Array,
+    gamma: Array,
+    beta: Array,
+    *,
+    mean: Array | None = None,
+    var: Array | None = None,
+    statistics: NDArray[np.float64] | None = None,
+    eps: float = 1e-5,
+    activation: Literal["relu"] | None = None,
+    residual: Array | None = None,
+) -> tuple[Array, BatchNormCache]:
+    """Like `batchnorm_forward`, for fused runs of layers.
+
+    ``statistics`` (2, C) are x's own mean and biased variance, if whoever made x has taken them already.
+    ``residual``, of x's shape, is added before the activation.
+    """
+    op = "batchnorm_forward"
+    if (mean is None) != (var is None):
+        raise ValueError(f"[{op}] mean, var: expected both or neither, got one of them")
+    relu = relu_flag(op, activation)
+    eps = number(op, "eps", eps)
+    y, used = _core.batchnorm_forward(x, gamma, beta, mean, var, statistics, eps, relu, residual)
+    return y, BatchNormCache(x, gamma, beta, used, eps, activation, mean is None, residual)
+
+
+def _batchnorm_backward(dy: Array, cache: BatchNormCache) -> tuple[Array, Array, Array, Array | None]:
+    """Like `batchnorm_backward`; the fourth result is the residual's gradient, None without one."""
+    x, gamma, beta, statistics, eps, activation, training, residual = cache
+    relu = activation == "relu"
+    dx, dgamma, dbeta, dresidual = _core.batchnorm_backward(
+        dy, x, gamma, beta, statistics, eps, relu, residual, training
+    )
+    return dx, dgamma, dbeta, dresidual
