@@ -78,7 +78,13 @@ class ModelPort:
             raise TypeError(
                 f"[Solver] model.loss(X, y): expected a pair (loss, grads), got {type(result).__name__}"
             )
-        return float(result[0]), result[1]
+        value, grads = result
+        return float(value), grads if hasattr(grads, "flat") else self._cast(grads)
+
+    def _cast(self, grads: Mapping[str, Array]) -> dict[str, Array]:
+        """Give hand-written gradients their parameters' dtype; one float64 factor is easily missed."""
+        params = self.model.params
+        return {name: np.asarray(g, params[name].dtype) if name in params else g for name, g in grads.items()}
 
     @property
     def counter(self) -> int:

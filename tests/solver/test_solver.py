@@ -149,6 +149,20 @@ def test_inputs_are_cast_to_the_model_without_scaling() -> None:
     assert max(seen.max() for seen in model.seen) == X.max()
 
 
+def test_float64_gradients_of_a_float32_model_are_cast() -> None:
+    class Careless(Line):
+        def loss(self, X: Any, y: Any = None) -> Any:
+            result = super().loss(X, y)
+            return result if y is None else (result[0], {"w": result[1]["w"] * np.float64(1.0)})
+
+    X = np.random.default_rng(0).standard_normal((50, 3))
+    careful, careless = Line(dtype=np.float32), Careless(dtype=np.float32)
+    for model in (careful, careless):
+        Solver(model, (X, X[:, :1]), optimizer=Adam(0.1), epochs=2, batch_size=10).train()
+    assert careless.params["w"].dtype == np.float32
+    np.testing.assert_array_equal(careful.params["w"], careless.params["w"])
+
+
 def test_the_best_weights_and_statistics_come_back() -> None:
     model = Counter(best=12)
     X = np.zeros((100, 1))
