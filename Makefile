@@ -21,7 +21,7 @@ export CMAKE_C_COMPILER_LAUNCHER ?= ccache
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test dev peers lint format types stubs stubs-check sanitize bench clean
+.PHONY: help build demo test dev peers lint format types stubs stubs-check sanitize arm64 bench clean
 .SECONDARY:
 
 help:  ## list the targets
@@ -100,6 +100,15 @@ sanitize: $(VENV)/.stamp-build $(VENV)/.stamp-extra-test  ## run the tests with 
 	  -C build-dir=build/sanitize -C cmake.define.FASTNN_SANITIZE=ON -C install.strip=false .
 	LD_PRELOAD=$(SANITIZE_LIBS) ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
 	  $(SANITIZE_VENV)/bin/python -m pytest -p no:cacheprovider $(PYTEST_ARGS)
+
+# Needs a cross compiler and an emulator: on Debian, g++-aarch64-linux-gnu and qemu-user.
+arm64: $(VENV)/.stamp-python  ## compile the kernels for arm64 and run their self-test under emulation
+	@$(BIN)/python -m cmake -S . -B build/arm64 -G Ninja -DFASTNN_PYTHON=OFF \
+	  -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 \
+	  -DCMAKE_C_COMPILER=aarch64-linux-gnu-gcc -DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++ \
+	  "-DCMAKE_CROSSCOMPILING_EMULATOR=qemu-aarch64;-L;/usr/aarch64-linux-gnu"
+	@$(BIN)/python -m cmake --build build/arm64
+	@cd build/arm64 && $(abspath $(BIN))/python -c 'import cmake; cmake.ctest()' --output-on-failure
 
 bench: $(VENV)/.stamp-build $(VENV)/.stamp-extra-test  ## time the kernels
 	$(BIN)/python -m pytest --benchmark-enable --benchmark-only $(PYTEST_ARGS)

@@ -17,11 +17,12 @@ def isa_of(path: Path) -> str:
 
 
 def newest_build(root: Path) -> list[Path]:
-    """Return the object files of the last build that is not a sanitizer's, whose runtime adds its own."""
+    """Return the object files of the last ordinary build."""
     builds: dict[Path, list[Path]] = defaultdict(list)
     for path in (root / "build").glob("*/CMakeFiles/**/*.cc.o"):
         builds[root / "build" / path.relative_to(root / "build").parts[0]].append(path)
-    builds.pop(root / "build" / "sanitize", None)
+    for special in ("sanitize", "arm64"):
+        builds.pop(root / "build" / special, None)
     assert builds, "no build found: run make build"
     return builds[max(builds, key=lambda build: build.stat().st_mtime)]
 
