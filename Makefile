@@ -51,7 +51,7 @@ build: $(VENV)/.stamp-build  ## build the package and install it, editable, into
 # ---- for everybody --------------------------------------------------------------------------------------------
 
 demo: $(VENV)/.stamp-build $(VENV)/.stamp-extra-demo  ## train a convolutional net on handwritten digits
-	$(BIN)/fastnn train --data digits --net convnet --out runs/demo
+	$(BIN)/fastnn train --data digits --net convnet --out runs/demo --overwrite
 
 test: $(VENV)/.stamp-build $(VENV)/.stamp-extra-test  ## run all tests (PYTEST_ARGS='-k conv' for some)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)

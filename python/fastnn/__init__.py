@@ -10,5 +10,7 @@ from fastnn._runtime import set_num_threads as set_num_threads
 from fastnn._runtime import show_config as show_config
 from fastnn._runtime import threads as threads
 from fastnn.keys import Key as Key
+from fastnn.model import Model as Model
+from fastnn.solver import Solver as Solver
 
 __version__ = "0.1.0"
