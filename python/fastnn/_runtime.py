@@ -87,7 +87,8 @@ def channels_last(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """
     if x.ndim != 4:
         raise ValueError(f"[channels_last] x: expected shape (N, C, H, W), got {x.shape}")
-    return np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+    result: np.ndarray[Any, Any] = np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+    return result
 
 
 def show_config() -> dict[str, Any]:
