@@ -21,7 +21,7 @@ export CMAKE_C_COMPILER_LAUNCHER ?= ccache
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test dev peers lint format types stubs stubs-check sanitize arm64 bench clean
+.PHONY: help build demo test dev peers lint format types stubs stubs-check sanitize arm64 bench bench-full clean
 .SECONDARY:
 
 help:  ## list the targets
@@ -110,8 +110,14 @@ arm64: $(VENV)/.stamp-python  ## compile the kernels for arm64 and run their sel
 	@$(BIN)/python -m cmake --build build/arm64
 	@cd build/arm64 && $(abspath $(BIN))/python -c 'import cmake; cmake.ctest()' --output-on-failure
 
-bench: $(VENV)/.stamp-build $(VENV)/.stamp-extra-test  ## time the kernels
-	$(BIN)/python -m pytest --benchmark-enable --benchmark-only $(PYTEST_ARGS)
+BENCH_READY := $(VENV)/.stamp-build $(VENV)/.stamp-extra-test $(VENV)/.stamp-extra-peers
+
+bench: $(BENCH_READY)  ## time kernels and steps against PyTorch, 5 minutes (BENCH_ARGS='--only conv' for some)
+	$(BIN)/python -m bench --quick --out runs/bench.json $(BENCH_ARGS)
+
+bench-full: $(BENCH_READY)  ## everything, torch.compile too, an hour; writes docs/performance.md
+	$(BIN)/python -m bench --full --out bench/results/full.json $(BENCH_ARGS)
+	$(BIN)/python -m bench.compare bench/results/full.json --docs docs/performance.md
 
 clean:  ## remove what was built (.venv stays)
 	rm -rf build dist runs .pytest_cache .mypy_cache .ruff_cache .benchmarks .hypothesis $(SANITIZE_VENV)

@@ -1,4 +1,4 @@
-"""Table and picture of one or more records: ``python -m bench.compare RECORD... [--docs docs/performance.md]``."""
+"""Tables and picture of benchmark records: ``python -m bench.compare RECORD... [--docs PAGE]``."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _limit(target: Target, limit: float | None) -> str:
 
 
 def target_rows(records: Sequence[Record]) -> list[list[str]]:
-    """Return the table of targets: for every thread count what was reached, the worst case and the verdict."""
+    """Return the table of targets: what was reached, by which worst case, and the verdict."""
     runs = by_threads(records)
     rows = [["what", "first bar", "goal"] + [f"{n} thread{'s' if n > 1 else ''}" for n in runs]]
     for target in TARGETS:
@@ -127,7 +127,7 @@ def text(records: Sequence[Record]) -> str:
     for threads, comparisons in by_threads(records).items():
         parts.append(f"{threads} thread{'s' if threads > 1 else ''}\n{_aligned(detail_rows(comparisons))}")
     parts += [_aligned(group_rows(records)), _aligned(target_rows(records))]
-    return "\n\n".join(parts + ["\n".join(_left_out(records))])
+    return "\n\n".join([*parts, "\n".join(_left_out(records))])
 
 
 def markdown(records: Sequence[Record]) -> str:
@@ -135,8 +135,8 @@ def markdown(records: Sequence[Record]) -> str:
     where = records[-1]["environment"]
     versions = ", ".join(f"{name} {version}" for name, version in where["versions"].items())
     parts = [
-        f"Measured on {where['cpu']} ({where['isa']}), {where['compiler']}, Python {where['python']}, {versions}, "
-        f"commit {where['commit']}.",
+        f"Measured on {where['cpu']} ({where['isa']}) with {versions}, Python {where['python']}, "
+        f"compiler {where['compiler']}, commit {where['commit']}.",
         "### Targets",
         _markdown(target_rows(records)),
         "![Ratios by group](performance.png)",

@@ -1,8 +1,9 @@
 """Timing on a shared, noisy machine.
 
-A neighbour can halve a core's speed from one second to the next, so a time proves nothing by itself and a time from
-another run proves nothing at all. Everything that is compared runs in one process, in turn (ours, theirs, ours,
-theirs, ...), together with probes of what the cores can do just then; the figures are ratios within a round.
+A neighbour can halve a core's speed from one second to the next, so a time proves nothing by itself and a
+time from another run proves nothing at all. Everything that is compared runs in one process, in turn (ours,
+theirs, ours, theirs, ...), together with probes of what the cores can do just then; the figures are ratios
+within a round.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class Comparison:
     note: str = ""
 
     def best_rival(self, modes: str = "") -> str:
-        """Return the mode with the smallest median, of those that the regular expression finds; "" if none."""
+        """Return the mode with the smallest median, of those that the expression finds; "" if none."""
         fitting = [mode for mode in self.rivals if re.search(modes, mode)]
         return min(fitting, key=lambda mode: float(np.median(self.rivals[mode])), default="")
 
@@ -135,8 +136,7 @@ class Entry:
     Args:
         name: unique.
         group: the row of the table of targets that it counts for.
-        build: makes data, compares results and returns what to time, or what it measured; called when its turn
-            comes.
+        build: makes data, compares results and returns what to time, or what it measured.
         quick: whether the short run has it.
         rounds: fixed number of rounds, where one is expensive.
     """

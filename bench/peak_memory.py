@@ -1,7 +1,7 @@
 """Peak memory of a training step of ResNet-20, in a process that does nothing else.
 
-``python -m bench.peak_memory ours|nchw|channels-last`` prints two numbers in MB: the peak of the process, and the
-peak beyond what importing took.
+``python -m bench.peak_memory ours|nchw|channels-last`` prints two numbers in MB: the peak of the process, and
+the peak beyond what importing took.
 """
 
 from __future__ import annotations

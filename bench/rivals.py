@@ -28,7 +28,7 @@ def images(*shape: int, seed: int = 0) -> Array:
 
 def tensor(array: Array, memory: str = NCHW) -> Tensor:
     """Return a copy of an array as a tensor; four axes in the memory format of a mode."""
-    copy = torch.tensor(np.ascontiguousarray(array))
+    copy = torch.tensor(np.ascontiguousarray(array)).reshape(array.shape)  # NumPy makes (1,) of ()
     if array.ndim == 4 and memory.startswith(CHANNELS_LAST):
         return copy.contiguous(memory_format=torch.channels_last)
     return copy

@@ -13,7 +13,8 @@ import fastnn
 from bench import twins
 from bench.harness import Contest, Effort, Entry, check_close
 from bench.rivals import CHANNELS_LAST, COMPILED, NCHW, Array, compiled, draw, tensor
-from fastnn import Model, nets, optim
+from fastnn import nets, optim
+from fastnn.model import Model
 
 SETTINGS = {"lr": 0.01, "momentum": 0.9, "weight_decay": 5e-4}
 COMPARED_STEPS = 3

@@ -50,7 +50,7 @@ class Target:
     groups: str
     bar: float | None
     goal: float | None
-    measure: Measure = against()
+    measure: Measure = Comparison.claim
     names: str = ""
     mean: bool = False
     most: bool = False

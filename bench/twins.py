@@ -1,4 +1,4 @@
-"""The same net for every rival: a fastnn model, as a PyTorch module and as an ONNX graph with the same weights."""
+"""One net for every rival: a fastnn model as a PyTorch module and as an ONNX graph, with the same weights."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import torch
 
-from fastnn import Model, nets, nn
+from fastnn import nets, nn
+from fastnn.model import Model
 
 Build: TypeAlias = Callable[..., Model]
 
