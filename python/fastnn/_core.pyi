@@ -13,6 +13,8 @@ __all__: list[str] = [
     "active_isa",
     "adam_update",
     "available_isas",
+    "avgpool2d_backward",
+    "avgpool2d_forward",
     "batchnorm_backward",
     "batchnorm_forward",
     "cached_bytes",
@@ -20,12 +22,18 @@ __all__: list[str] = [
     "compiler",
     "conv2d_backward",
     "conv2d_forward",
+    "dropout_backward",
+    "dropout_forward",
     "empty_cache",
     "gemm",
+    "global_avgpool2d_backward",
+    "global_avgpool2d_forward",
     "im2col",
     "linear_backward",
     "linear_forward",
     "live_bytes",
+    "maxpool2d_backward",
+    "maxpool2d_forward",
     "num_threads",
     "override_isa",
     "peak_bytes",
@@ -58,6 +66,23 @@ def adam_update(
     decoupled: bool,
 ) -> None: ...
 def available_isas() -> list[str]: ...
+def avgpool2d_backward(
+    dy: typing.Any,
+    x_shape: typing.Annotated[
+        collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], "FixedSize(4)"
+    ],
+    kernel: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    stride: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    padding: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    count_include_pad: bool,
+) -> numpy.ndarray: ...
+def avgpool2d_forward(
+    x: typing.Any,
+    kernel: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    stride: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    padding: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    count_include_pad: bool,
+) -> numpy.ndarray: ...
 def batchnorm_backward(
     dy: typing.Any,
     x: typing.Any,
@@ -113,10 +138,31 @@ def conv2d_forward(
     algo: str,
     stats: bool = False,
 ) -> tuple: ...
+def dropout_backward(
+    dy: typing.Any,
+    bits: typing.SupportsInt | typing.SupportsIndex,
+    example: typing.SupportsInt | typing.SupportsIndex,
+    threshold: typing.SupportsInt | typing.SupportsIndex,
+    scale: typing.SupportsFloat | typing.SupportsIndex,
+) -> numpy.ndarray: ...
+def dropout_forward(
+    x: typing.Any,
+    bits: typing.SupportsInt | typing.SupportsIndex,
+    example: typing.SupportsInt | typing.SupportsIndex,
+    threshold: typing.SupportsInt | typing.SupportsIndex,
+    scale: typing.SupportsFloat | typing.SupportsIndex,
+) -> numpy.ndarray: ...
 def empty_cache() -> None: ...
 def gemm(
     a: typing.Any, b: typing.Any, bias: typing.Any, residual: typing.Any, relu: bool, out: typing.Any
 ) -> numpy.ndarray: ...
+def global_avgpool2d_backward(
+    dy: typing.Any,
+    x_shape: typing.Annotated[
+        collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], "FixedSize(4)"
+    ],
+) -> numpy.ndarray: ...
+def global_avgpool2d_forward(x: typing.Any) -> numpy.ndarray: ...
 def im2col(
     x: typing.Any,
     kernel_size: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
@@ -127,6 +173,22 @@ def im2col(
 def linear_backward(dy: typing.Any, x: typing.Any, w: typing.Any, need_db: bool, need_dx: bool) -> tuple: ...
 def linear_forward(x: typing.Any, w: typing.Any, b: typing.Any, relu: bool = False) -> numpy.ndarray: ...
 def live_bytes() -> int: ...
+def maxpool2d_backward(
+    dy: typing.Any,
+    winner: numpy.ndarray,
+    x_shape: typing.Annotated[
+        collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], "FixedSize(4)"
+    ],
+    kernel: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    stride: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    padding: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+) -> numpy.ndarray: ...
+def maxpool2d_forward(
+    x: typing.Any,
+    kernel: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    stride: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    padding: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+) -> tuple: ...
 def num_threads() -> int: ...
 def override_isa(name: str) -> None: ...
 def peak_bytes() -> int: ...

@@ -1,4 +1,4 @@
-// Rows of features (N, C), or images (N, C, H, W), as a matrix of values by channels.
+// Rows of features (N, C), or images (N, C, H, W), in memory where the channels of a pixel lie together.
 #pragma once
 
 #include "fastnn/base/ordered_view.h"
@@ -56,6 +56,27 @@ class PixelRows {
   }
 
   MatrixView<const T> matrix_;
+  Buffer<T> copy_;
+};
+
+// Images whose channels lie together, pixels anywhere: in place if the memory is so, else copied.
+template <class T>
+class PixelImages {
+ public:
+  explicit PixelImages(const TensorView<const T>& x) : view_(x) {
+    if (x.shape[1] == 1 || x.stride[1] == 1 || x.size() == 0) return;
+    copy_ = Buffer<T>(x.size());
+    const TensorView<T> copy = channels_last_like(x, copy_.get());
+    copy_dense(x, copy);
+    view_ = copy;
+  }
+
+  const T* image(int64_t n) const { return view_.data + n * view_.stride[0]; }
+  int64_t row_stride() const { return view_.stride[2]; }
+  int64_t pixel_stride() const { return view_.stride[3]; }
+
+ private:
+  TensorView<const T> view_;
   Buffer<T> copy_;
 };
 

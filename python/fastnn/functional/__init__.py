@@ -14,6 +14,9 @@ from fastnn.functional.conv import conv2d_backward as conv2d_backward
 from fastnn.functional.conv import conv2d_forward as conv2d_forward
 from fastnn.functional.conv import conv2d_output_size as conv2d_output_size
 from fastnn.functional.conv import im2col as im2col
+from fastnn.functional.dropout import DropoutCache as DropoutCache
+from fastnn.functional.dropout import dropout_backward as dropout_backward
+from fastnn.functional.dropout import dropout_forward as dropout_forward
 from fastnn.functional.gemm import LinearCache as LinearCache
 from fastnn.functional.gemm import gemm as gemm
 from fastnn.functional.gemm import linear_backward as linear_backward
@@ -27,3 +30,13 @@ from fastnn.functional.norm import batchnorm_backward as batchnorm_backward
 from fastnn.functional.norm import batchnorm_forward as batchnorm_forward
 from fastnn.functional.optim import adam_update as adam_update
 from fastnn.functional.optim import sgd_update as sgd_update
+from fastnn.functional.pool import AvgPool2dCache as AvgPool2dCache
+from fastnn.functional.pool import GlobalAvgPool2dCache as GlobalAvgPool2dCache
+from fastnn.functional.pool import MaxPool2dCache as MaxPool2dCache
+from fastnn.functional.pool import avgpool2d_backward as avgpool2d_backward
+from fastnn.functional.pool import avgpool2d_forward as avgpool2d_forward
+from fastnn.functional.pool import global_avgpool2d_backward as global_avgpool2d_backward
+from fastnn.functional.pool import global_avgpool2d_forward as global_avgpool2d_forward
+from fastnn.functional.pool import maxpool2d_backward as maxpool2d_backward
+from fastnn.functional.pool import maxpool2d_forward as maxpool2d_forward
+from fastnn.functional.pool import pool2d_output_size as pool2d_output_size

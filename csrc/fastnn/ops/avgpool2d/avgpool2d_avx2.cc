@@ -1,0 +1,3 @@
+#include "fastnn/simd/avx2.h"
+
+#include "fastnn/ops/avgpool2d/avgpool2d_kernel.inl.h"

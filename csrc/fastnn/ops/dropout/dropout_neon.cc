@@ -1,0 +1,3 @@
+#include "fastnn/simd/neon.h"
+
+#include "fastnn/ops/dropout/dropout_kernel.inl.h"

@@ -1,0 +1,3 @@
+#include "fastnn/simd/scalar.h"
+
+#include "fastnn/ops/dropout/dropout_kernel.inl.h"
