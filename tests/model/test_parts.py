@@ -1,0 +1,155 @@
+"""Losses, regularizers, initialisers and metrics on their own, and every docstring's example."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import math
+import pkgutil
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fastnn.nn
+from fastnn import init, losses, metrics, regularizers
+from fastnn.testing.gradcheck import numerical_gradient, relative_error
+
+RNG = np.random.default_rng(0)
+MODULES = [
+    *("fastnn.init", "fastnn.losses", "fastnn.regularizers", "fastnn.metrics", "fastnn.model", "fastnn.nets"),
+    *(f"fastnn.nn.{module.name}" for module in pkgutil.iter_modules(fastnn.nn.__path__)),
+]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_docstring_examples(name: str) -> None:
+    result = doctest.testmod(importlib.import_module(name))
+    assert result.attempted > 0
+    assert result.failed == 0
+
+
+@pytest.mark.parametrize("weights", [None, np.array([1.0, 0.0, 2.5, 1.0])])
+@pytest.mark.parametrize("name", losses.LOSSES)
+def test_loss_gradients(name: str, weights: Any) -> None:
+    loss = losses.get(name)
+    scores = RNG.normal(size=(4, 3))
+    y = np.array([0, 2, 1, 1]) if name == "softmax" else RNG.normal(size=(4, 3))
+    _, dscores = loss(scores, y, weights)
+    expected = numerical_gradient(lambda s: loss(s, y, weights)[0], scores)
+    assert relative_error(dscores, expected) < 1e-7
+
+
+def test_losses_are_torch_s() -> None:
+    torch = pytest.importorskip("torch")
+    scores, labels, y = RNG.normal(size=(5, 3)), np.array([0, 2, 1, 1, 0]), RNG.normal(size=(5, 3))
+    functional, ts = torch.nn.functional, torch.tensor(scores)
+    softmax = functional.cross_entropy(ts, torch.tensor(labels)).item()
+    assert losses.SoftmaxCrossEntropy()(scores, labels)[0] == pytest.approx(softmax, rel=1e-12)
+    assert losses.MSE()(scores, y)[0] == pytest.approx(
+        functional.mse_loss(ts, torch.tensor(y)).item(), rel=1e-12
+    )
+    images, targets = RNG.normal(size=(2, 3, 4, 4)), RNG.normal(size=(2, 3, 4, 4))
+    expected = functional.mse_loss(torch.tensor(images), torch.tensor(targets)).item()
+    assert losses.MSE()(images, targets)[0] == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("scores", "y", "line"),
+    [
+        (np.zeros((2, 1)), [1.0, math.nan], "[mse] y: expected numbers, got NaN"),
+        (np.zeros((2, 3)), [1.0, 2.0], "[mse] y: expected shape (2, 3), got (2,)"),
+        (np.zeros((2, 1)), ["a", "b"], "[mse] y: expected numbers, got <U1"),
+        (np.zeros((0, 1)), np.zeros((0, 1)), "[mse] scores: expected at least one example, got none"),
+    ],
+)
+def test_mse_refuses(scores: Any, y: Any, line: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        losses.MSE()(scores, y)
+    assert str(caught.value) == line
+
+
+@pytest.mark.parametrize(
+    "penalty", [regularizers.L2(0.3), regularizers.L1(0.2), regularizers.ElasticNet(0.1, 0.4)], ids=repr
+)
+def test_regularizer_gradients(penalty: regularizers.Regularizer) -> None:
+    w = RNG.normal(size=(3, 4))
+    w[abs(w) < 1e-3] = 0.1
+    assert relative_error(penalty(w)[1], numerical_gradient(lambda v: penalty(v)[0], w)) < 1e-7
+    assert penalty(w.astype(np.float32))[1].dtype == np.float32
+    twin = regularizers.from_config(regularizers.to_config(penalty))
+    assert repr(twin) == repr(penalty)
+
+
+def test_a_negative_penalty_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"^\[L2\] strength: expected a finite number >= 0, got -1$"):
+        regularizers.L2(-1)
+
+
+SHAPE = (64, 32, 5, 5)  # fan_in 800, fan_out 1600
+
+
+@pytest.mark.parametrize(
+    ("draw", "std"),
+    [
+        (init.kaiming_normal, math.sqrt(2 / 800)),
+        (init.kaiming_uniform, math.sqrt(2 / 800)),
+        (init.xavier_normal, math.sqrt(1 / 800)),
+        (init.xavier_uniform, math.sqrt(1 / 800)),
+        (partial(init.xavier_normal, mode="fan_avg"), math.sqrt(1 / 1200)),
+        (partial(init.kaiming_normal, mode="fan_out", gain=1.0), math.sqrt(1 / 1600)),
+        (partial(init.normal, std=0.3), 0.3),
+        (partial(init.uniform, low=-3.0, high=3.0), math.sqrt(3)),
+    ],
+)
+def test_spread_of_initial_values(draw: init.Initializer, std: float) -> None:
+    values = draw(SHAPE, init.generator(1, "weight"))
+    # Standard errors of the two estimates, five of them.
+    assert abs(values.mean()) < 5 * std / math.sqrt(values.size)
+    assert abs(values.std() / std - 1) < 5 / math.sqrt(2 * values.size)
+    uniform = "uniform" in getattr(draw, "func", draw).__name__
+    assert bool(np.abs(values).max() <= math.sqrt(3) * std * (1 + 1e-12)) is uniform
+
+
+@pytest.mark.parametrize(
+    ("call", "line"),
+    [
+        (
+            lambda rng: init.kaiming_normal((3,), rng),
+            "[fans] shape: expected at least two axes (out, in, ...), got (3,)",
+        ),
+        (
+            lambda rng: init.kaiming_normal((3, 3), rng, mode="fan"),  # type: ignore[arg-type]
+            "[init] mode: expected one of 'fan_in', 'fan_avg', 'fan_out', got 'fan'",
+        ),
+        (lambda rng: init.normal((3,), rng, std=-1), "[normal] std: expected a finite number >= 0, got -1"),
+        (
+            lambda rng: init.uniform((3,), rng, low=1, high=0),
+            "[uniform] high: expected at least low=1, got 0",
+        ),
+    ],
+)
+def test_initialisers_refuse(call: Callable[[np.random.Generator], Any], line: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        call(init.generator(0, "weight"))
+    assert str(caught.value) == line
+
+
+def test_metrics_break_ties_as_argmax_does() -> None:
+    scores = RNG.integers(0, 3, size=(200, 4)).astype(float)
+    y = RNG.integers(0, 4, size=200)
+    assert metrics.accuracy(scores, y) == np.mean(scores.argmax(axis=1) == y)
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :2]
+    assert metrics.top_k_accuracy(scores, y, k=2) == np.mean((order == y[:, None]).any(axis=1))
+    assert metrics.top_k_accuracy(scores, y, k=4) == 1
+    assert np.trace(metrics.confusion_matrix(scores, y)) == round(200 * metrics.accuracy(scores, y))
+    assert metrics.accuracy(np.full((2, 3), np.nan), [0, 1]) == 0
+
+
+def test_metrics_of_nothing_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"y: expected at least one example, got none$"):
+        metrics.accuracy(np.zeros((0, 3)), np.zeros(0, int))
+    with pytest.raises(ValueError, match=r"^\[r2\] y: expected targets that differ, got equal ones$"):
+        metrics.r2([1.0, 2.0], [3.0, 3.0])

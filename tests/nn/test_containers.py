@@ -1,0 +1,271 @@
+"""Containers: names, shared layers, fusion, watching, hand-written layers, and what they leave out."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fastnn import nn
+from fastnn.keys import Key
+from fastnn.testing.gradcheck import numerical_gradient, relative_error
+
+X = np.random.default_rng(0).normal(size=(4, 2, 6, 6))
+
+
+class Scale:
+    """A layer as a user writes it: no base class, no need_dx, parameters of its own."""
+
+    def __init__(self, factor: float = 2.0) -> None:
+        self.params = {"factor": np.array([factor])}
+
+    def forward(self, x: Any, *, train: bool = False, key: Any = None) -> tuple[Any, Any]:
+        return self.params["factor"] * x, x
+
+    def backward(self, dy: Any, cache: Any, grads: Any = None) -> Any:
+        grads["factor"] += (dy * cache).sum()
+        return self.params["factor"] * dy
+
+
+def conv_net(fuse: bool = True) -> nn.Sequential:
+    body = nn.Sequential(nn.BatchNorm2d(3), nn.ReLU(), nn.Conv2d(3, 3, 3, padding=1), fuse=fuse)
+    return nn.Sequential(
+        *(nn.Conv2d(2, 3, 3, padding=1, bias=False), nn.BatchNorm2d(3), nn.ReLU()),
+        *(nn.Residual(body), nn.MaxPool2d(2), nn.Flatten()),
+        *(nn.Linear(27, 5), nn.BatchNorm1d(5), nn.ReLU(), nn.Linear(5, 2)),
+        fuse=fuse,
+    ).astype(np.float64)
+
+
+def gradients(net: nn.Layer, x: Any = X, seed: int = 1) -> tuple[Any, Any, dict[str, Any]]:
+    net.zero_grads()
+    y, cache = net.forward(x, train=True, key=Key(seed))
+    dx = net.backward(np.cos(np.arange(y.size)).reshape(y.shape), cache)
+    return y, dx, {name: grad.copy() for name, grad in net.grads.items()}
+
+
+def test_names_are_torch_s() -> None:
+    assert list(conv_net().params)[:6] == [
+        *("0.weight", "1.weight", "1.bias"),
+        *("3.body.0.weight", "3.body.0.bias", "3.body.2.weight"),
+    ]
+    assert "3.body.0.running_var" in conv_net().buffers
+
+
+def test_plan_names_the_fused_runs() -> None:
+    net = conv_net()
+    assert net.plan() == [
+        "0 Conv2d + 1 BatchNorm2d + 2 ReLU",
+        *("3 Residual", "4 MaxPool2d", "5 Flatten"),
+        "6 Linear + 7 BatchNorm1d + 8 ReLU",
+        "9 Linear",
+    ]
+    body = net.layer("3.body")
+    assert isinstance(body, nn.Sequential)
+    assert body.plan() == ["0 BatchNorm2d + 1 ReLU", "2 Conv2d"]
+    assert len(conv_net(fuse=False).plan()) == 10
+
+
+def test_fused_runs_really_run_fused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise AssertionError("a ReLU of its own")
+
+    monkeypatch.setattr(nn.ReLU, "forward", refuse)
+    conv_net().forward(X, train=True)
+    with pytest.raises(AssertionError, match="of its own"):
+        conv_net(fuse=False).forward(X, train=True)
+
+
+def test_fusion_does_not_change_the_numbers() -> None:
+    fused, plain = conv_net(), conv_net(fuse=False)
+    for (y1, dx1, g1), (y2, dx2, g2) in [(gradients(fused), gradients(plain))]:
+        np.testing.assert_allclose(y1, y2, rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(dx1, dx2, rtol=1e-10, atol=1e-12)
+        for name in g1:
+            np.testing.assert_allclose(g1[name], g2[name], rtol=1e-10, atol=1e-11)
+    for name, value in fused.buffers.items():
+        np.testing.assert_allclose(value, plain.buffers[name], rtol=1e-12)
+    np.testing.assert_allclose(fused(X), plain(X), rtol=1e-12, atol=1e-12)
+
+
+def test_a_subclass_is_never_fused() -> None:
+    class Leaky(nn.ReLU):
+        pass
+
+    assert len(nn.Sequential(nn.BatchNorm1d(3), Leaky()).plan()) == 2
+
+
+def test_a_layer_that_stands_twice() -> None:
+    shared = nn.Linear(4, 4)
+    net = nn.Sequential(shared, nn.ReLU(), nn.Residual(nn.Sequential(shared, nn.ReLU()))).astype(np.float64)
+    assert list(net.params) == ["0.weight", "0.bias"]
+    assert net[0] is net.layer("2.body.0")
+    x = np.random.default_rng(3).normal(size=(3, 4))
+    y, _, grads = gradients(net, x)
+    dy = np.cos(np.arange(y.size)).reshape(y.shape)
+    for name, value in net.params.items():
+        assert relative_error(grads[name], numerical_gradient(lambda _: net(x), value, dy)) < 1e-6
+    given = {name: np.zeros_like(value) for name, value in net.params.items()}
+    net.backward(dy, net.forward(x)[1], given)
+    for name in given:
+        np.testing.assert_allclose(given[name], grads[name], rtol=1e-12)
+
+
+def test_the_same_dropout_twice_draws_two_masks() -> None:
+    drop = nn.Dropout(0.5)
+    net = nn.Sequential(drop, drop)
+    y, _ = net.forward(np.ones((50, 40)), train=True, key=Key(1))
+    assert 0.2 < np.mean(y != 0) < 0.3
+    assert set(np.unique(y)) == {0.0, 4.0}
+
+
+def test_a_hand_written_layer_trains() -> None:
+    scale = Scale()
+    net = nn.Sequential(nn.Linear(3, 4).astype(np.float64), scale, nn.ReLU(), scale)
+    x = np.random.default_rng(5).normal(size=(4, 3))
+    y, dx, grads = gradients(net, x)
+    dy = np.cos(np.arange(y.size)).reshape(y.shape)
+    assert list(grads) == ["0.weight", "0.bias", "1.factor"]
+    assert relative_error(dx, numerical_gradient(lambda _: net(x), x, dy)) < 1e-6
+    expected = numerical_gradient(lambda _: net(x), net.params["1.factor"], dy)
+    assert relative_error(grads["1.factor"], expected) < 1e-6
+
+
+def test_what_is_no_layer_is_refused() -> None:
+    with pytest.raises(TypeError) as caught:
+        nn.Sequential(nn.Linear(2, 2), np.tanh)
+    assert str(caught.value) == "[Sequential] layer: expected an object with forward and backward, got ufunc"
+    with pytest.raises(TypeError, match="got the class ReLU"):
+        nn.Sequential(nn.ReLU)
+
+
+def test_watchers_see_activations_and_gradients() -> None:
+    net, seen = conv_net(), []
+    expected = gradients(conv_net())
+    stop = net.watch(lambda path, y, dy: seen.append((path, y, dy)), ["1", "3.body.1", "3"])
+    assert net.plan()[:3] == ["0 Conv2d", "1 BatchNorm2d", "2 ReLU"]
+    y, dx, grads = gradients(net)
+    np.testing.assert_allclose(y, expected[0], rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(dx, expected[1], rtol=1e-10, atol=1e-12)
+    assert [(path, dy is None) for path, _, dy in seen] == [
+        *(("1", True), ("3.body.1", True), ("3", True)),
+        *(("3", False), ("3.body.1", False), ("1", False)),
+    ]
+    for path, activation, gradient in seen:
+        assert activation.shape == (4, 3, 6, 6), path
+        assert gradient is None or gradient.shape == activation.shape
+    assert seen[1][1].min() >= 0
+    # The gradient at a layer's output is what its bias adds up.
+    np.testing.assert_allclose(seen[-1][2].sum(axis=(0, 2, 3)), grads["1.bias"], rtol=1e-10)
+    stop()
+    assert net.plan()[0] == "0 Conv2d + 1 BatchNorm2d + 2 ReLU"
+    seen.clear()
+    gradients(net)
+    assert not seen
+
+
+def test_a_watcher_of_the_first_layer_gets_its_gradient_without_dx() -> None:
+    net, seen = nn.Sequential(nn.Flatten(), nn.Linear(72, 2).astype(np.float64)), []
+    net.watch(lambda path, y, dy: seen.append((path, dy is None)))
+    y, cache = net.forward(X)
+    net.backward(y, cache, need_dx=False)
+    assert seen == [("0", True), ("1", True), ("1", False), ("0", False)]
+
+
+def test_two_watchers_and_either_order_of_leaving() -> None:
+    net, seen = nn.Sequential(nn.ReLU()), []
+    first = net.watch(lambda *_: seen.append("first"))
+    second = net.watch(lambda *_: seen.append("second"), ["0"])
+    net(X)
+    first()
+    net(X)
+    second()
+    second()
+    net(X)
+    assert seen == ["first", "second", "second"]
+
+
+def test_an_unknown_path_is_refused() -> None:
+    for path in ("10", "3.head", "0.weight", ""):
+        with pytest.raises(ValueError, match=r"^\[\w+\] layer: expected a path below it, got '"):
+            conv_net().watch(print, [path])
+
+
+def test_copies_leave_watchers_behind() -> None:
+    net, seen = conv_net(), []
+    net.watch(lambda *_: seen.append(1))
+    for twin in (copy.deepcopy(net), pickle.loads(pickle.dumps(net))):
+        np.testing.assert_array_equal(twin(X), net.astype(np.float64)(X))
+        seen.clear()
+        twin(X)
+        assert not seen
+        assert twin.plan() == conv_net().plan()
+
+
+def test_nothing_runs_below_the_first_trainable_layer(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = nn.Sequential(nn.Linear(3, 3), nn.ReLU(), nn.Linear(3, 2))
+    net[0].trainable = False
+    y, cache = net.forward(np.ones((2, 3), np.float32), train=True)
+
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise AssertionError("ran for nothing")
+
+    monkeypatch.setattr(nn.ReLU, "backward", refuse)
+    assert net.backward(y, cache, need_dx=False) is None
+    assert net.grads["2.weight"].any()
+    with pytest.raises(AssertionError, match="for nothing"):
+        net.backward(y, cache)
+
+
+def test_walk_visits_parts_before_the_whole() -> None:
+    net = conv_net()
+    visits = list(net.walk(X))
+    assert [path for path, *_ in visits][3:7] == ["3.body.0", "3.body.1", "3.body.2", "3.body"]
+    np.testing.assert_allclose(visits[-1][3], net(X), rtol=1e-12, atol=1e-12)
+
+
+def test_keys_name_the_path() -> None:
+    def masked(net: nn.Layer) -> Any:
+        return net.forward(np.ones((4, 64)), train=True, key=Key(1))[0]
+
+    plain = masked(nn.Sequential(nn.Dropout()))
+    assert (plain != masked(nn.Sequential(nn.ReLU(), nn.Dropout()))).any()
+    assert (plain != masked(nn.Sequential(nn.Sequential(nn.Dropout())))).any()
+
+
+def test_config_rebuilds_a_net() -> None:
+    shared = nn.Linear(4, 4, bias=False)
+    net = nn.Sequential(
+        *(nn.Conv2d(2, 4, (3, 1), stride=(1, 2), groups=2), nn.BatchNorm2d(4, 1e-3, 0.2), nn.ReLU()),
+        *(nn.AvgPool2d(2, 1, 0, False), nn.MaxPool2d(2), nn.Dropout(0.2, inverted=False)),
+        *(nn.GlobalAvgPool2d(), nn.Flatten(), shared, nn.Residual(shared, nn.Linear(4, 4), "relu")),
+        nn.Residual(nn.ReLU()),
+        fuse=False,
+    )
+    config = nn.to_config(net)
+    twin = nn.from_config(config)
+    assert isinstance(twin, nn.Sequential)
+    assert nn.to_config(twin) == config
+    assert repr(twin) == repr(net)
+    assert twin.fuse is False
+    assert twin[8] is twin.layer("9.body")
+    assert list(twin.params) == list(net.params)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {},
+        {"type": "Layer2"},
+        {"type": "to_config"},
+        {"type": "Linear", "wrong": 1},
+        {"type": "Same", "as": 4},
+        {"type": "Sequential", "layers": 3, "fuse": True},
+    ],
+)
+def test_a_strange_config_is_refused(config: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"^\[from_config\] config: expected the description of a net, got "):
+        nn.from_config(config)

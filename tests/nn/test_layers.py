@@ -1,0 +1,259 @@
+"""Every layer: its gradients against central differences, its numbers against torch, its refusals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fastnn import nn
+from fastnn.keys import Key
+from fastnn.testing.gradcheck import numerical_gradient, relative_error
+
+LAYERS: dict[str, tuple[Callable[[], nn.Layer], tuple[int, ...]]] = {
+    "linear": (lambda: nn.Linear(5, 3), (4, 5)),
+    "linear without bias": (lambda: nn.Linear(5, 3, bias=False), (4, 5)),
+    "conv": (lambda: nn.Conv2d(2, 3, 3), (2, 2, 5, 6)),
+    "conv strided": (lambda: nn.Conv2d(2, 3, 3, stride=2, padding=1, bias=False), (2, 2, 5, 6)),
+    "conv odd": (lambda: nn.Conv2d(2, 4, (3, 2), (1, 2), (0, 1), (2, 1), groups=2), (2, 2, 7, 5)),
+    "conv depthwise": (lambda: nn.Conv2d(3, 3, 3, padding=1, groups=3), (2, 3, 4, 5)),
+    "batch norm 1d": (lambda: nn.BatchNorm1d(3), (5, 3)),
+    "batch norm 2d": (lambda: nn.BatchNorm2d(3), (2, 3, 3, 4)),
+    "standardise": (lambda: nn.Standardise(3).fit(distinct((4, 3, 2, 2), seed=5)), (2, 3, 3, 4)),
+    "relu": (nn.ReLU, (3, 7)),
+    "max pool": (lambda: nn.MaxPool2d(2), (2, 3, 5, 4)),
+    "max pool overlapping": (lambda: nn.MaxPool2d(3, 2, 1), (2, 3, 5, 6)),
+    "average pool": (lambda: nn.AvgPool2d(2), (2, 3, 4, 5)),
+    "average pool padded": (lambda: nn.AvgPool2d(3, 2, 1, count_include_pad=False), (2, 3, 5, 6)),
+    "global average pool": (nn.GlobalAvgPool2d, (2, 3, 4, 5)),
+    "dropout": (lambda: nn.Dropout(0.4), (3, 8)),
+    "vanilla dropout": (lambda: nn.Dropout(0.4, inverted=False), (3, 2, 3, 3)),
+    "flatten": (nn.Flatten, (2, 3, 2, 2)),
+    "residual": (lambda: nn.Residual(nn.Linear(4, 4)), (3, 4)),
+    "residual with shortcut": (
+        lambda: nn.Residual(nn.Conv2d(2, 3, 3, 2, 1), nn.Conv2d(2, 3, 1, 2), activation="relu"),
+        (2, 2, 5, 5),
+    ),
+    "fused conv": (
+        lambda: nn.Sequential(nn.Conv2d(2, 3, 3, bias=False), nn.BatchNorm2d(3), nn.ReLU()),
+        (2, 2, 5, 5),
+    ),
+    "fused linear": (
+        lambda: nn.Sequential(nn.Linear(4, 5), nn.BatchNorm1d(5), nn.ReLU(), nn.Linear(5, 2)),
+        (6, 4),
+    ),
+    "fused norm": (lambda: nn.Sequential(nn.Flatten(), nn.BatchNorm1d(8), nn.ReLU()), (4, 2, 2, 2)),
+}
+
+
+def distinct(shape: tuple[int, ...], seed: int = 0) -> np.ndarray[Any, Any]:
+    """Return numbers that are further than a difference step from zero and from each other."""
+    size = int(np.prod(shape))
+    values = (np.random.default_rng(seed).permutation(size) + 0.25) * (3.0 / size) - 1.5
+    return values.reshape(shape)
+
+
+def randomise(layer: nn.Layer) -> None:
+    """Give parameters values that no default has, so that a forgotten one shows."""
+    for i, value in enumerate(layer.params.values()):
+        value[...] = np.random.default_rng(i).normal(0.5, 0.5, value.shape)
+
+
+@pytest.mark.parametrize("train", [True, False])
+@pytest.mark.parametrize("name", LAYERS)
+def test_gradients(name: str, train: bool) -> None:
+    build, shape = LAYERS[name]
+    layer = build().astype(np.float64)
+    randomise(layer)
+    x = distinct(shape)
+    key = Key.from_seed(3)
+    y, cache = layer.forward(x, train=train, key=key)
+    dy = np.random.default_rng(1).normal(size=y.shape)
+    dx = layer.backward(dy, cache)
+    assert dx is not None
+
+    def run(_: Any) -> Any:
+        return layer.forward(x, train=train, key=key)[0]
+
+    assert relative_error(dx, numerical_gradient(run, x, dy)) < 1e-6
+    for param, value in layer.params.items():
+        expected = numerical_gradient(run, value, dy)
+        # Batch norm takes a bias before it away: there the gradient is rounding around zero.
+        if np.abs(expected).max() > 1e-8:
+            assert relative_error(layer.grads[param], expected) < 1e-6, param
+        else:
+            assert np.abs(layer.grads[param]).max() < 1e-8
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_gradients_accumulate_and_go_where_they_are_told(name: str) -> None:
+    build, shape = LAYERS[name]
+    layer = build()
+    x = distinct(shape).astype(np.float32)
+    y, cache = layer.forward(x, train=True, key=Key(7))
+    given = {param: np.zeros_like(value) for param, value in layer.params.items()}
+    layer.backward(np.ones_like(y), cache, given)
+    assert all(not grad.any() for grad in layer.grads.values())
+    layer.backward(np.ones_like(y), cache)
+    layer.backward(np.ones_like(y), cache)
+    for param, grad in layer.grads.items():
+        np.testing.assert_array_equal(grad, given[param] + given[param])
+    layer.zero_grads()
+    assert all(not grad.any() for grad in layer.grads.values())
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_inputs_stay_as_they_are(name: str) -> None:
+    build, shape = LAYERS[name]
+    layer = build()
+    x = distinct(shape).astype(np.float32)
+    x.flags.writeable = False
+    y, cache = layer.forward(x, train=True, key=Key(7))
+    dy = np.ones_like(y)
+    dy.flags.writeable = False
+    dx = layer.backward(dy, cache)
+    assert dx is not None
+    assert dx.shape == x.shape
+    assert dx.dtype == x.dtype == y.dtype
+
+
+@pytest.mark.parametrize("name", ["linear", "conv", "fused conv", "fused linear", "residual with shortcut"])
+def test_dx_is_left_out_if_nobody_asks(name: str) -> None:
+    build, shape = LAYERS[name]
+    layer = build()
+    y, cache = layer.forward(distinct(shape).astype(np.float32), train=True)
+    full = {param: np.zeros_like(value) for param, value in layer.params.items()}
+    part = {param: np.zeros_like(value) for param, value in layer.params.items()}
+    layer.backward(np.ones_like(y), cache, full)
+    assert layer.backward(np.ones_like(y), cache, part, need_dx=False) is None  # type: ignore[call-arg]
+    for param in full:
+        np.testing.assert_array_equal(full[param], part[param])
+
+
+TORCH: list[tuple[str, tuple[Any, ...], dict[str, Any], tuple[int, ...]]] = [
+    ("Linear", (5, 3), {}, (4, 5)),
+    ("Linear", (5, 3), {"bias": False}, (4, 5)),
+    ("Conv2d", (4, 6, 3), {}, (2, 4, 7, 9)),
+    ("Conv2d", (4, 6, (3, 2)), {"stride": (2, 1), "padding": (0, 1), "dilation": (1, 2)}, (2, 4, 7, 9)),
+    ("Conv2d", (4, 6, 3), {"groups": 2, "padding": 1, "bias": False}, (2, 4, 7, 9)),
+    ("BatchNorm1d", (3,), {}, (5, 3)),
+    ("BatchNorm2d", (3,), {"eps": 1e-3, "momentum": 0.3}, (2, 3, 4, 5)),
+    ("ReLU", (), {}, (3, 4)),
+    ("MaxPool2d", (2,), {}, (2, 3, 5, 6)),
+    ("MaxPool2d", (3,), {"stride": 2, "padding": 1}, (2, 3, 5, 6)),
+    ("AvgPool2d", ((2, 3),), {"stride": (1, 2)}, (2, 3, 5, 6)),
+    ("AvgPool2d", (3,), {"stride": 2, "padding": 1, "count_include_pad": False}, (2, 3, 5, 6)),
+    ("Flatten", (), {}, (2, 3, 2, 2)),
+]
+
+
+@pytest.mark.parametrize(("kind", "args", "options", "shape"), TORCH)
+def test_layer_is_torch(kind: str, args: tuple[Any, ...], options: dict[str, Any], shape: Any) -> None:
+    torch = pytest.importorskip("torch")
+    theirs = getattr(torch.nn, kind)(*args, **options).double()
+    mine = getattr(nn, kind)(*args, **options).astype(np.float64)
+    assert list(mine.params) == [name for name, _ in theirs.named_parameters()]
+    assert list(mine.buffers) == [name for name, _ in theirs.named_buffers()]
+    with torch.no_grad():
+        for param, tensor in theirs.named_parameters():
+            tensor.add_(0.1)
+            mine.params[param][...] = tensor.numpy()
+    x = distinct(shape)
+    tx = torch.tensor(x, requires_grad=True)
+    for train in (True, True, False):
+        theirs.train(train)
+        theirs.zero_grad()
+        mine.zero_grads()
+        tx.grad = None
+        ty = theirs(tx)
+        y, cache = mine.forward(x, train=train)
+        dy = np.random.default_rng(2).normal(size=y.shape)
+        ty.backward(torch.tensor(dy))
+        np.testing.assert_allclose(y, ty.detach(), rtol=1e-10, atol=1e-10)
+        np.testing.assert_allclose(mine.backward(dy, cache), tx.grad, rtol=1e-9, atol=1e-10)
+        for param, tensor in theirs.named_parameters():
+            np.testing.assert_allclose(mine.grads[param], tensor.grad, rtol=1e-9, atol=1e-10)
+        for buffer, tensor in theirs.named_buffers():
+            np.testing.assert_allclose(mine.buffers[buffer], tensor, rtol=1e-10)
+
+
+def test_global_average_pool_is_torch() -> None:
+    torch = pytest.importorskip("torch")
+    x = distinct((2, 3, 4, 5))
+    theirs = torch.nn.AdaptiveAvgPool2d(1)(torch.tensor(x))
+    np.testing.assert_allclose(nn.GlobalAvgPool2d()(x), theirs, rtol=1e-12)
+
+
+def test_dropout_masks_depend_on_key_and_example_alone() -> None:
+    layer, x = nn.Dropout(0.5), np.ones((6, 10), np.float32)
+    whole = layer.forward(x, train=True, key=Key(5))[0]
+    parts = [layer.forward(x[i : i + 2], train=True, key=Key(5).at(i))[0] for i in (0, 2, 4)]
+    np.testing.assert_array_equal(whole, np.concatenate(parts))
+    assert (whole != layer.forward(x, train=True, key=Key(6))[0]).any()
+    assert set(np.unique(whole)) == {0.0, 2.0}
+
+
+def test_frozen_batch_norm_acts_as_in_prediction() -> None:
+    layer = nn.BatchNorm1d(3)
+    x = distinct((5, 3)).astype(np.float32)
+    layer.trainable = False
+    y, _ = layer.forward(x, train=True)
+    np.testing.assert_array_equal(y, layer(x))
+    assert layer.buffers["num_batches_tracked"] == 0
+
+
+def test_an_empty_batch_passes() -> None:
+    net = nn.Sequential(
+        *(nn.Conv2d(2, 3, 3, padding=1), nn.BatchNorm2d(3), nn.ReLU(), nn.MaxPool2d(2), nn.AvgPool2d(1)),
+        *(nn.Dropout(0.5), nn.Flatten(), nn.Linear(12, 2), nn.Dropout(0.5, inverted=False)),
+    )
+    assert net(np.zeros((0, 2, 4, 4), np.float32)).shape == (0, 2)
+
+
+@pytest.mark.parametrize(
+    ("build", "line"),
+    [
+        (lambda: nn.Linear(0, 3), r"[Linear] in_features: expected an integer >= 1, got 0"),
+        (lambda: nn.Linear(3, 2.5), r"[Linear] out_features: expected an integer >= 1, got 2.5"),
+        (lambda: nn.Conv2d(4, 6, 0), r"[Conv2d] kernel_size: expected an integer >= 1, got 0"),
+        (lambda: nn.Conv2d(4, 6, 3, stride=-1), r"[Conv2d] stride: expected an integer >= 1, got -1"),
+        (
+            lambda: nn.Conv2d(4, 6, (3, 3, 3)),
+            r"[Conv2d] kernel_size: expected an integer or a pair of integers, got (3, 3, 3)",
+        ),
+        (
+            lambda: nn.Conv2d(4, 6, 3, groups=4),
+            r"[Conv2d] groups: expected a divisor of in_channels=4 and out_channels=6, got 4",
+        ),
+        (
+            lambda: nn.BatchNorm2d(3, momentum=2),
+            r"[BatchNorm2d] momentum: expected a finite number >= 0 and <= 1, got 2",
+        ),
+        (
+            lambda: nn.Dropout(1.0),
+            r"[Dropout] drop_prob: expected a finite number >= 0 and < 1, got 1.0",
+        ),
+        (
+            lambda: nn.Dropout().forward(np.ones((1, 2)), train=True),
+            r"[Dropout] key: expected a fastnn.Key in training, got None",
+        ),
+        (
+            lambda: nn.BatchNorm2d(3)(np.ones((2, 3), np.float32)),
+            r"[BatchNorm2d] x: expected shape (N, C, H, W), got (2, 3)",
+        ),
+        (
+            lambda: nn.Residual(nn.Linear(3, 2))(np.ones((1, 3), np.float32)),
+            r"[Residual] shortcut: expected the body's shape (1, 2), got (1, 3)",
+        ),
+        (
+            lambda: nn.Residual(nn.ReLU(), activation="tanh"),  # type: ignore[arg-type]
+            r"[Residual] activation: expected one of 'relu', got 'tanh'",
+        ),
+    ],
+)
+def test_refusals_are_one_line(build: Callable[[], Any], line: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        build()
+    assert str(caught.value) == line
