@@ -1,0 +1,150 @@
+"""The command line as a person uses it: what a run leaves, what it says, and how it goes on after a stop."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import re
+import signal
+import struct
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import Run
+
+import fastnn
+from fastnn.model import Model
+
+
+def test_a_run_leaves_four_files(trained: Path) -> None:
+    for name in ("model.safetensors", "history.csv", "curves.png", "config.toml"):
+        assert (trained / name).stat().st_size > 0
+    with open(trained / "history.csv") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == ["1", "2", "3", "4"]
+    assert float(rows[-1]["val_accuracy"]) > 0.9
+
+
+def test_the_model_predicts_on_raw_data(trained: Path) -> None:
+    archive = np.load("data.npz")
+    model = Model.load(trained / "model.safetensors")
+    assert np.mean(model.predict(archive["X_test"]) == archive["y_test"]) > 0.9
+
+
+def test_evaluate_and_predict_agree(run: Run, trained: Path) -> None:
+    status, out, _ = run("evaluate", trained / "model.safetensors", "data.npz")
+    assert status == 0
+    found = re.search(r"accuracy (\d\.\d+)", out)
+    assert found is not None
+    assert run("predict", trained / "model.safetensors", "data.npz", "--out", "labels.csv")[0] == 0
+    with open("labels.csv") as file:
+        predicted = [int(row["class"]) for row in csv.DictReader(file)]
+    labels = np.load("data.npz")["y_test"]
+    assert float(found[1]) == pytest.approx(np.mean(predicted == labels), abs=1e-4)
+
+
+def test_predict_takes_examples_without_labels(run: Run, trained: Path) -> None:
+    X = np.load("data.npz")["X_test"][:5]
+    np.save("plain.npy", X)
+    np.savez("named.npz", X=X)
+    outputs = [run("predict", trained / "model.safetensors", name)[1] for name in ("plain.npy", "named.npz")]
+    assert outputs[0] == outputs[1]
+    assert len(outputs[0].splitlines()) == 6
+
+
+def test_regression(run: Run, tmp_path: Path) -> None:
+    X = np.random.default_rng(0).normal(size=(200, 3))
+    np.savez(tmp_path / "line.npz", X_train=X, y_train=X @ [1.0, -2.0, 0.5])
+    arguments = ["--data", "line.npz", "--net", "mlp", "--epochs", "2", "--optimizer", "adam"]
+    assert run("train", *arguments, "--out", "run")[0] == 0
+    status, out, _ = run("evaluate", "run/model.safetensors", "line.npz")
+    assert status == 0
+    assert "mae" in out
+    assert run("predict", "run/model.safetensors", "line.npz")[1].startswith("index,value0\n0,")
+
+
+def test_idx_folder(run: Run, tmp_path: Path) -> None:
+    def write(name: str, array: np.ndarray) -> None:
+        header = struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape)
+        (tmp_path / "idx" / name).write_bytes(gzip.compress(header + array.astype(np.uint8).tobytes()))
+
+    (tmp_path / "idx").mkdir()
+    rng = np.random.default_rng(0)
+    labels = np.arange(60) % 10
+    for part in ("train", "t10k"):
+        write(f"{part}-labels-idx1-ubyte.gz", labels)
+        write(f"{part}-images-idx3-ubyte.gz", rng.integers(0, 20, (60, 28, 28)) + 20 * labels[:, None, None])
+    assert run("train", "--data", "idx", "--net", "lenet", "--epochs", "1", "--out", "run")[0] == 0
+    assert run("evaluate", "run/model.safetensors", "idx")[0] == 0
+
+
+def test_the_same_seed_gives_the_same_file(run: Run, problem: list[str]) -> None:
+    for folder, threads in (("one", 1), ("two", 2)):
+        assert run("train", *problem, "--out", folder, "--threads", threads)[0] == 0
+    assert Path("one/model.safetensors").read_bytes() == Path("two/model.safetensors").read_bytes()
+
+
+def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", "from fastnn.cli import main; main()", *arguments]
+    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 60
+    while not path.exists():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_a_stopped_run_goes_on_to_the_same_bits(
+    run: Run, problem: list[str], tmp_path: Path, how: signal.Signals
+) -> None:
+    problem[problem.index("--epochs") + 1] = "200"
+    process = start(tmp_path, "train", *problem, "--out", "stopped")
+    wait_for(tmp_path / "stopped" / "checkpoint.safetensors", process)
+    process.send_signal(how)
+    out, err = process.communicate(timeout=60)
+    assert "Traceback" not in err
+    assert not Path("stopped/model.safetensors").exists(), "the run ended before it was stopped"
+    if how is signal.SIGINT:
+        assert process.returncode == 130
+        assert "go on with: fastnn train --out stopped --resume" in out
+    assert run("train", "--out", "stopped", "--resume")[0] == 0
+    assert run("train", *problem, "--out", "straight")[0] == 0
+    assert Path("stopped/model.safetensors").read_bytes() == Path("straight/model.safetensors").read_bytes()
+
+
+def test_resuming_a_finished_run_changes_nothing(run: Run, trained: Path) -> None:
+    before = (trained / "model.safetensors").read_bytes()
+    assert run("train", "--out", trained, "--resume")[0] == 0
+    assert (trained / "model.safetensors").read_bytes() == before
+
+
+def test_a_run_is_replaced_only_on_request(run: Run, problem: list[str], trained: Path) -> None:
+    before = {path.name: path.read_bytes() for path in trained.iterdir()}
+    status, _, err = run("train", *problem, "--out", trained)
+    expected = "run: holds a run already; --resume goes on with it, --overwrite replaces it"
+    assert (status, err) == (2, f"error: {expected}\n")
+    assert {path.name: path.read_bytes() for path in trained.iterdir()} == before
+    assert run("train", *problem, "--out", trained, "--overwrite", "--seed", "1")[0] == 0
+    assert (trained / "model.safetensors").read_bytes() != before["model.safetensors"]
+
+
+def test_info(run: Run) -> None:
+    status, out, _ = run("info")
+    assert status == 0
+    assert fastnn.__version__ in out
+    assert "threads" in out
+
+
+@pytest.mark.parametrize("command", [[], ["train"], ["predict"], ["evaluate"], ["info"]])
+def test_help(run: Run, command: list[str]) -> None:
+    status, out, _ = run(*command, "--help")
+    assert status == 0
+    assert "Usage: fastnn" in out
