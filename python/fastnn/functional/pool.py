@@ -56,8 +56,8 @@ def _window(
 class MaxPool2dCache(NamedTuple):
     """What :func:`maxpool2d_backward` needs.
 
-    ``winner`` (N, C, OH, OW) numbers the kernel cell that won: in bytes, a sixteenth of x for 2 x 2 windows. So
-    x itself is not kept.
+    ``winner`` (N, C, OH, OW) numbers the kernel cell that won: in bytes, a sixteenth of x for 2 x 2 windows.
+    So x itself is not kept.
     """
 
     winner: NDArray[Any]
@@ -118,8 +118,9 @@ def maxpool2d_backward(dy: Array, cache: MaxPool2dCache) -> Array:
         >>> maxpool2d_backward(np.ones_like(y), cache)[0, 0].tolist()
         [[0.0, 1.0], [0.0, 0.0]]
     """
-    winner, x_shape, *window = cache
-    return _core.maxpool2d_backward(dy, winner, x_shape, *_window("maxpool2d_backward", *window))
+    winner, x_shape, kernel_size, stride, padding = cache
+    window = _window("maxpool2d_backward", kernel_size, stride, padding)
+    return _core.maxpool2d_backward(dy, winner, x_shape, *window)
 
 
 class AvgPool2dCache(NamedTuple):
