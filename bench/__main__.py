@@ -57,7 +57,7 @@ def main() -> int:
     record = {"environment": environment.describe(), "runs": runs}
     if arguments.out is not None:
         arguments.out.parent.mkdir(parents=True, exist_ok=True)
-        arguments.out.write_text(json.dumps(record, indent=1) + "\n")
+        arguments.out.write_text(json.dumps(record).replace('{"name"', '\n{"name"') + "\n")  # a line each
     print(compare.text([record]))
     return int(any(why.startswith("wrong") for run in runs for why in run["left_out"].values()))
 

@@ -98,7 +98,7 @@ class Comparison:
             "ratio_of_minima": self.ratio_of_minima(),
             "ours_median": float(np.median(self.net())),
         }
-        return asdict(self) | derived
+        return {name: _rounded(value) for name, value in (asdict(self) | derived).items()}
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Comparison:
@@ -166,6 +166,17 @@ QUICK = Effort(seconds=0.8, least=5, most=15)
 FULL = Effort(seconds=4.0, least=15, most=41, compiled=True)
 
 
+def _rounded(value: Any) -> Any:
+    """Return a number, or all numbers of a list or mapping, with as many digits as a time deserves."""
+    if isinstance(value, dict):
+        return {name: _rounded(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_rounded(item) for item in value]
+    if isinstance(value, float):
+        return None if math.isnan(value) else float(f"{value:.5g}")
+    return value
+
+
 def _seconds(run: Run, calls: int) -> float:
     begin = time.perf_counter()
     for _ in range(calls):
@@ -227,7 +238,7 @@ class Probe:
 
     def peak_gflops(self) -> float:
         """Float32 operations a nanosecond of the active instruction set."""
-        flops, seconds = self._time(lambda i: _runtime.probe_fma(100_000))
+        flops, seconds = self._time(lambda i: _runtime.probe_fma(400_000))
         return flops / seconds / 1e9
 
     def copy_gbps(self) -> float:

@@ -21,39 +21,32 @@ torch_F = torch.nn.functional
 # ---- matrix products ---------------------------------------------------------------------------------------
 
 
-def _gemm(a: Array, b: Array, *, numpy: bool = False) -> Contest:
-    """Compare ``a @ b`` for any strides, so that transposes are as cheap for everybody as they can be."""
+def _gemm(m: int, k: int, n: int, transposed: str = "", *, numpy: bool = False) -> Contest:
+    """Compare ``a @ b``; ``transposed`` operands lie in memory as the passes of a linear layer find them."""
+    a = draw(k, m).T if "a" in transposed else draw(m, k)
+    b = draw(n, k, seed=1).T if "b" in transposed else draw(k, n, seed=1)
     left, right = torch.from_numpy(a), torch.from_numpy(b)
     error = check_close("gemm", F.gemm(a, b), left @ right)
-    (m, k), n = a.shape, b.shape[1]
     rivals: dict[str, Callable[[], object]] = {"torch": lambda: torch.mm(left, right)}
     if numpy:
         rivals["numpy"] = lambda: np.matmul(a, b)
-    return Contest(
-        lambda: F.gemm(a, b), rivals, flops=2.0 * m * n * k, bytes=4.0 * (m * k + k * n + m * n), error=error
-    )
+    flops, moved = 2.0 * m * n * k, 4.0 * (m * k + k * n + m * n)
+    return Contest(lambda: F.gemm(a, b), rivals, flops=flops, bytes=moved, error=error)
 
 
 def gemm_entries() -> Iterator[Entry]:
     """Squares, the three products of a linear layer of the MLP, and products that are skinny on a side."""
     for size in (128, 256, 512, 1024):
-        a, b = partial(draw, size, size), partial(draw, size, size, seed=1)
-        yield Entry(f"gemm {size}x{size}x{size}", "gemm", lambda a=a, b=b: _gemm(a(), b()))
+        yield Entry(f"gemm {size}x{size}x{size}", "gemm", partial(_gemm, size, size, size))
     for n, inputs, outputs in ((128, 784, 512), (128, 512, 512), (64, 400, 120), (50, 8192, 100)):
-        x, w = partial(draw, n, inputs), partial(draw, outputs, inputs, seed=1)
-        dy = partial(draw, n, outputs, seed=2)
-        name, quick = f"{n}x{inputs}-{outputs}", n == 128
-        yield Entry(f"linear {name} forward", "gemm", lambda x=x, w=w: _gemm(x(), w().T), quick)
-        yield Entry(f"linear {name} dx", "gemm", lambda dy=dy, w=w: _gemm(dy(), w()), quick)
-        yield Entry(f"linear {name} dw", "gemm", lambda dy=dy, x=x: _gemm(dy().T, x()), quick)
-    for m, k, n in ((1, 512, 512), (4, 512, 512), (16, 512, 512), (1, 784, 512), (1, 64, 64), (16, 64, 64)):
-        x, w = partial(draw, m, k), partial(draw, n, k, seed=1)
-        yield Entry(
-            f"gemm {m}x{k}x{n}", "gemm skinny", lambda x=x, w=w: _gemm(x(), w().T, numpy=True), m != 4
-        )
-    for m, k in ((128, 512), (64, 84), (128, 64)):
-        x, w = partial(draw, m, k), partial(draw, 10, k, seed=1)
-        yield Entry(f"gemm {m}x{k}x10", "gemm skinny", lambda x=x, w=w: _gemm(x(), w().T, numpy=True))
+        name, quick = f"linear {n}x{inputs}-{outputs}", n == 128
+        yield Entry(f"{name} forward", "gemm", partial(_gemm, n, inputs, outputs, "b"), quick)
+        yield Entry(f"{name} dx", "gemm", partial(_gemm, n, outputs, inputs), quick)
+        yield Entry(f"{name} dw", "gemm", partial(_gemm, outputs, n, inputs, "a"), quick)
+    skinny = ((1, 512, 512), (4, 512, 512), (16, 512, 512), (1, 784, 512), (1, 64, 64), (16, 64, 64))
+    for m, k, n in (*skinny, (128, 512, 10), (64, 84, 10), (128, 64, 10)):
+        build = partial(_gemm, m, k, n, "b", numpy=True)
+        yield Entry(f"gemm {m}x{k}x{n}", "gemm skinny", build, m != 4)
 
 
 # ---- convolution -------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -44,14 +45,15 @@ def torch(channels_last: bool) -> tuple[float, float]:
     from fastnn import nets
 
     imported = status_mb("VmRSS")
-    memory = torch.channels_last if channels_last else torch.contiguous_format
-    module = twins.torch_twin(nets.resnet20()).train().to(memory_format=memory)
+    module = twins.torch_twin(nets.resnet20(), channels_last=channels_last).train()
     optimizer = torch.optim.SGD(module.parameters(), 0.01, momentum=0.9)
+    memory = torch.channels_last if channels_last else torch.contiguous_format
     x = torch.ones(BATCH, 3, 32, 32).contiguous(memory_format=memory)
     y = torch.zeros(BATCH, dtype=torch.int64)
     for _ in range(STEPS):
         optimizer.zero_grad(set_to_none=True)
-        torch.nn.functional.cross_entropy(module(x), y).backward()
+        value: Any = torch.nn.functional.cross_entropy(module(x), y)
+        value.backward()
         optimizer.step()
     beyond = status_mb("VmHWM") - imported
     return before + beyond, beyond

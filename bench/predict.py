@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Any
 
 import torch
 
@@ -37,12 +38,10 @@ def contest(net: Net, threads: int, *, compile: bool) -> Contest:
     rivals: dict[str, Callable[[], object]] = {ONNX: lambda: session(plain)}
 
     def add(mode: str, memory: str) -> None:
-        module: torch.nn.Module = twins.torch_twin(model).eval()
-        if memory == CHANNELS_LAST:
-            module = module.to(memory_format=torch.channels_last)
+        module: Any = twins.torch_twin(model, channels_last=memory == CHANNELS_LAST).eval()
         run, inputs = (compiled(module) if COMPILED in mode else module), tensor(X, memory)
 
-        def call() -> torch.Tensor:
+        def call() -> Any:
             with torch.inference_mode():
                 return run(inputs)
 

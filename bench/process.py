@@ -29,8 +29,10 @@ EPOCH_BATCH = 64
 
 
 def _python(*arguments: str) -> str:
-    command = [sys.executable, *arguments]
-    return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    done = subprocess.run([sys.executable, *arguments], cwd=ROOT, check=False, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(done.stderr.strip().splitlines()[-1])
+    return done.stdout
 
 
 # ---- import, size, memory ----------------------------------------------------------------------------------
@@ -58,7 +60,7 @@ def wheel_size(build: bool) -> Comparison:
         if not wheels:
             raise FileNotFoundError("no wheel in dist/")
         ours = wheels[-1].stat().st_size / 1e6
-    theirs = sum((path.locate().stat().st_size for path in metadata.files("torch") or ()), 0) / 1e6
+    theirs = sum(Path(str(path.locate())).stat().st_size for path in metadata.files("torch") or ()) / 1e6
     return Comparison("wheel", "wheel", [ours], {"torch": [theirs]}, unit="MB", note="theirs: installed")
 
 
@@ -118,9 +120,10 @@ def epoch(examples: int) -> Contest:
     collated = torch.utils.data.DataLoader(dataset, EPOCH_BATCH, shuffle=True, drop_last=True)
 
     def indexed() -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        for rows in torch.randperm(len(images)).split(EPOCH_BATCH):
-            if len(rows) == EPOCH_BATCH:
-                yield images[rows], labels[rows]
+        order = torch.randperm(len(images))
+        for start in range(0, len(order) - EPOCH_BATCH + 1, EPOCH_BATCH):
+            rows = order[start : start + EPOCH_BATCH]
+            yield images[rows], labels[rows]
 
     def theirs(batches: Callable[[], Iterable[Any]]) -> Callable[[], None]:
         step = steps.torch_trainer(model, NCHW)

@@ -16,7 +16,7 @@ from bench.rivals import CHANNELS_LAST, COMPILED, NCHW, Array, compiled, draw, t
 from fastnn import nets, optim
 from fastnn.model import Model
 
-SETTINGS = {"lr": 0.01, "momentum": 0.9, "weight_decay": 5e-4}
+SETTINGS: dict[str, Any] = {"lr": 0.01, "momentum": 0.9, "weight_decay": 5e-4}
 COMPARED_STEPS = 3
 
 
@@ -58,9 +58,7 @@ def our_step(model: Model, X: Array, y: Array) -> Callable[[], float]:
     return lambda: model.train_step(X, y, optimizer)
 
 
-def torch_trainer(
-    model: Model, mode: str, **options: Any
-) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
+def torch_trainer(model: Model, mode: str, **options: Any) -> Callable[[torch.Tensor, torch.Tensor], Any]:
     """Return PyTorch's step, a function of inputs and labels, from the weights of a model.
 
     Args:
@@ -68,17 +66,15 @@ def torch_trainer(
         mode: memory format, and ``compiled`` if the net is to be.
         **options: of the optimizer: ``foreach``, ``fused``.
     """
-    module: Any = twins.torch_twin(model).train()
-    if mode.startswith(CHANNELS_LAST):
-        module = module.to(memory_format=torch.channels_last)
+    module = twins.torch_twin(model, channels_last=mode.startswith(CHANNELS_LAST)).train()
     optimizer = torch.optim.SGD(module.parameters(), **SETTINGS, **options)
 
     def loss(inputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         return torch.nn.functional.cross_entropy(module(inputs), labels)
 
-    evaluate = compiled(loss) if COMPILED in mode else loss
+    evaluate: Callable[..., Any] = compiled(loss) if COMPILED in mode else loss
 
-    def step(inputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    def step(inputs: torch.Tensor, labels: torch.Tensor) -> Any:
         optimizer.zero_grad(set_to_none=True)
         value = evaluate(inputs, labels)
         value.backward()
@@ -88,7 +84,7 @@ def torch_trainer(
     return step
 
 
-def torch_step(model: Model, X: Array, y: Array, mode: str, **options: Any) -> Callable[[], torch.Tensor]:
+def torch_step(model: Model, X: Array, y: Array, mode: str, **options: Any) -> Callable[[], Any]:
     """Return PyTorch's step with a batch that lies ready in the memory format of the mode."""
     return partial(torch_trainer(model, mode, **options), tensor(X, mode), torch.from_numpy(y))
 

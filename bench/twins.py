@@ -58,6 +58,7 @@ def _image_model(layers: list[nn.Layer], features: int) -> Model:
 
 def without_dropout(model: Model) -> Model:
     """Set every dropout probability to 0, for a comparison that random masks would spoil."""
+    assert isinstance(model.net, nn.Container)
     for _, layer in model.net.named_layers():
         if isinstance(layer, nn.Dropout):
             layer.drop_prob = 0.0
@@ -106,11 +107,12 @@ def _module(layer: Any) -> torch.nn.Module:
     raise TypeError(f"no PyTorch twin for {type(layer).__name__}")
 
 
-def torch_twin(model: Model) -> torch.nn.Module:
+def torch_twin(model: Model, *, channels_last: bool = False) -> torch.nn.Module:
     """Return the same net in PyTorch with the same parameters and statistics: names agree by design."""
-    module = _module(model.net)
+    module: Any = _module(model.net)
     module.load_state_dict({name: torch.tensor(value) for name, value in model.state_dict().items()})
-    return module
+    memory = torch.channels_last if channels_last else torch.contiguous_format
+    return module.to(memory_format=memory)  # type: ignore[no-any-return]
 
 
 # ---- ONNX --------------------------------------------------------------------------------------------------
