@@ -21,7 +21,7 @@ export CMAKE_C_COMPILER_LAUNCHER ?= ccache
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test dev peers lint format types stubs stubs-check sanitize arm64 bench bench-full clean
+.PHONY: help build demo test dev peers lint format types stubs stubs-check sanitize selftest arm64 bench bench-full clean
 .SECONDARY:
 
 help:  ## list the targets
@@ -89,26 +89,33 @@ stubs-check: build/stubs/fastnn/_core.pyi  ## fail if python/fastnn/_core.pyi ha
 
 # A plain install into a second environment, which borrows the packages of the first one.
 SANITIZE_VENV := $(VENV)-sanitize
+SANITIZE_TESTS ?= tests/ops tests/engine -k 'not torch'
 SANITIZE_LIBS = $(shell $(CXX) -print-file-name=libasan.so):$(shell $(CXX) -print-file-name=libubsan.so)
 
-sanitize: $(VENV)/.stamp-build $(VENV)/.stamp-extra-test  ## run the tests with the C++ under ASan and UBSan
+sanitize: $(VENV)/.stamp-build $(VENV)/.stamp-extra-test  ## run the operations' tests under ASan and UBSan
 	@$(BIN)/python -m venv --without-pip $(SANITIZE_VENV)
 	@$(BIN)/python -c 'import sys; print(*(p for p in sys.path if p.endswith("site-packages")), sep="\n")' \
 	  > $$($(SANITIZE_VENV)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/borrowed.pth
 	@echo "building fastnn with the sanitizers"
 	@$(SANITIZE_VENV)/bin/python -m pip --quiet install --no-build-isolation --no-deps --force-reinstall \
 	  -C build-dir=build/sanitize -C cmake.define.FASTNN_SANITIZE=ON -C install.strip=false .
-	LD_PRELOAD=$(SANITIZE_LIBS) ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
-	  $(SANITIZE_VENV)/bin/python -m pytest -p no:cacheprovider $(PYTEST_ARGS)
+	LD_PRELOAD=$(SANITIZE_LIBS) ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 \
+	  UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 $(SANITIZE_VENV)/bin/python -m pytest \
+	  -p no:cacheprovider $(SANITIZE_TESTS) $(PYTEST_ARGS)
+
+# The engine without Python: every instruction set's kernels against plain loops, and the run time.
+define run_selftest
+	@$(BIN)/python -m cmake -S . -B $(1) -G Ninja -DFASTNN_PYTHON=OFF $(2)
+	@$(BIN)/python -m cmake --build $(1)
+	@cd $(1) && $(abspath $(BIN))/python -c 'import cmake; cmake.ctest()' --output-on-failure
+endef
+
+selftest: $(VENV)/.stamp-python  ## test the kernels and the run time from C++
+	$(call run_selftest,build/selftest,)
 
 # Needs a cross compiler and an emulator: on Debian, g++-aarch64-linux-gnu and qemu-user.
-arm64: $(VENV)/.stamp-python  ## compile the kernels for arm64 and run their self-test under emulation
-	@$(BIN)/python -m cmake -S . -B build/arm64 -G Ninja -DFASTNN_PYTHON=OFF \
-	  -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 \
-	  -DCMAKE_C_COMPILER=aarch64-linux-gnu-gcc -DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++ \
-	  "-DCMAKE_CROSSCOMPILING_EMULATOR=qemu-aarch64;-L;/usr/aarch64-linux-gnu"
-	@$(BIN)/python -m cmake --build build/arm64
-	@cd build/arm64 && $(abspath $(BIN))/python -c 'import cmake; cmake.ctest()' --output-on-failure
+arm64: $(VENV)/.stamp-python  ## the same for arm64, under emulation
+	$(call run_selftest,build/arm64,-DCMAKE_TOOLCHAIN_FILE=cmake/aarch64.cmake)
 
 BENCH_READY := $(VENV)/.stamp-build $(VENV)/.stamp-extra-test $(VENV)/.stamp-extra-peers
 

@@ -33,14 +33,15 @@ struct Job {
 class Pool {
  public:
   void run(Region& region) {
-    Job job{&region, region.threads - 1};
+    const int helpers = region.threads - 1;
+    Job job{&region, helpers};
     {
       std::lock_guard<std::mutex> lock(mutex_);
-      while (static_cast<int>(size_) < job.wanted) add_worker();
+      while (static_cast<int>(size_) < helpers) add_worker();
       jobs_.push_back(&job);
     }
     published_.fetch_add(1, std::memory_order_release);
-    if (job.wanted == 1) {
+    if (helpers == 1) {
       wake_.notify_one();
     } else {
       wake_.notify_all();

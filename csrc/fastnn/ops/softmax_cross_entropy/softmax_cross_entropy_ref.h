@@ -1,6 +1,7 @@
 // softmax_cross_entropy in plain loops: the truth that the kernels are compared with.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 
 #include "fastnn/ops/softmax/softmax_ref.h"
@@ -15,7 +16,7 @@ double softmax_cross_entropy_forward_ref(MatrixView<const T> scores, const LossT
     const T* row = scores.data + i * scores.row_stride;
     const double right = double(row[targets.labels[i]]);
     double shift = right, sum = 0;
-    for (int64_t j = 0; j < scores.cols; ++j) shift = std::fmax(shift, double(row[j]));
+    for (int64_t j = 0; j < scores.cols; ++j) shift = std::max(shift, double(row[j]));
     for (int64_t j = 0; j < scores.cols; ++j) sum += std::exp(double(row[j]) - shift);
     const double weight = targets.weights ? double(targets.weights[i]) : 1;
     total += weight * (std::log(sum) - (right - shift));

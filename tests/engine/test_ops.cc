@@ -1,0 +1,169 @@
+// Each operation against its reference in plain loops: equal where integers make it exact, else close. One
+// function an operation; to add one, write it and name it in test_ops().
+#include "fastnn/ops/adam_update/adam_update_ref.h"
+#include "fastnn/ops/linear/linear.h"
+#include "fastnn/ops/linear/linear_ref.h"
+#include "fastnn/ops/relu/relu.h"
+#include "fastnn/ops/relu/relu_ref.h"
+#include "fastnn/ops/sgd_update/sgd_update_ref.h"
+#include "fastnn/ops/softmax/softmax.h"
+#include "fastnn/ops/softmax/softmax_ref.h"
+#include "fastnn/ops/softmax_cross_entropy/softmax_cross_entropy_ref.h"
+#include "selftest.h"
+
+namespace fastnn::selftest {
+namespace {
+
+template <class T>
+void test_gemm_at(int64_t m, int64_t n, int64_t k) {
+  const Data<T> a = Data<T>::integers(m * k), b = Data<T>::integers(k * n);
+  const Data<T> bias = Data<T>::integers(n), residual = Data<T>::integers(m * n);
+  Data<T> c(m * n), expected(m * n);
+  Epilogue<T> epilogue;
+  epilogue.bias = bias.get();
+  epilogue.residual = residual.matrix(m, n);
+  epilogue.relu = true;
+  for (bool a_turned : {false, true}) {
+    for (bool b_turned : {false, true}) {
+      const auto a_view = a_turned ? a.matrix(k, m).transposed() : a.matrix(m, k);
+      const auto b_view = b_turned ? b.matrix(n, k).transposed() : b.matrix(k, n);
+      gemm<T>(a_view, b_view, c.matrix(m, n), {}, epilogue);
+      gemm_ref<T>(a_view, b_view, expected.matrix(m, n), {}, epilogue);
+      expect_equal(c, expected, "gemm");
+    }
+  }
+}
+
+template <class T>
+void test_gemm() {
+  for (int64_t n : tail_sizes(130)) test_gemm_at<T>(5, n, 9);
+  for (int64_t m : tail_sizes(120)) test_gemm_at<T>(m, 37, 3);
+  test_gemm_at<T>(33, 35, 600);  // more than one block of the sum
+}
+
+template <class T>
+void test_linear() {
+  for (int64_t out : tail_sizes(100)) {
+    const int64_t n = 7, in = 19;
+    const Data<T> x = Data<T>::integers(n * in), w = Data<T>::integers(out * in);
+    const Data<T> dy = Data<T>::integers(n * out);
+    Data<T> y(n * out), y_expected(n * out), dx(n * in), dx_expected(n * in);
+    Data<T> dw(out * in), dw_expected(out * in), db(out), db_expected(out);
+    linear_forward<T>(x.matrix(n, in), w.matrix(out, in), y.matrix(n, out));
+    linear_forward_ref<T>(x.matrix(n, in), w.matrix(out, in), y_expected.matrix(n, out));
+    expect_equal(y, y_expected, "linear_forward");
+    linear_backward<T>(dy.matrix(n, out), x.matrix(n, in), w.matrix(out, in), dx.matrix(n, in),
+                       dw.matrix(out, in), db.get());
+    linear_backward_ref<T>(dy.matrix(n, out), x.matrix(n, in), w.matrix(out, in), dx_expected.matrix(n, in),
+                           dw_expected.matrix(out, in), db_expected.get());
+    expect_equal(dx, dx_expected, "linear_backward dx");
+    expect_equal(dw, dw_expected, "linear_backward dw");
+    expect_equal(db, db_expected, "linear_backward db");
+  }
+}
+
+template <class T>
+void test_relu() {
+  for (int64_t count : tail_sizes(100'000)) {
+    const Data<T> x = Data<T>::integers(count), dy = Data<T>::integers(count);
+    Data<T> y(count), y_expected(count), dx(count), dx_expected(count);
+    relu_forward<T>(x.vector(), y.vector());
+    relu_forward_ref<T>(count, x.get(), y_expected.get());
+    expect_equal(y, y_expected, "relu_forward");
+    relu_backward<T>(dy.vector(), x.vector(), dx.vector());
+    relu_backward_ref<T>(count, dy.get(), x.get(), dx_expected.get());
+    expect_equal(dx, dx_expected, "relu_backward");
+  }
+}
+
+template <class T>
+void test_softmax() {
+  for (int64_t cols : tail_sizes(1000)) {
+    const int64_t rows = 40;
+    const Data<T> x = Data<T>::between(-10, 10, rows * cols);
+    Data<T> y(rows * cols), expected(rows * cols);
+    softmax<T>(x.matrix(rows, cols), y.matrix(rows, cols));
+    softmax_ref<T>(x.matrix(rows, cols), expected.matrix(rows, cols));
+    expect_close(y, expected, 64, "softmax");
+  }
+}
+
+template <class T>
+void test_softmax_cross_entropy() {
+  for (int64_t cols : tail_sizes(1000)) {
+    const int64_t rows = 40;
+    const Data<T> scores = Data<T>::between(-10, 10, rows * cols), weights = Data<T>::between(0.5, 2, rows);
+    std::vector<int64_t> labels(static_cast<size_t>(rows));
+    for (int64_t& label : labels) label = static_cast<int64_t>(uniform(0, double(cols)));
+    const LossTargets<T> targets{labels.data(), weights.get()};
+    Data<T> probs(rows * cols), dscores(rows * cols), expected(rows * cols);
+    const double value =
+        softmax_cross_entropy_forward<T>(scores.matrix(rows, cols), targets, probs.matrix(rows, cols));
+    const double truth = softmax_cross_entropy_forward_ref<T>(scores.matrix(rows, cols), targets);
+    expect(std::fabs(value - truth) <= 64 * double(std::numeric_limits<T>::epsilon()) * std::fmax(truth, 1),
+           "softmax_cross_entropy_forward", value, truth);
+    const auto probs_view = static_cast<const Data<T>&>(probs).matrix(rows, cols);
+    softmax_cross_entropy_backward<T>(3, probs_view, targets, dscores.matrix(rows, cols));
+    softmax_cross_entropy_backward_ref<T>(3, probs_view, targets, expected.matrix(rows, cols));
+    expect_close(dscores, expected, 8, "softmax_cross_entropy_backward");
+  }
+}
+
+template <class T>
+void test_sgd_update() {
+  for (int64_t count : tail_sizes(50'000)) {
+    for (const SgdOptions& options : {SgdOptions{0.5, 0, 0.25, false}, SgdOptions{0.5, 0.5, 0.25, false},
+                                      SgdOptions{0.5, 0.5, 0, true}}) {
+      Data<T> param = Data<T>::integers(count), velocity = Data<T>::integers(count);
+      const Data<T> grad = Data<T>::integers(count);
+      Data<T> param_expected = param, velocity_expected = velocity;
+      const bool momentum = options.momentum != 0;
+      sgd_update<T>(count, param.get(), grad.get(), momentum ? velocity.get() : nullptr, options);
+      sgd_update_ref<T>(count, param_expected.get(), grad.get(), momentum ? velocity_expected.get() : nullptr,
+                        options);
+      expect_equal(param, param_expected, "sgd_update param");
+      expect_equal(velocity, velocity_expected, "sgd_update velocity");
+    }
+  }
+}
+
+template <class T>
+void test_adam_update() {
+  for (int64_t count : tail_sizes(50'000)) {
+    for (bool decoupled : {false, true}) {
+      AdamOptions options{3, 0.1};
+      options.weight_decay = 0.1;
+      options.decoupled = decoupled;
+      Data<T> param = Data<T>::between(-2, 2, count), m = Data<T>::between(-1, 1, count);
+      Data<T> v = Data<T>::between(0.5, 2, count);
+      const Data<T> grad = Data<T>::between(-2, 2, count);
+      Data<T> param_expected = param, m_expected = m, v_expected = v;
+      adam_update<T>(count, param.get(), grad.get(), m.get(), v.get(), options);
+      adam_update_ref<T>(count, param_expected.get(), grad.get(), m_expected.get(), v_expected.get(),
+                         options);
+      expect_close(param, param_expected, 8, "adam_update param");
+      expect_close(m, m_expected, 8, "adam_update m");
+      expect_close(v, v_expected, 8, "adam_update v");
+    }
+  }
+}
+
+template <class T>
+void test_all() {
+  test_gemm<T>();
+  test_linear<T>();
+  test_relu<T>();
+  test_softmax<T>();
+  test_softmax_cross_entropy<T>();
+  test_sgd_update<T>();
+  test_adam_update<T>();
+}
+
+}  // namespace
+
+void test_ops() {
+  test_all<float>();
+  test_all<double>();
+}
+
+}  // namespace fastnn::selftest

@@ -1,0 +1,13 @@
+// The functions of simd/math.h over arrays, in every instruction set.
+#pragma once
+
+#include <stdint.h>
+
+#include "fastnn/base/arch.h"
+
+namespace fastnn {
+
+FASTNN_DECLARE_KERNEL(template <class T> void exp_of(const T* x, T* y, int64_t count))
+FASTNN_DECLARE_KERNEL(template <class T> void log_of(const T* x, T* y, int64_t count))
+
+}  // namespace fastnn
