@@ -52,6 +52,19 @@ class Data {
 
   MatrixView<T> matrix(int64_t rows, int64_t cols) { return row_major(get(), rows, cols); }
   MatrixView<const T> matrix(int64_t rows, int64_t cols) const { return row_major(get(), rows, cols); }
+  // Images (n, c, h, w) in N,H,W,C memory, and arrays in C order.
+  TensorView<T> image(int64_t n, int64_t c, int64_t h, int64_t w) {
+    return {get(), 4, {n, c, h, w}, {h * w * c, 1, w * c, c}};
+  }
+  TensorView<const T> image(int64_t n, int64_t c, int64_t h, int64_t w) const {
+    return const_cast<Data*>(this)->image(n, c, h, w);
+  }
+  TensorView<T> tensor(int64_t n, int64_t c, int64_t h, int64_t w) {
+    return {get(), 4, {n, c, h, w}, {c * h * w, h * w, w, 1}};
+  }
+  TensorView<const T> tensor(int64_t n, int64_t c, int64_t h, int64_t w) const {
+    return const_cast<Data*>(this)->tensor(n, c, h, w);
+  }
   TensorView<T> vector() { return {get(), 1, {count_}, {1}}; }
   TensorView<const T> vector() const { return {get(), 1, {count_}, {1}}; }
 

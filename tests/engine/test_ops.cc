@@ -1,6 +1,8 @@
 // Each operation against its reference in plain loops: equal where integers make it exact, else close. One
 // function an operation; to add one, write it and name it in test_ops().
 #include "fastnn/ops/adam_update/adam_update_ref.h"
+#include "fastnn/ops/batchnorm/batchnorm_ref.h"
+#include "fastnn/ops/conv2d/conv2d_ref.h"
 #include "fastnn/ops/linear/linear.h"
 #include "fastnn/ops/linear/linear_ref.h"
 #include "fastnn/ops/relu/relu.h"
@@ -59,6 +61,79 @@ void test_linear() {
     expect_equal(dx, dx_expected, "linear_backward dx");
     expect_equal(dw, dw_expected, "linear_backward dw");
     expect_equal(db, db_expected, "linear_backward db");
+  }
+}
+
+template <class T>
+void test_conv2d_at(int64_t channels, int64_t filters, const Conv2dSettings& settings) {
+  const int64_t n = 2, height = 6, width = 7;
+  const int64_t kh = settings.window.h.kernel, kw = settings.window.w.kernel;
+  const int64_t oh = settings.window.h.outputs(height), ow = settings.window.w.outputs(width);
+  const int64_t inner = channels / settings.groups;
+  const Data<T> x = Data<T>::integers(n * channels * height * width);
+  const Data<T> w = Data<T>::integers(filters * inner * kh * kw);
+  const Data<T> dy = Data<T>::integers(n * filters * oh * ow);
+  const auto x_view = x.image(n, channels, height, width), dy_view = dy.image(n, filters, oh, ow);
+  const auto w_view = w.tensor(filters, inner, kh, kw);
+  Data<T> y(dy.count()), y_expected(dy.count()), dx(x.count()), dx_expected(x.count());
+  Data<T> dw(w.count()), dw_expected(w.count()), db(filters), db_expected(filters);
+  conv2d_forward_ref<T>(x_view, w_view, y_expected.image(n, filters, oh, ow), settings);
+  conv2d_backward_ref<T>(dy_view, x_view, w_view, dx_expected.image(n, channels, height, width),
+                         dw_expected.tensor(filters, inner, kh, kw), db_expected.get(), settings);
+  for (ConvAlgo algo : {ConvAlgo::direct, ConvAlgo::im2col}) {
+    Conv2dSettings chosen = settings;
+    chosen.algo = algo;
+    conv2d_forward<T>(x_view, w_view, y.image(n, filters, oh, ow), chosen);
+    expect_equal(y, y_expected, "conv2d_forward");
+    conv2d_backward<T>(dy_view, x_view, w_view, dx.image(n, channels, height, width),
+                       dw.tensor(filters, inner, kh, kw), db.get(), chosen);
+    expect_equal(dx, dx_expected, "conv2d_backward dx");
+    expect_equal(dw, dw_expected, "conv2d_backward dw");
+    expect_equal(db, db_expected, "conv2d_backward db");
+  }
+}
+
+template <class T>
+void test_conv2d() {
+  const WindowAxis same{3, 1, 1, 1}, strided{3, 2, 1, 1}, dilated{2, 1, 2, 2}, point{1, 1, 0, 1};
+  for (int64_t size : tail_sizes(40)) {
+    test_conv2d_at<T>(3, size, {{same, same}});
+    test_conv2d_at<T>(size, 5, {{same, strided}});
+    test_conv2d_at<T>(size, size, {{same, dilated}, size});  // depthwise
+  }
+  test_conv2d_at<T>(6, 8, {{strided, dilated}, 2});
+  test_conv2d_at<T>(18, 35, {{point, point}});
+}
+
+template <class T>
+void test_batchnorm() {
+  for (int64_t channels : tail_sizes(130)) {
+    const int64_t n = 5, h = 6, w = 7, count = n * h * w;
+    const Data<T> x = Data<T>::between(8, 12, count * channels),
+                  dy = Data<T>::between(-1, 1, count * channels);
+    const Data<T> gamma = Data<T>::between(0.5, 2, channels), beta = Data<T>::between(-1, 1, channels);
+    Data<double> mean(channels), var(channels), mean_expected(channels), var_expected(channels);
+    batchnorm_statistics<T>(x.image(n, channels, h, w), mean.get(), var.get());
+    batchnorm_statistics_ref<T>(count, channels, x.get(), mean_expected.get(), var_expected.get());
+    const double units =
+        16 * double(std::numeric_limits<T>::epsilon()) / std::numeric_limits<double>::epsilon();
+    expect_close(mean, mean_expected, units, "batchnorm_statistics mean");
+    expect_close(var, var_expected, units, "batchnorm_statistics var");
+    for (bool relu : {false, true}) {
+      const BatchNorm<T> norm{gamma.get(), beta.get(), mean.get(), var.get(), 1e-5, relu, {}};
+      Data<T> y(x.count()), y_expected(x.count()), dx(x.count()), dx_expected(x.count());
+      Data<T> dgamma(channels), dgamma_expected(channels), dbeta(channels), dbeta_expected(channels);
+      batchnorm_forward<T>(x.image(n, channels, h, w), norm, y.image(n, channels, h, w));
+      batchnorm_forward_ref<T>(count, channels, x.get(), norm, y_expected.get());
+      expect_close(y, y_expected, 16, "batchnorm_forward");
+      batchnorm_backward<T>(dy.image(n, channels, h, w), x.image(n, channels, h, w), norm, true,
+                            dx.image(n, channels, h, w), {}, dgamma.get(), dbeta.get());
+      batchnorm_backward_ref<T>(count, channels, dy.get(), x.get(), y.get(), norm, dx_expected.get(),
+                                dgamma_expected.get(), dbeta_expected.get());
+      expect_close(dx, dx_expected, 64, "batchnorm_backward dx");
+      expect_close(dgamma, dgamma_expected, 64, "batchnorm_backward dgamma");
+      expect_close(dbeta, dbeta_expected, 64, "batchnorm_backward dbeta");
+    }
   }
 }
 
@@ -152,6 +227,8 @@ template <class T>
 void test_all() {
   test_gemm<T>();
   test_linear<T>();
+  test_conv2d<T>();
+  test_batchnorm<T>();
   test_relu<T>();
   test_softmax<T>();
   test_softmax_cross_entropy<T>();
