@@ -28,6 +28,30 @@ def by_threads(records: Sequence[Record]) -> dict[int, list[Comparison]]:
     return dict(sorted(found.items()))
 
 
+def least_flattering(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    """Return every comparison once, the worst first: of several measurements the one with the least ratio."""
+    least: dict[str, Comparison] = {}
+    for comparison in comparisons:
+        known = least.setdefault(comparison.name, comparison)
+        if comparison.claim() < known.claim():
+            least[comparison.name] = comparison
+    return sorted(least.values(), key=lambda c: (np.isnan(c.claim()), c.claim()))
+
+
+def ratios(comparisons: Sequence[Comparison]) -> dict[str, list[float]]:
+    """Return group to the ratios of what was timed, or weighed, against a rival."""
+    found: dict[str, list[float]] = defaultdict(list)
+    for group in dict.fromkeys(c.group for c in comparisons):
+        for comparison in least_flattering([c for c in comparisons if c.group == group]):
+            if comparison.rivals and comparison.unit != "x":
+                found[group].append(comparison.claim())
+    return found
+
+
+def _threads(number: int) -> str:
+    return f"{number} thread{'s' if number > 1 else ''}"
+
+
 # ---- tables ------------------------------------------------------------------------------------------------
 
 
@@ -45,7 +69,7 @@ def _limit(target: Target, limit: float | None) -> str:
 def target_rows(records: Sequence[Record]) -> list[list[str]]:
     """Return the table of targets: what was reached, by which worst case, and the verdict."""
     runs = by_threads(records)
-    rows = [["what", "first bar", "goal"] + [f"{n} thread{'s' if n > 1 else ''}" for n in runs]]
+    rows = [["what", "first bar", "goal"] + [_threads(n) for n in runs]]
     for target in TARGETS:
         cells = []
         for comparisons in runs.values():
@@ -66,13 +90,8 @@ def _key(values: dict[str, float], wanted: float) -> str:
 
 def detail_rows(comparisons: Sequence[Comparison]) -> list[list[str]]:
     """Return one row a comparison, the worst first; of several measurements the less flattering one."""
-    worst: dict[str, Comparison] = {}
-    for comparison in comparisons:
-        known = worst.setdefault(comparison.name, comparison)
-        if comparison.claim() < known.claim():
-            worst[comparison.name] = comparison
     rows = [["what", "ratio", "of minima", "ours", "best rival", "of FMA peak", "of copy", "error"]]
-    for c in sorted(worst.values(), key=lambda c: (np.isnan(c.claim()), c.claim())):
+    for c in least_flattering(comparisons):
         ours = float(np.median(c.net()))
         rivals = f"{c.best_rival()}, {np.median(c.rivals[c.best_rival()]):.4g}" if c.rivals else ""
         ratios = [_number(c.ratio()), _number(c.ratio_of_minima())] if c.rivals else ["", ""]
@@ -84,18 +103,15 @@ def detail_rows(comparisons: Sequence[Comparison]) -> list[list[str]]:
 
 
 def group_rows(records: Sequence[Record]) -> list[list[str]]:
-    """Return for every group how many comparisons it has, the least ratio and the geometric mean."""
-    runs = by_threads(records)
-    rows = [["group"] + [f"{n} thread{'s' if n > 1 else ''}: least, mean" for n in runs]]
-    for group in dict.fromkeys(c.group for comparisons in runs.values() for c in comparisons if c.rivals):
+    """Return for every group the least ratio, the geometric mean and the number of comparisons."""
+    runs = {threads: ratios(comparisons) for threads, comparisons in by_threads(records).items()}
+    rows = [["group", *(f"{_threads(n)}: least, mean" for n in runs)]]
+    for group in dict.fromkeys(group for found in runs.values() for group in found):
         cells = []
-        for comparisons in runs.values():
-            ratios = [c.claim() for c in comparisons if c.group == group and c.rivals]
-            cells.append(
-                f"{_number(min(ratios))}, {_number(geometric_mean(ratios))} of {len(ratios)}"
-                if ratios
-                else ""
-            )
+        for found in runs.values():
+            of_group = found.get(group, [])
+            means = f"{_number(min(of_group))}, {_number(geometric_mean(of_group))}" if of_group else ""
+            cells.append(f"{means} of {len(of_group)}" if of_group else "")
         rows.append([group, *cells])
     return rows
 
@@ -114,7 +130,7 @@ def _markdown(rows: list[list[str]]) -> str:
 
 def _left_out(records: Sequence[Record]) -> list[str]:
     return [
-        f"{run['threads']} threads, {name}: {why}"
+        f"{_threads(run['threads'])}, {name}: {why}"
         for record in records
         for run in record["runs"]
         for name, why in run["left_out"].items()
@@ -125,7 +141,7 @@ def text(records: Sequence[Record]) -> str:
     """Return everything for a terminal."""
     parts = []
     for threads, comparisons in by_threads(records).items():
-        parts.append(f"{threads} thread{'s' if threads > 1 else ''}\n{_aligned(detail_rows(comparisons))}")
+        parts.append(f"{_threads(threads)}\n{_aligned(detail_rows(comparisons))}")
     parts += [_aligned(group_rows(records)), _aligned(target_rows(records))]
     return "\n\n".join([*parts, "\n".join(_left_out(records))])
 
@@ -142,7 +158,7 @@ def markdown(records: Sequence[Record]) -> str:
         "![Ratios by group](performance.png)",
     ]
     for threads, comparisons in by_threads(records).items():
-        title = f"{threads} thread{'s' if threads > 1 else ''}, worst first"
+        title = f"{_threads(threads)}, worst first"
         table = _markdown(detail_rows(comparisons))
         parts.append(f"<details><summary>{title}</summary>\n\n{table}\n\n</details>")
     return "\n\n".join(parts)
@@ -158,21 +174,15 @@ def draw(records: Sequence[Record], path: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    runs = by_threads(records)
-    groups = list(
-        dict.fromkeys(
-            c.group for comparisons in runs.values() for c in comparisons if c.rivals and c.unit == "ms"
-        )
-    )
+    runs = {threads: ratios(comparisons) for threads, comparisons in by_threads(records).items()}
+    groups = list(dict.fromkeys(group for found in runs.values() for group in found))
     figure, axes = plt.subplots(figsize=(7.5, 0.32 * len(groups) + 1.2))
-    for i, (threads, comparisons) in enumerate(runs.items()):
-        lift = 0.14 * (2 * i - len(runs) + 1)
-        points = [
-            (c.claim(), groups.index(c.group) + lift) for c in comparisons if c.group in groups and c.rivals
-        ]
-        x, y = np.array(points).T
-        label = f"{threads} thread{'s' if threads > 1 else ''}"
-        axes.scatter(x, y, s=14, alpha=0.7, linewidths=0, color=f"C{i}", label=label)
+    for i, (threads, found) in enumerate(runs.items()):
+        for group, of_group in found.items():
+            line = groups.index(group) + 0.14 * (2 * i - len(runs) + 1)
+            label = _threads(threads) if group == next(iter(found)) else None
+            axes.scatter(of_group, [line] * len(of_group), s=14, alpha=0.6, lw=0, color=f"C{i}", label=label)
+            axes.scatter(geometric_mean(of_group), line, s=60, marker="|", color=f"C{i}")
     axes.axvline(1.0, color="black", linewidth=0.8)
     axes.set_xscale("log")
     ticks = [
@@ -186,8 +196,8 @@ def draw(records: Sequence[Record], path: Path) -> None:
     axes.invert_yaxis()
     axes.grid(axis="x", color="0.9")
     axes.set_axisbelow(True)
-    axes.set_xlabel("best rival's time / ours (right of 1: fastnn is faster)")
-    axes.legend(loc="lower right", frameon=False, fontsize=8)
+    axes.set_xlabel("best rival's time / ours: right of 1 fastnn is faster; a dash is the geometric mean")
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1.0), ncols=len(runs) + 1, frameon=False, fontsize=8)
     figure.tight_layout()
     figure.savefig(path, dpi=110)
     plt.close(figure)

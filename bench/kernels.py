@@ -10,10 +10,10 @@ import numpy as np
 import torch
 
 import fastnn
-from bench.harness import Contest, Effort, Entry, check_close
+from bench.harness import Comparison, Contest, Effort, Entry, check_close, compare
 from bench.rivals import CHANNELS_LAST, NCHW, Array, draw, images, passes, tensor
 from fastnn import functional as F
-from fastnn import nets, optim
+from fastnn import nets, nn, optim
 
 torch_F = torch.nn.functional
 
@@ -294,6 +294,25 @@ def _softmax(n: int, classes: int, compile: bool) -> Contest:
     )
 
 
+def _fused_norm(shape: tuple[int, int, int, int], effort: Effort) -> Comparison:
+    """Measure what batch norm and ReLU add to a convolution in training, in nanoseconds an element."""
+    x, dy = images(*shape), images(*shape, seed=1)
+    conv = nn.Conv2d(shape[1], shape[1], 3, padding=1, bias=False)
+    conv.params["weight"] = draw(*conv.params["weight"].shape, seed=2)
+    conv.grads["weight"] = np.zeros_like(conv.params["weight"])
+
+    def pass_of(net: Any) -> Callable[[], object]:
+        return lambda: net.backward(dy, net.forward(x, train=True)[1])
+
+    fused = nn.Sequential(conv, nn.BatchNorm2d(shape[1]), nn.ReLU())
+    contest = Contest(pass_of(fused), {}, baseline=pass_of(nn.Sequential(conv)))
+    timed = compare(
+        Entry(f"conv-batchnorm-relu {'x'.join(map(str, shape))}", "", lambda: contest), contest, effort
+    )
+    increments = list(1e6 * timed.net() / x.size)
+    return Comparison(timed.name, "fused batch norm", increments, {}, unit="ns")
+
+
 def pointwise_entries(effort: Effort) -> Iterator[Entry]:
     """Batch norm, pooling, activation, dropout and loss: forward and backward together."""
     c = effort.compiled
@@ -311,6 +330,9 @@ def pointwise_entries(effort: Effort) -> Iterator[Entry]:
         yield Entry(
             f"batchnorm {name}", group, partial(_batchnorm, shape, False, c), quick and len(shape) == 4
         )
+    for shape in ((128, 16, 32, 32), (128, 64, 8, 8)):
+        name = f"conv-batchnorm-relu {'x'.join(map(str, shape))}"
+        yield Entry(name, "fused batch norm", partial(_fused_norm, shape, effort))
     for kind, shape, kernel, stride, padding, quick in (
         ("max", (64, 6, 28, 28), 2, 2, 0, True),
         ("max", (64, 16, 10, 10), 2, 2, 0, False),
