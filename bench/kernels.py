@@ -153,7 +153,8 @@ def _conv(conv: Conv, direction: str, algo: str = "auto") -> Contest:
         weights_only = partial(F.conv2d_backward, dy, cache, need_dx=False)
         dx, dw, _ = F.conv2d_backward(dy, cache)
         if direction == "dw":
-            ours, error = weights_only, check_close(f"{conv} dw", dw, expected[1])
+            # Long sums: PyTorch's own are up to 7e-6 away from float64 in these shapes.
+            ours, error = weights_only, check_close(f"{conv} dw", dw, expected[1], 3e-5)
         else:
             ours, baseline = partial(F.conv2d_backward, dy, cache), weights_only
             error = check_close(f"{conv} dx", dx, expected[0])
