@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import torch
 
 import fastnn
@@ -31,11 +32,8 @@ def entries(levels: tuple[str, ...], effort: Effort, threads: int) -> Iterator[E
 
 def line(result: Comparison) -> str:
     """Return a result as a line of progress."""
-    ours = float(sorted(result.net())[len(result.ours) // 2])
-    text = (
-        f"{result.ratio():6.2f} {result.ratio_of_minima():6.2f}  {result.name:46} {ours:9.4f} {result.unit}"
-    )
-    return f"{text}  {result.best_rival()}"
+    ratios = f"{result.ratio():6.2f} {result.ratio_of_minima():6.2f}" if result.rivals else " " * 13
+    return f"{ratios}  {result.name:46} {np.median(result.net()):9.4f} {result.unit}  {result.best_rival()}"
 
 
 def measure(levels: tuple[str, ...], only: str, threads: int, malloc: str, *, quick: bool) -> dict[str, Any]:
