@@ -13,21 +13,38 @@
 namespace fastnn {
 namespace {
 
-// Where taps lie: offsets into the scratch, one for each run of `depth` contiguous numbers.
-struct Runs {
-  std::vector<int64_t> offset;
-  int64_t depth;
+constexpr int64_t kFilterBytes = 24 * 1024;  // of filters that stay in the first cache
 
-  Runs(const TapAxis& h, const TapAxis& v, int64_t pitch, int64_t row_size) {
+// The sum over taps, cut for the micro-kernel: runs of contiguous numbers, and blocks of runs whose filters
+// stay in the first cache while pixels pass by.
+struct Runs {
+  struct Block {
+    int64_t runs, depth;
+    int64_t begin;                // of the sum
+    std::vector<int64_t> offset;  // of each run in the scratch
+  };
+  std::vector<Block> blocks;
+
+  Runs(const TapAxis& h, const TapAxis& v, int64_t channels, int64_t pitch, int64_t row_size, int64_t most) {
     // Neighbouring taps along a row join into one run.
-    const int64_t joined = v.step == 1 ? v.taps : 1;
-    depth = joined * pitch;
-    for (int64_t i = 0; i < h.taps; ++i) {
-      for (int64_t j = 0; j < v.taps; j += joined)
-        offset.push_back(i * h.step * row_size + j * v.step * pitch);
+    const int64_t joined = v.step == 1 && pitch == channels ? v.taps : 1;
+    const int64_t length = joined * channels, parts = ceil_div(length, most);
+    const int64_t count = h.taps * ceil_div(v.taps, joined);
+    const int64_t together = std::max<int64_t>(most / length, 1);  // runs a block
+    const int64_t groups = ceil_div(count, together);
+    for (int64_t i = 0; i < groups; ++i) {
+      for (int64_t part = 0; part < parts; ++part) {
+        const int64_t begin = part_begin(count, groups, i), end = part_begin(count, groups, i + 1);
+        const int64_t skip = part_begin(length, parts, part);
+        Block block{end - begin, part_begin(length, parts, part + 1) - skip, begin * length + skip, {}};
+        for (int64_t run = begin; run < end; ++run) {
+          const int64_t tap = run * joined;
+          block.offset.push_back(tap / v.taps * h.step * row_size + tap % v.taps * v.step * pitch + skip);
+        }
+        blocks.push_back(block);
+      }
     }
   }
-  int64_t count() const { return static_cast<int64_t>(offset.size()); }
 };
 
 // The common part of the two inner loops below.
@@ -96,7 +113,8 @@ struct DirectTiles : Direct<T> {
   using Base::conv, Base::filters, Base::gemm, Base::in, Base::out, Base::sum, Base::taps;
   int64_t panels = ceil_div(out, gemm.cols);
   GatherPlan<T> plan{sum.h, sum.v, in};
-  Runs runs{sum.h, sum.v, in, plan.row_size()};
+  Runs runs{sum.h,      sum.v,           in,
+            plan.pitch, plan.row_size(), kFilterBytes / (gemm.cols * static_cast<int64_t>(sizeof(T)))};
   // Without neighbouring taps, rows of pixels follow each other in scratch as in y: one long row of tiles.
   bool long_rows = sum.v.taps == 1 && sum.v.stride == 1 && sum.h.stride == 1 &&
                    (sum.h.out < 2 || sum.y.stride[2] == sum.v.out * sum.y.stride[3]);
@@ -127,33 +145,43 @@ struct DirectTiles : Direct<T> {
     const int64_t lines = long_rows ? 1 : piece.rows();
     const int64_t length = long_rows ? piece.rows() * sum.v.out : sum.v.out;
     const int64_t tiles = ceil_div(length, gemm.rows);
-    Buffer<const T*> a(runs.count()), b(runs.count());
+    // Short sums: several panels of filters fit, and a pixel's results are written together.
+    const int64_t fit = kFilterBytes / (panel_size() * static_cast<int64_t>(sizeof(T)));
+    const int64_t together = std::max<int64_t>(fit, 1);
+    Buffer<const T*> a(sum.h.taps * sum.v.taps), b(sum.h.taps * sum.v.taps);
     GemmTile<T> tile{};
     tile.a = a.get();
     tile.b = b.get();
-    tile.runs = runs.count();
-    tile.depth = runs.depth;
-    tile.a_row = sum.v.stride * in;
+    tile.a_row = sum.v.stride * plan.pitch;
     tile.a_col = 1;
     tile.b_row = gemm.cols;
-    for (int64_t j = 0; j < panels; ++j) {
-      const int64_t channel = g * out + j * gemm.cols;
-      tile.cols = static_cast<int>(std::min<int64_t>(gemm.cols, out - j * gemm.cols));
-      const T* panel = filters.get() + (g * panels + j) * panel_size();
-      for (int64_t r = 0; r < runs.count(); ++r) b[r] = panel + r * runs.depth * gemm.cols;
-      int64_t seen = 0;
-      for (int64_t n = piece.n0; n < piece.n1; ++n) {
-        const T* image = scratch.get() + (n - piece.n0) * plan.image_size(piece.rows());
-        for (int64_t i = 0; i < lines; ++i) {
-          for (int64_t t = 0; t < tiles; ++t) {
-            const int64_t first = part_begin(length, tiles, t);
-            tile.rows = static_cast<int>(part_begin(length, tiles, t + 1) - first);
-            const T* corner = image + i * sum.h.stride * plan.row_size() + first * tile.a_row;
-            for (int64_t r = 0; r < runs.count(); ++r) a[r] = corner + runs.offset[static_cast<size_t>(r)];
-            this->set_output(tile, n, piece.row0 + i, first, channel);
-            this->set_statistics(tile, index, seen, channel);
-            gemm.tile(tile);
-            seen += tile.rows;
+    for (int64_t j0 = 0; j0 < panels; j0 += together) {
+      for (const Runs::Block& block : runs.blocks) {
+        tile.runs = block.runs;
+        tile.depth = block.depth;
+        tile.accumulate = &block != &runs.blocks.front();
+        const bool last = &block == &runs.blocks.back();
+        int64_t seen = 0;
+        for (int64_t n = piece.n0; n < piece.n1; ++n) {
+          const T* image = scratch.get() + (n - piece.n0) * plan.image_size(piece.rows());
+          for (int64_t i = 0; i < lines; ++i) {
+            for (int64_t t = 0; t < tiles; ++t) {
+              const int64_t first = part_begin(length, tiles, t);
+              tile.rows = static_cast<int>(part_begin(length, tiles, t + 1) - first);
+              const T* corner = image + i * sum.h.stride * plan.row_size() + first * tile.a_row;
+              for (int64_t r = 0; r < block.runs; ++r) a[r] = corner + block.offset[static_cast<size_t>(r)];
+              for (int64_t j = j0; j < std::min(panels, j0 + together); ++j) {
+                const int64_t channel = g * out + j * gemm.cols;
+                const T* filter = filters.get() + (g * panels + j) * panel_size() + block.begin * gemm.cols;
+                for (int64_t r = 0; r < block.runs; ++r) b[r] = filter + r * block.depth * gemm.cols;
+                tile.cols = static_cast<int>(std::min<int64_t>(gemm.cols, out - j * gemm.cols));
+                this->set_output(tile, n, piece.row0 + i, first, channel);
+                this->set_statistics(tile, index, seen, channel);
+                tile.finish = last;
+                gemm.tile(tile);
+              }
+              seen += tile.rows;
+            }
           }
         }
       }

@@ -83,12 +83,12 @@ struct Piece {
 template <class T>
 struct GatherPlan {
   TapAxis h, v;
-  int64_t channels;          // gathered from each pixel,
-  int64_t repeat = 1;        // each this often
-  int64_t channel_step = 1;  // and this far apart
+  int64_t channels;                   // gathered from each pixel,
+  int64_t repeat = 1;                 // each this often
+  int64_t channel_step = 1;           // and this far apart
+  int64_t pitch = channels * repeat;  // from one position to the next
 
-  int64_t pitch() const { return channels * repeat; }
-  int64_t row_size() const { return v.span(v.out) * pitch(); }
+  int64_t row_size() const { return v.span(v.out) * pitch; }
   int64_t image_size(int64_t rows) const { return h.span(rows) * row_size(); }
 
   // Channels first, first + channel_step, ... of x.

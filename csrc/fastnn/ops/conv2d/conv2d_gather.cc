@@ -55,6 +55,7 @@ void GatherPlan<T>::gather(const Conv2dKernel<T>& kernel, const TensorView<const
   row.scale = prologue.scale ? prologue.scale + first : nullptr;
   row.shift = prologue.shift ? prologue.shift + first : nullptr;
   row.relu = prologue.relu;
+  row.out_pixel = pitch;
   for (int64_t n = piece.n0; n < piece.n1; ++n) {
     for (int64_t r = 0; r < h.span(piece.rows()); ++r, out += row_size()) {
       const int64_t i = (piece.row0 * h.stride + r) * h.sample + h.origin;
@@ -62,12 +63,12 @@ void GatherPlan<T>::gather(const Conv2dKernel<T>& kernel, const TensorView<const
         std::fill_n(out, row_size(), T(0));
         continue;
       }
-      std::fill_n(out, left * pitch(), T(0));
+      std::fill_n(out, left * pitch, T(0));
       row.in = x.data + n * x.stride[0] + first * x.stride[1] + i * x.stride[2] +
                (left * v.sample + v.origin) * x.stride[3];
-      row.out = out + left * pitch();
+      row.out = out + left * pitch;
       kernel.gather(row);
-      std::fill_n(out + (left + pixels) * pitch(), (width - left - pixels) * pitch(), T(0));
+      std::fill_n(out + (left + pixels) * pitch, (width - left - pixels) * pitch, T(0));
     }
   }
 }

@@ -9,7 +9,7 @@
 namespace fastnn {
 
 // Copies a row of pixels, through the prologue, to where channels are contiguous:
-//   out[p * channels * repeat + c * repeat + r] = g(in[p * pixel_stride + c * channel_stride])
+//   out[p * out_pixel + c * repeat + r] = g(in[p * pixel_stride + c * channel_stride])
 template <class T>
 struct ConvGather {
   const T* in;
@@ -20,6 +20,7 @@ struct ConvGather {
   const T* shift;
   bool relu;
   T* out;
+  int64_t out_pixel;
 };
 
 // A row of output pixels of filters that see one channel each:

@@ -14,11 +14,11 @@ static void gather_as(const ConvGather<T>& g) {
   using V = Vec<T>;
   if (g.channel_stride == 1 && g.repeat == 1) {
     // Without work by channel, pixels that follow each other are one long run.
-    const bool one_run = !kAffine && g.pixel_stride == g.channels;
+    const bool one_run = !kAffine && g.pixel_stride == g.channels && g.out_pixel == g.channels;
     const int64_t pixels = one_run ? 1 : g.pixels, length = one_run ? g.pixels * g.channels : g.channels;
     for (int64_t p = 0; p < pixels; ++p) {
       const T* in = g.in + p * g.pixel_stride;
-      T* out = g.out + p * length;
+      T* out = g.out + p * g.out_pixel;
       for (int64_t c = 0; c < length; c += V::lanes) {
         const int n = lanes_left<T>(length - c);
         V x = V::load(in + c, n);
@@ -36,7 +36,7 @@ static void gather_as(const ConvGather<T>& g) {
       T x = in[p * g.pixel_stride];
       if (kAffine) x = x * g.scale[c] + g.shift[c];
       if (kRelu && x < T(0)) x = T(0);
-      for (int64_t r = 0; r < g.repeat; ++r) out[p * g.channels * g.repeat + r] = x;
+      for (int64_t r = 0; r < g.repeat; ++r) out[p * g.out_pixel + r] = x;
     }
   }
 }

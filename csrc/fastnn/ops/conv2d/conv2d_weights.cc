@@ -17,6 +17,14 @@ namespace {
 constexpr int64_t kPartialBytes = 8 << 20;  // partial results in all; one is always there
 constexpr int64_t kMostPartials = 16;
 constexpr int64_t kWantedChunks = 8;
+constexpr int64_t kSharedRows = 128;  // rows of a tile column from which on a packed panel pays
+
+// Pixels a power of two apart would share a few sets of the first cache: tiles step from pixel to pixel, so
+// these are set apart by another cache line.
+int64_t spread_pitch(int64_t channels, int64_t size) {
+  constexpr int64_t kLine = 64;
+  return channels * size % (4 * kLine) ? channels : channels + kLine / size;
+}
 
 // What both inner loops share. Partial results are (parts, groups, taps * in + 1, out): the last row is db.
 template <class T>
@@ -40,30 +48,6 @@ struct Weights {
 
   T* partial_row(int64_t part, int64_t g, int64_t row) const {
     return partial.get() + part * partial_size + (g * (depth + 1) + row) * out;
-  }
-
-  // The first pixel of a row of dy, where channels are contiguous and pixels `dy_pixel` apart: in place, or
-  // in scratch if they lie otherwise.
-  struct Gradient {
-    Buffer<T> scratch = {};
-    const T* data;
-    int64_t image, row, pixel;  // strides; images and rows count from the piece's first
-  };
-
-  Gradient gradient(const Piece& piece, int64_t first, int64_t channels) const {
-    Gradient g;
-    if (dy.stride[1] == 1) {
-      g.data = dy.data + piece.n0 * dy.stride[0] + piece.row0 * dy.stride[2] + first;
-      g.image = dy.stride[0], g.row = dy.stride[2], g.pixel = dy.stride[3];
-      return g;
-    }
-    const TapAxis rows(dy.shape[2], dy.shape[2], 1, 1, 1, 0), cols(dy.shape[3], dy.shape[3], 1, 1, 1, 0);
-    const GatherPlan<T> plan{rows, cols, channels};
-    g.scratch = Buffer<T>(piece.images() * plan.image_size(piece.rows()));
-    plan.gather(conv, dy, first, piece, {}, g.scratch.get());
-    g.data = g.scratch.get();
-    g.image = plan.image_size(piece.rows()), g.row = plan.row_size(), g.pixel = channels;
-    return g;
   }
 
   double flops() const { return 2.0 * static_cast<double>(dy.size()) * static_cast<double>(depth); }
@@ -108,13 +92,15 @@ struct WeightTiles : Weights<T> {
     const int64_t image_size = x_plan.image_size(piece.rows()), lines = piece.images() * piece.rows();
     Buffer<T> scratch(piece.images() * image_size);
     x_plan.gather(conv, this->x, g * in, piece, {}, scratch.get());
-    const auto gradient = this->gradient(piece, g * out, out);
+    // dy is read in place if it is a panel as it stands, or if too few tiles would share a packed one.
+    const bool in_place = this->dy.stride[1] == 1 && (panels == 1 || depth < kSharedRows);
+    const int64_t line_size = v.out * gemm.cols;
+    Buffer<T> panel(in_place ? 0 : lines * line_size);
 
-    Buffer<const T*> corner(lines), a(lines), b(lines), row(lines), one(lines);
+    Buffer<const T*> corner(lines), a(lines), b(lines), one(lines);
     for (int64_t r = 0; r < lines; ++r) {
       const int64_t n = r / piece.rows(), i = r % piece.rows();
       corner[r] = scratch.get() + n * image_size + i * h.stride * x_plan.row_size();
-      row[r] = gradient.data + n * gradient.image + i * gradient.row;
     }
     const T unit = 1;
     std::fill_n(one.get(), lines, &unit);
@@ -124,22 +110,27 @@ struct WeightTiles : Weights<T> {
     tile.runs = lines;
     tile.depth = v.out;
     tile.a_row = 1;
-    tile.b_row = gradient.pixel;
-    tile.b_masked = true;
+    tile.b_row = in_place ? this->dy.stride[3] : gemm.cols;
+    tile.b_masked = in_place;
     tile.c_row = out;
     tile.accumulate = accumulate;
     // Neighbouring taps along a row are contiguous, and tiles run across them.
-    const int64_t joined = v.step == 1 ? v.taps : 1;
+    const int64_t joined = v.step == 1 && x_plan.pitch == in ? v.taps : 1;
     const int64_t height = joined * in, tiles = ceil_div(height, gemm.rows);
     for (int64_t j = part_begin(panels, panel_bands, panel_band);
          j < part_begin(panels, panel_bands, panel_band + 1); ++j) {
       const int64_t col = j * gemm.cols;
       tile.cols = static_cast<int>(std::min<int64_t>(gemm.cols, out - col));
-      for (int64_t r = 0; r < lines; ++r) b[r] = row[r] + col;
+      if (!in_place) pack_gradient(piece, g * out + col, tile.cols, panel.get());
+      for (int64_t r = 0; r < lines; ++r) {
+        b[r] = in_place ? pixel(piece.n0 + r / piece.rows(), piece.row0 + r % piece.rows()) + g * out + col
+                        : panel.get() + r * line_size;
+      }
       tile.a = a.get();
-      tile.a_col = v.stride * in;
+      tile.a_col = v.stride * x_plan.pitch;
       for (int64_t tap = 0; tap < taps; tap += joined) {
-        const int64_t offset = tap / v.taps * h.step * x_plan.row_size() + tap % v.taps * v.step * in;
+        const int64_t offset =
+            tap / v.taps * h.step * x_plan.row_size() + tap % v.taps * v.step * x_plan.pitch;
         for (int64_t t = 0; t < tiles; ++t) {
           const int64_t first = part_begin(height, tiles, t);
           tile.rows = static_cast<int>(part_begin(height, tiles, t + 1) - first);
@@ -157,6 +148,21 @@ struct WeightTiles : Weights<T> {
     }
   }
 
+  const T* pixel(int64_t n, int64_t i) const {
+    return this->dy.data + n * this->dy.stride[0] + i * this->dy.stride[2];
+  }
+
+  // Lines of dy, `cols` filters from `first` on, as the micro-kernel reads them.
+  void pack_gradient(const Piece& piece, int64_t first, int cols, T* out_panel) const {
+    const TensorView<const T>& dy = this->dy;
+    for (int64_t n = piece.n0; n < piece.n1; ++n) {
+      for (int64_t i = piece.row0; i < piece.row1; ++i, out_panel += v.out * gemm.cols) {
+        gemm.pack_b({pixel(n, i) + first * dy.stride[1], dy.stride[3], dy.stride[1], cols, gemm.cols, v.out,
+                     out_panel});
+      }
+    }
+  }
+
   void run() {
     const int64_t chunks = parts * groups * panel_bands;
     parallel_for(chunks, this->flops() / kFlopsPerNs, [&](int64_t chunk) {
@@ -169,7 +175,31 @@ struct WeightTiles : Weights<T> {
 template <class T>
 struct WeightDepthwise : Weights<T> {
   using Base = Weights<T>;
-  using Base::bands, Base::conv, Base::h, Base::out, Base::parts, Base::taps, Base::v, Base::x_plan;
+  using Base::bands, Base::conv, Base::dy, Base::h, Base::out, Base::parts, Base::taps, Base::v, Base::x_plan;
+
+  // The first pixel of a row of dy, where channels are contiguous and pixels `dy_pixel` apart: in place, or
+  // in scratch if they lie otherwise.
+  struct Gradient {
+    Buffer<T> scratch = {};
+    const T* data;
+    int64_t image, row, pixel;  // strides; images and rows count from the piece's first
+  };
+
+  Gradient gradient(const Piece& piece, int64_t first, int64_t channels) const {
+    Gradient g;
+    if (dy.stride[1] == 1) {
+      g.data = dy.data + piece.n0 * dy.stride[0] + piece.row0 * dy.stride[2] + first;
+      g.image = dy.stride[0], g.row = dy.stride[2], g.pixel = dy.stride[3];
+      return g;
+    }
+    const TapAxis rows(dy.shape[2], dy.shape[2], 1, 1, 1, 0), cols(dy.shape[3], dy.shape[3], 1, 1, 1, 0);
+    const GatherPlan<T> plan{rows, cols, channels};
+    g.scratch = Buffer<T>(piece.images() * plan.image_size(piece.rows()));
+    plan.gather(conv, dy, first, piece, {}, g.scratch.get());
+    g.data = g.scratch.get();
+    g.image = plan.image_size(piece.rows()), g.row = plan.row_size(), g.pixel = channels;
+    return g;
+  }
 
   void run_part(int64_t part) const {
     T* sum = this->partial_row(part, 0, 0);
@@ -189,11 +219,11 @@ struct WeightDepthwise : Weights<T> {
         const T* corner = scratch.get() + n * image_size + i * h.stride * x_plan.row_size();
         for (int64_t t = 0; t < taps; ++t)
           a[t] = corner + t / v.taps * h.step * x_plan.row_size() + t % v.taps * v.step * out;
-        const T* dy = gradient.data + n * gradient.image + i * gradient.row;
-        conv.depthwise_weights({a.get(), dy, taps, out, v.out, v.stride * out, gradient.pixel, sum});
+        const T* line = gradient.data + n * gradient.image + i * gradient.row;
+        conv.depthwise_weights({a.get(), line, taps, out, v.out, v.stride * out, gradient.pixel, sum});
         if (!this->need_db) continue;
         const T* one = ones.get();
-        conv.depthwise_weights({&one, dy, 1, out, v.out, 0, gradient.pixel, sum + taps * out});
+        conv.depthwise_weights({&one, line, 1, out, v.out, 0, gradient.pixel, sum + taps * out});
       }
     }
   }
@@ -219,7 +249,8 @@ void correlate_weights(TensorView<const T> dy, TensorView<const T> x, TensorView
     weights.run();
     weights.combine(dw.data, db);
   } else {
-    WeightTiles<T> weights{{dy, x, h, v, groups, in, filters / groups, db != nullptr, {h, v, in}}};
+    const GatherPlan<T> plan{h, v, in, 1, 1, spread_pitch(in, sizeof(T))};
+    WeightTiles<T> weights{{dy, x, h, v, groups, in, filters / groups, db != nullptr, plan}};
     weights.run();
     weights.combine(dw.data, db);
   }

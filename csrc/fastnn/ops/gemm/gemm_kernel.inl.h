@@ -14,14 +14,37 @@ struct GemmAccumulators {
   V acc[kRows][kVecs];
 
   // One step of the sum: a column of A times a row of B.
-  template <bool kRowContiguous>
-  FASTNN_INLINE void step(const T* a, int64_t a_row, const V (&b)[kVecs]) {
+  template <class Rows>
+  FASTNN_INLINE void step(const Rows& rows, const V (&b)[kVecs]) {
 #pragma GCC unroll 16
     for (int i = 0; i < kRows; ++i) {
-      const V x = V::set(a[kRowContiguous ? i : i * a_row]);
+      const V x = V::set(rows.at(i));
 #pragma GCC unroll 8
       for (int v = 0; v < kVecs; ++v) acc[i][v] = fma(x, b[v], acc[i][v]);
     }
+  }
+};
+
+// Where the rows of A stand in the sum: contiguous elements, or one pointer for every three rows, as base,
+// base + a_row and base + 2 * a_row are addresses that one instruction forms. A pointer for each row, or an
+// offset, would not fit into the general registers.
+template <class T, int kRows, bool kContiguous>
+struct GemmRows {
+  static constexpr int kBases = kContiguous ? 1 : (kRows + 2) / 3;
+  const T* base[kBases];
+  int64_t a_row, a_col;
+
+  FASTNN_INLINE GemmRows(const T* a, int64_t row, int64_t col) : a_row(row), a_col(col) {
+#pragma GCC unroll 8
+    for (int g = 0; g < kBases; ++g) {
+      base[g] = a + 3 * g * a_row;
+      asm("" : "+r"(base[g]));  // or the compiler makes offsets of them again
+    }
+  }
+  FASTNN_INLINE T at(int i) const { return kContiguous ? base[0][i] : base[i / 3][i % 3 * a_row]; }
+  FASTNN_INLINE void advance() {
+#pragma GCC unroll 8
+    for (int g = 0; g < kBases; ++g) base[g] += kContiguous ? a_col : 1;
   }
 };
 
@@ -47,15 +70,14 @@ struct GemmTileKernel {
   template <bool kRowContiguous, bool kMasked>
   static FASTNN_INLINE void multiply(const GemmTile<T>& t, GemmAccumulators<T, kRows, kVecs>& tile) {
     for (int64_t r = 0; r < t.runs; ++r) {
-      const T* a = t.a[r];
+      GemmRows<T, kRows, kRowContiguous> rows(t.a[r], t.a_row, t.a_col);
       const T* b = t.b[r];
-      const int64_t a_step = kRowContiguous ? t.a_col : 1;
 #pragma GCC unroll 2
       for (int64_t p = 0; p < t.depth; ++p) {
         V row[kVecs];
         load_b<kMasked>(b, t.cols, row);
-        tile.template step<kRowContiguous>(a, t.a_row, row);
-        a += a_step;
+        tile.step(rows, row);
+        rows.advance();
         b += t.b_row;
       }
     }
