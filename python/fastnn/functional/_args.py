@@ -23,3 +23,9 @@ def size_pair(op: str, name: str, value: int | tuple[int, int]) -> tuple[int, in
     if len(pair) != 2 or not all(isinstance(v, int | np.integer) and not isinstance(v, bool) for v in pair):
         raise ValueError(f"[{op}] {name}: expected an integer or a pair of integers, got {value!r}")
     return int(pair[0]), int(pair[1])
+
+
+def check_dtype(op: str, dy: Array, dtype: np.dtype[Any]) -> None:
+    """Refuse a gradient whose dtype is not the forward call's, where the cache keeps no array to compare with."""
+    if getattr(dy, "dtype", dtype) != dtype:
+        raise ValueError(f"[{op}] dy: expected dtype {dtype} as the forward call, got {dy.dtype}")

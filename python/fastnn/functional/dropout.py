@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from fastnn import _core
 from fastnn._arguments import number
-from fastnn.functional._args import Array
+from fastnn.functional._args import Array, check_dtype
 from fastnn.keys import Key
 
 _MASK64 = (1 << 64) - 1
@@ -19,6 +21,7 @@ class DropoutCache(NamedTuple):
     drop_prob: float
     key: Key
     inverted: bool
+    dtype: np.dtype[Any]
 
 
 def dropout_forward(
@@ -54,8 +57,8 @@ def dropout_forward(
         Srivastava et al., "Dropout", 2014, https://jmlr.org/papers/v15/srivastava14a.html
     """
     drop_prob = number("dropout_forward", "drop_prob", drop_prob, high=1.0, below=True)
-    cache = DropoutCache(drop_prob, key, inverted)
-    return _core.dropout_forward(x, *_stream(cache)), cache
+    y = _core.dropout_forward(x, *_stream(drop_prob, key, inverted))
+    return y, DropoutCache(drop_prob, key, inverted, y.dtype)
 
 
 def dropout_backward(dy: Array, cache: DropoutCache) -> Array:
@@ -77,12 +80,13 @@ def dropout_backward(dy: Array, cache: DropoutCache) -> Array:
         >>> bool((dropout_backward(np.ones((1, 8)), cache) == y).all())
         True
     """
-    return _core.dropout_backward(dy, *_stream(cache))
+    drop_prob, key, inverted, dtype = cache
+    check_dtype("dropout_backward", dy, dtype)
+    return _core.dropout_backward(dy, *_stream(drop_prob, key, inverted))
 
 
-def _stream(cache: DropoutCache) -> tuple[int, int, int, float]:
+def _stream(drop_prob: float, key: Key, inverted: bool) -> tuple[int, int, int, float]:
     """What the kernel takes: the key's two words, the threshold of the 16-bit uniforms, the scale."""
-    drop_prob, key, inverted = cache
     threshold = math.floor(drop_prob * 65536 + 0.5)
     scale = 1 / (1 - drop_prob) if inverted else 1.0
     return key.bits & _MASK64, key.example & _MASK64, threshold, scale

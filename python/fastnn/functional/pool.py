@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, TypeAlias
 
+import numpy as np
 from numpy.typing import NDArray
 
 from fastnn import _core
 from fastnn._arguments import integer
-from fastnn.functional._args import Array, size_pair
+from fastnn.functional._args import Array, check_dtype, size_pair
 
 IntOrPair: TypeAlias = int | tuple[int, int]
 
@@ -62,6 +63,7 @@ class MaxPool2dCache(NamedTuple):
 
     winner: NDArray[Any]
     x_shape: tuple[int, ...]
+    dtype: np.dtype[Any]
     kernel_size: IntOrPair
     stride: IntOrPair | None
     padding: IntOrPair
@@ -96,7 +98,7 @@ def maxpool2d_forward(
         [[5.0, 7.0], [13.0, 15.0]]
     """
     y, winner = _core.maxpool2d_forward(x, *_window("maxpool2d_forward", kernel_size, stride, padding))
-    return y, MaxPool2dCache(winner, x.shape, kernel_size, stride, padding)
+    return y, MaxPool2dCache(winner, x.shape, x.dtype, kernel_size, stride, padding)
 
 
 def maxpool2d_backward(dy: Array, cache: MaxPool2dCache) -> Array:
@@ -118,7 +120,8 @@ def maxpool2d_backward(dy: Array, cache: MaxPool2dCache) -> Array:
         >>> maxpool2d_backward(np.ones_like(y), cache)[0, 0].tolist()
         [[0.0, 1.0], [0.0, 0.0]]
     """
-    winner, x_shape, kernel_size, stride, padding = cache
+    winner, x_shape, dtype, kernel_size, stride, padding = cache
+    check_dtype("maxpool2d_backward", dy, dtype)
     window = _window("maxpool2d_backward", kernel_size, stride, padding)
     return _core.maxpool2d_backward(dy, winner, x_shape, *window)
 
@@ -127,6 +130,7 @@ class AvgPool2dCache(NamedTuple):
     """What :func:`avgpool2d_backward` needs: the settings alone."""
 
     x_shape: tuple[int, ...]
+    dtype: np.dtype[Any]
     kernel_size: IntOrPair
     stride: IntOrPair | None
     padding: IntOrPair
@@ -167,7 +171,7 @@ def avgpool2d_forward(
     """
     window = _window("avgpool2d_forward", kernel_size, stride, padding)
     y = _core.avgpool2d_forward(x, *window, count_include_pad)
-    return y, AvgPool2dCache(x.shape, kernel_size, stride, padding, count_include_pad)
+    return y, AvgPool2dCache(x.shape, x.dtype, kernel_size, stride, padding, count_include_pad)
 
 
 def avgpool2d_backward(dy: Array, cache: AvgPool2dCache) -> Array:
@@ -189,7 +193,8 @@ def avgpool2d_backward(dy: Array, cache: AvgPool2dCache) -> Array:
         >>> avgpool2d_backward(np.ones_like(y), cache)[0, 0].tolist()
         [[0.25, 0.25], [0.25, 0.25]]
     """
-    x_shape, kernel_size, stride, padding, count_include_pad = cache
+    x_shape, dtype, kernel_size, stride, padding, count_include_pad = cache
+    check_dtype("avgpool2d_backward", dy, dtype)
     window = _window("avgpool2d_backward", kernel_size, stride, padding)
     return _core.avgpool2d_backward(dy, x_shape, *window, count_include_pad)
 
@@ -198,6 +203,7 @@ class GlobalAvgPool2dCache(NamedTuple):
     """What :func:`global_avgpool2d_backward` needs: the shape of the images."""
 
     x_shape: tuple[int, ...]
+    dtype: np.dtype[Any]
 
 
 def global_avgpool2d_forward(x: Array) -> tuple[Array, GlobalAvgPool2dCache]:
@@ -223,7 +229,7 @@ def global_avgpool2d_forward(x: Array) -> tuple[Array, GlobalAvgPool2dCache]:
     Reference:
         Lin, Chen and Yan, "Network in network", 2013, https://arxiv.org/abs/1312.4400
     """
-    return _core.global_avgpool2d_forward(x), GlobalAvgPool2dCache(x.shape)
+    return _core.global_avgpool2d_forward(x), GlobalAvgPool2dCache(x.shape, x.dtype)
 
 
 def global_avgpool2d_backward(dy: Array, cache: GlobalAvgPool2dCache) -> Array:
@@ -245,4 +251,5 @@ def global_avgpool2d_backward(dy: Array, cache: GlobalAvgPool2dCache) -> Array:
         >>> global_avgpool2d_backward(np.ones_like(y), cache).ravel().tolist()
         [0.25, 0.25, 0.25, 0.25]
     """
+    check_dtype("global_avgpool2d_backward", dy, cache.dtype)
     return _core.global_avgpool2d_backward(dy, cache.x_shape)

@@ -22,7 +22,7 @@ def _values_a_channel(problem: Problem) -> int:
 
 def _batchnorm_reduction(problem: Problem) -> dict[str, int]:
     count = _values_a_channel(problem)
-    return {"dx": count, "dgamma": count, "dbeta": count}
+    return {"dx": count, "dgamma": count, "dbeta": count, "mean": count, "var": count}
 
 
 def _batchnorm_torch(
