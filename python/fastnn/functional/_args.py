@@ -26,6 +26,6 @@ def size_pair(op: str, name: str, value: int | tuple[int, int]) -> tuple[int, in
 
 
 def check_dtype(op: str, dy: Array, dtype: np.dtype[Any]) -> None:
-    """Refuse a gradient whose dtype is not the forward call's, where the cache keeps no array to compare with."""
+    """Refuse a gradient of another dtype than the forward call, whose arrays the cache does not keep."""
     if getattr(dy, "dtype", dtype) != dtype:
         raise ValueError(f"[{op}] dy: expected dtype {dtype} as the forward call, got {dy.dtype}")
