@@ -35,7 +35,9 @@ class TargetArgs {
   const LossTargets<T>& view() const { return view_; }
 
  private:
-  using Labels = py::array_t<int64_t, py::array::c_style | py::array::forcecast>;
+  // Aligned too, which ensure() does not ask for by itself.
+  using Labels = py::array_t<int64_t, py::array::c_style | py::array::forcecast |
+                                          py::detail::npy_api::NPY_ARRAY_ALIGNED_>;
   std::optional<ArrayArg<T>> weights_;
   Labels labels_;
   LossTargets<T> view_;
