@@ -162,7 +162,7 @@ class Effort:
         return int(np.clip(self.seconds / max(round_s, 1e-9), self.least, self.most))
 
 
-QUICK = Effort(seconds=0.8, least=5, most=15)
+QUICK = Effort(seconds=0.5, least=5, most=15)
 FULL = Effort(seconds=4.0, least=15, most=41, compiled=True)
 
 
@@ -198,8 +198,9 @@ class Turn:
 
     def __init__(self, run: Run, seconds: float = TURN_S) -> None:
         self._run = run
-        run()
-        once = min(_seconds(run, 1) for _ in range(2))
+        once = _seconds(run, 1)
+        if once < seconds:  # the first call was a cold one
+            once = min(_seconds(run, 1) for _ in range(3))
         self._calls = max(1, int(seconds / max(once, 1e-7)))
         self.duration_s = self._calls * once + SETTLE_S
 

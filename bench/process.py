@@ -194,7 +194,8 @@ def _slow_step(net: steps.Net, rounds: int) -> Comparison:
 def entries(effort: Effort, threads: int) -> Iterator[Entry]:
     """All lines of this level."""
     yield Entry("import", "import", partial(import_time, effort.least))
-    yield Entry("wheel", "wheel", partial(wheel_size, build=effort.compiled))
+    if threads == 1:
+        yield Entry("wheel", "wheel", partial(wheel_size, build=effort.compiled))
     for beyond in (False, True):
         yield Entry(f"memory{' beyond import' if beyond else ''}", "memory", partial(peak_memory, beyond))
     examples = 60_000 if effort.compiled else 6_400
