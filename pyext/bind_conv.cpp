@@ -39,7 +39,8 @@ ConvAlgo algo_from(const char* op, const std::string& name) {
   if (name == "auto") return ConvAlgo::automatic;
   if (name == "direct") return ConvAlgo::direct;
   if (name == "im2col") return ConvAlgo::im2col;
-  fail(op, "algo: expected \"auto\", \"direct\" or \"im2col\", got '", name, "'");
+  if (name == "winograd") return ConvAlgo::winograd;
+  fail(op, "algo: expected \"auto\", \"direct\", \"winograd\" or \"im2col\", got '", name, "'");
 }
 
 // Checks x and w against each other and the settings.
@@ -57,7 +58,12 @@ Conv2dSettings make_settings(const char* op, const ArrayArg<T>& x, const ArrayAr
   check(w.dim(0) % groups == 0, op, "groups: expected a divisor of F=", w.dim(0), ", got ", groups);
   const Window2d window =
       make_window(op, x.dim(2), x.dim(3), {w.dim(2), w.dim(3)}, stride, padding, dilation);
-  return {window, groups, algo_from(op, algo)};
+  const Conv2dSettings settings{window, groups, algo_from(op, algo)};
+  check(settings.algo != ConvAlgo::winograd || winograd_applies(settings), op,
+        "algo: expected 3x3 filters, stride 1, dilation 1, padding at most 2 and one group for \"winograd\", "
+        "got another "
+        "geometry");
+  return settings;
 }
 
 template <class T>

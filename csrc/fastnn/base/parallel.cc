@@ -113,7 +113,10 @@ void Region::work() noexcept {
 
 void parallel_for(int64_t chunks, double work_ns, ChunkFn fn, void* context) {
   if (chunks <= 0) return;
-  Region region{fn, context, chunks, 1, false};
+  Region region;
+  region.fn = fn;
+  region.context = context;
+  region.chunks = chunks;
   const bool meet = rendezvous.load(std::memory_order_relaxed);
   if (!inside_region && chunks > 1 && (meet || work_ns >= kMinParallelNs)) {
     region.threads = static_cast<int>(std::min<int64_t>(num_threads(), chunks));

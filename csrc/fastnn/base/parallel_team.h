@@ -13,8 +13,8 @@ struct Region {
   ChunkFn fn;
   void* context;
   int64_t chunks;
-  int threads;      // workers wanted, the caller included
-  bool rendezvous;  // no chunk starts before each of them holds one
+  int threads = 1;          // workers wanted, the caller included
+  bool rendezvous = false;  // no chunk starts before each of them holds one
   std::atomic<int64_t> next{0};
   std::atomic<int> useful{0};  // workers that ran at least one chunk
   std::atomic<bool> failed{false};

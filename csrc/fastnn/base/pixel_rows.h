@@ -71,6 +71,7 @@ class PixelImages {
     view_ = copy;
   }
 
+  const TensorView<const T>& view() const { return view_; }
   const T* image(int64_t n) const { return view_.data + n * view_.stride[0]; }
   int64_t row_stride() const { return view_.stride[2]; }
   int64_t pixel_stride() const { return view_.stride[3]; }

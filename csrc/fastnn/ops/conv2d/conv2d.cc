@@ -2,16 +2,17 @@
 #include "fastnn/ops/conv2d/conv2d.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
+#include "fastnn/base/pixel_rows.h"
+#include "fastnn/base/shape.h"
 #include "fastnn/ops/conv2d/conv2d_direct.h"
 #include "fastnn/ops/conv2d/conv2d_im2col.h"
+#include "fastnn/ops/winograd/winograd.h"
 
 namespace fastnn {
 namespace {
-
-// A function of shape, dtype and instruction set alone. Direct convolution is never slower than im2col.
-ConvAlgo choose(ConvAlgo wanted) { return wanted == ConvAlgo::automatic ? ConvAlgo::direct : wanted; }
 
 // The stride of an axis with one element may be anything; kernels look at that of channels.
 template <class T>
@@ -73,14 +74,67 @@ void backward_data(const TensorView<const T>& dy, const TensorView<const T>& w, 
   }
 }
 
+template <class T>
+ConvAlgo resolve(const TensorView<const T>& x, int64_t f, const Conv2dSettings& settings) {
+  return settings.algo == ConvAlgo::automatic ? conv2d_choose<T>(x.shape, f, settings) : settings.algo;
+}
+
+// Vector multiply-adds (or their time) of one pass over an output of `pixels`, by either algorithm. The
+// constants are fitted to measurements on one AVX-512 core: what share of the peak the products reach, and
+// the transforms of one register of channels in a tile, which wait for memory more than they compute.
+struct Cost {
+  double lanes, c, f;
+
+  double direct(double pixels) const { return pixels * 9 * c * std::ceil(f / lanes) / 0.8; }
+  double winograd(int m, double tiles) const {
+    const double planes = (m + 2) * (m + 2);
+    const double transforms = planes * 18 * (std::ceil(c / lanes) + std::ceil(f / lanes));
+    const double filters = planes * c * std::ceil(f / lanes) * 6;
+    return tiles * (planes * c * std::ceil(f / lanes) / 0.75 + transforms) + filters;
+  }
+};
+
+// Larger tiles multiply less; smaller ones waste less where an image is not a multiple of 4 wide and high.
+int winograd_tile(const int64_t (&shape)[kMaxRank]) {
+  const int64_t waste4 = round_up(shape[2], 4) * round_up(shape[3], 4),
+                waste2 = round_up(shape[2], 2) * round_up(shape[3], 2);
+  // 36/16 against 16/4 multiplications a pixel.
+  return static_cast<double>(waste4) * 36 / 16 <= static_cast<double>(waste2) * 16 / 4 ? 4 : 2;
+}
+
 }  // namespace
+
+bool winograd_applies(const Conv2dSettings& settings) {
+  const auto fits = [](const WindowAxis& a) {
+    return a.kernel == 3 && a.stride == 1 && a.dilation == 1 && a.padding <= 2;
+  };
+  return settings.groups == 1 && fits(settings.window.h) && fits(settings.window.w);
+}
+
+template <class T>
+ConvAlgo conv2d_choose(const int64_t (&x)[kMaxRank], int64_t f, const Conv2dSettings& settings) {
+  // float64 has no speed target, and direct sums are exact for small integers.
+  if (sizeof(T) == 8 || !winograd_applies(settings)) return ConvAlgo::direct;
+  const int64_t out_h = settings.window.h.outputs(x[2]), out_w = settings.window.w.outputs(x[3]);
+  const int64_t shape[kMaxRank] = {x[0], f, out_h, out_w};
+  const int m = winograd_tile(shape);
+  const double lanes = winograd_lanes<T>();
+  const Cost cost{lanes, static_cast<double>(x[1]), static_cast<double>(f)};
+  const double tiles = static_cast<double>(x[0] * ceil_div(out_h, m) * ceil_div(out_w, m));
+  const double pixels = static_cast<double>(x[0] * out_h * out_w);
+  return cost.winograd(m, tiles) < cost.direct(pixels) ? ConvAlgo::winograd : ConvAlgo::direct;
+}
 
 template <class T>
 void conv2d_forward(TensorView<const T> x, TensorView<const T> w, TensorView<T> y,
                     const Conv2dSettings& settings, const Prologue<T>& prologue,
                     const Epilogue<T>& epilogue) {
-  if (choose(settings.algo) == ConvAlgo::im2col && prologue.empty())
-    return conv2d_forward_im2col(x, w, y, settings, epilogue);
+  const ConvAlgo algo = resolve<T>(x, w.shape[0], settings);
+  if (algo == ConvAlgo::im2col && prologue.empty()) return conv2d_forward_im2col(x, w, y, settings, epilogue);
+  if (algo == ConvAlgo::winograd && prologue.empty()) {
+    return winograd_forward<T>(winograd_tile(y.shape), x, w, settings.window.h.padding,
+                               settings.window.w.padding, y, epilogue);
+  }
   const TapAxis h(settings.window.h, x.shape[2]), v(settings.window.w, x.shape[3]);
   const int64_t filters = w.shape[0] / settings.groups;
   const FilterView<T> taps{w.data, filters * w.stride[0], w.stride[0], w.stride[1], w.stride[2], w.stride[3]};
@@ -90,17 +144,25 @@ void conv2d_forward(TensorView<const T> x, TensorView<const T> w, TensorView<T> 
 template <class T>
 void conv2d_backward(TensorView<const T> dy, TensorView<const T> x, TensorView<const T> w, TensorView<T> dx,
                      TensorView<T> dw, T* db, const Conv2dSettings& settings) {
-  if (choose(settings.algo) == ConvAlgo::im2col)
-    return conv2d_backward_im2col(dy, x, w, dx, dw, db, settings);
+  const ConvAlgo algo = resolve<T>(x, w.shape[0], settings);
+  if (algo == ConvAlgo::im2col) return conv2d_backward_im2col(dy, x, w, dx, dw, db, settings);
+  if (algo == ConvAlgo::winograd) {
+    const int64_t pad_h = settings.window.h.padding, pad_w = settings.window.w.padding;
+    if (dx.data) winograd_backward_data<T>(winograd_tile(dx.shape), dy, w, pad_h, pad_w, dx);
+    winograd_backward_weights<T>(winograd_tile(dy.shape), dy, x, pad_h, pad_w, dw.data);
+    if (db) column_sums<T>(PixelRows<T>(dy).matrix(), db);
+    return;
+  }
   dy = channels_stride(dy);
   if (dx.data) backward_data(dy, w, dx, settings);
   correlate_weights(dy, channels_stride(x), dw, db, settings);
 }
 
-#define FASTNN_X(T)                                                                            \
-  template void conv2d_forward(TensorView<const T>, TensorView<const T>, TensorView<T>,        \
-                               const Conv2dSettings&, const Prologue<T>&, const Epilogue<T>&); \
-  template void conv2d_backward(TensorView<const T>, TensorView<const T>, TensorView<const T>, \
+#define FASTNN_X(T)                                                                               \
+  template ConvAlgo conv2d_choose<T>(const int64_t(&)[kMaxRank], int64_t, const Conv2dSettings&); \
+  template void conv2d_forward(TensorView<const T>, TensorView<const T>, TensorView<T>,           \
+                               const Conv2dSettings&, const Prologue<T>&, const Epilogue<T>&);    \
+  template void conv2d_backward(TensorView<const T>, TensorView<const T>, TensorView<const T>,    \
                                 TensorView<T>, TensorView<T>, T*, const Conv2dSettings&);
 FASTNN_X(float)
 FASTNN_X(double)

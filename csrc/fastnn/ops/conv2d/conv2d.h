@@ -20,14 +20,22 @@
 
 namespace fastnn {
 
-// direct: no matrix of patches; im2col: patches written out, then gemm; automatic: the fastest by shape.
-enum class ConvAlgo { automatic, direct, im2col };
+// direct: no matrix of patches; im2col: patches written out, then gemm; winograd: 3x3 with stride 1 in fewer
+// multiplications; automatic: the fastest by shape, element type and instruction set.
+enum class ConvAlgo { automatic, direct, im2col, winograd };
 
 struct Conv2dSettings {
   Window2d window;
   int64_t groups = 1;
   ConvAlgo algo = ConvAlgo::automatic;
 };
+
+// Whether the Winograd form exists: 3x3, stride and dilation 1, padding at most 2, one group.
+bool winograd_applies(const Conv2dSettings& settings);
+
+// What `automatic` stands for in passes of x (n, c, h, w) with f filters, in float or double.
+template <class T>
+ConvAlgo conv2d_choose(const int64_t (&x_shape)[kMaxRank], int64_t f, const Conv2dSettings& settings);
 
 template <class T>
 void conv2d_forward(TensorView<const T> x, TensorView<const T> w, TensorView<T> y,

@@ -251,6 +251,29 @@ template void gemm_join_statistics(const float*, const float*, const int64_t*, i
                                    const Epilogue<float>&);
 template void gemm_join_statistics(const double*, const double*, const int64_t*, int64_t, int64_t,
                                    const Epilogue<double>&);
+template <class T>
+void column_sums(MatrixView<const T> a, T* out) {
+  constexpr int64_t kChunkRows = 1024;
+  const int64_t chunks = ceil_div(a.rows, kChunkRows), most = ceil_div(a.rows, std::max<int64_t>(1, chunks));
+  Buffer<T> ones(std::max(most, chunks));
+  std::fill_n(ones.get(), std::max(most, chunks), T(1));
+  if (chunks <= 1) return gemm<T>(row_major<const T>(ones.get(), 1, a.rows), a, row_major(out, 1, a.cols));
+  Buffer<T> sums(chunks * a.cols);
+  const double bytes = sizeof(T) * static_cast<double>(a.rows) * static_cast<double>(a.cols);
+  parallel_for(chunks, bytes / kBytesPerNs, [&](int64_t chunk) {
+    MatrixView<const T> band = a;
+    const int64_t first = part_begin(a.rows, chunks, chunk);
+    band.rows = part_begin(a.rows, chunks, chunk + 1) - first;
+    band.data += first * a.row_stride;
+    gemm<T>(row_major<const T>(ones.get(), 1, band.rows), band,
+            row_major(sums.get() + chunk * a.cols, 1, a.cols));
+  });
+  gemm<T>(row_major<const T>(ones.get(), 1, chunks), row_major<const T>(sums.get(), chunks, a.cols),
+          row_major(out, 1, a.cols));
+}
+
+template void column_sums(MatrixView<const float>, float*);
+template void column_sums(MatrixView<const double>, double*);
 template PackedMatrix<float> gemm_pack(MatrixView<const float>);
 template PackedMatrix<double> gemm_pack(MatrixView<const double>);
 template void gemm(MatrixView<const float>, const PackedMatrix<float>&, MatrixView<float>,

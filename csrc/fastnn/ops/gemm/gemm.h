@@ -62,4 +62,8 @@ template <class T>
 void gemm_join_statistics(const T* mean, const T* sum_squares, const int64_t* rows, int64_t parts, int64_t n,
                           const Epilogue<T>& epilogue);
 
+// out[j] = sum_i a[i, j]: a row of ones times A, which is as fast as memory.
+template <class T>
+void column_sums(MatrixView<const T> a, T* out);
+
 }  // namespace fastnn

@@ -1,7 +1,5 @@
 #include "fastnn/ops/linear/linear.h"
 
-#include <algorithm>
-
 namespace fastnn {
 
 template <class T>
@@ -15,12 +13,7 @@ void linear_backward(MatrixView<const T> dy, MatrixView<const T> x, MatrixView<c
                      MatrixView<T> dw, T* db) {
   if (dx.data) gemm<T>(dy, w, dx);
   gemm<T>(dy.transposed(), x, dw);
-  if (db) {
-    // A row of ones times dy is its column sums, and a one-row product is as fast as memory.
-    Buffer<T> ones(dy.rows);
-    std::fill_n(ones.get(), dy.rows, T(1));
-    gemm<T>(row_major<const T>(ones.get(), 1, dy.rows), dy, row_major(db, 1, dy.cols));
-  }
+  if (db) column_sums<T>(dy, db);
 }
 
 #define FASTNN_X(T)                                                                                         \

@@ -1,0 +1,406 @@
+// The driver: tiles in blocks that stay in the second cache; each block is gathered, multiplied and scattered
+// at once.
+#include "fastnn/ops/winograd/winograd.h"
+
+#include <algorithm>
+
+#include "fastnn/base/parallel.h"
+#include "fastnn/base/pixel_rows.h"
+#include "fastnn/base/shape.h"
+#include "fastnn/ops/gemm/gemm_kernel.h"
+#include "fastnn/ops/winograd/winograd_kernel.h"
+
+namespace fastnn {
+namespace {
+
+// All tiles of a batch of output images, in one row.
+struct TileGrid {
+  int64_t m, images, rows, cols;  // rows x cols tiles an image
+
+  TileGrid(int tile, int64_t n, int64_t out_h, int64_t out_w)
+      : m(tile), images(n), rows(ceil_div(out_h, tile)), cols(ceil_div(out_w, tile)) {}
+  int64_t count() const { return images * rows * cols; }
+};
+
+// A walk along the grid: the image and the output pixel at which the present tile begins.
+struct TileCursor {
+  TileGrid grid;
+  int64_t image, top, left;
+
+  TileCursor(const TileGrid& g, int64_t tile)
+      : grid(g),
+        image(tile / (g.rows * g.cols)),
+        top(tile / g.cols % g.rows * g.m),
+        left(tile % g.cols * g.m) {}
+  void next() {
+    left += grid.m;
+    if (left < grid.cols * grid.m) return;
+    left = 0;
+    top += grid.m;
+    if (top < grid.rows * grid.m) return;
+    top = 0;
+    ++image;
+  }
+};
+
+// Pointers to the pixels of a square of an image; those beyond its edges point to `outside` instead.
+template <class T>
+class Window {
+ public:
+  Window(const TensorView<T>& image, int64_t size, T* outside)
+      : image_(image), size_(size), outside_(outside) {
+    for (int64_t i = 0; i < size * size; ++i)
+      offset_[i] = i / size * image.stride[2] + i % size * image.stride[3];
+  }
+
+  void move_to(int64_t n, int64_t top, int64_t left) {
+    T* corner = image_.data + n * image_.stride[0] + top * image_.stride[2] + left * image_.stride[3];
+    for (int64_t i = 0; i < size_ * size_; ++i) pixel[i] = corner + offset_[i];
+    if (top >= 0 && left >= 0 && top + size_ <= image_.shape[2] && left + size_ <= image_.shape[3]) {
+      if (cut_) std::fill_n(valid, size_ * size_, true);
+      cut_ = false;
+      count = size_ * size_;
+      return;
+    }
+    cut_ = true;
+    count = 0;
+    for (int64_t i = 0; i < size_; ++i) {
+      const bool row_inside = top + i >= 0 && top + i < image_.shape[2];
+      for (int64_t j = 0; j < size_; ++j) {
+        const bool inside = row_inside && left + j >= 0 && left + j < image_.shape[3];
+        valid[i * size_ + j] = inside;
+        if (!inside) pixel[i * size_ + j] = outside_;
+        count += inside;
+      }
+    }
+  }
+
+  T* pixel[kWinogradMaxPlanes];
+  bool valid[kWinogradMaxPlanes];
+  int64_t count = 0;  // of valid pixels
+
+ private:
+  TensorView<T> image_;
+  int64_t size_;
+  T* outside_;
+  int64_t offset_[kWinogradMaxPlanes];
+  bool cut_ = true;
+};
+
+// Planes are a little apart from a multiple of the cache's ways, which 36 planes would otherwise fight for.
+int64_t plane_stride(int64_t elements) { return round_up(elements, 16) + 16; }
+
+// Tiles a block. One strip of the micro-kernel moves least through the caches while the filters stay in the
+// second one; larger filters come from the third, and larger blocks read them less often.
+int64_t block_tiles(int64_t planes, int64_t c, int64_t f, int kernel_rows, int64_t element) {
+  constexpr int64_t kFilterBytes = 850'000;
+  return planes * c * f * element <= kFilterBytes ? kernel_rows : 4 * kernel_rows;
+}
+
+// Transformed filters, in panels for the micro-kernel: [plane][panel of F][C][width].
+template <class T>
+struct Filters {
+  Buffer<T> data;
+  int64_t plane, panel;
+};
+
+template <class T>
+Filters<T> transform_filters(const WinogradKernel<T>& winograd, int points, TensorView<const T> w,
+                             int width) {
+  const int64_t f = w.shape[0], c = w.shape[1], panels = ceil_div(f, width), padded = panels * width;
+  Filters<T> filters{Buffer<T>(points * points * panels * c * width), panels * c * width, c * width};
+  const double bytes = static_cast<double>(points * points * panels * c * width) * sizeof(T);
+  parallel_for(c, bytes / kBytesPerNs, [&](int64_t channel) {
+    Buffer<T> taps(9 * padded);
+    for (int k = 0; k < 9; ++k) {
+      const T* tap = w.data + channel * w.stride[1] + (k / 3) * w.stride[2] + (k % 3) * w.stride[3];
+      T* out = taps.get() + k * padded;
+      for (int64_t i = 0; i < f; ++i) out[i] = tap[i * w.stride[0]];
+      std::fill(out + f, out + padded, T(0));
+    }
+    for (int64_t j = 0; j < panels; ++j) {
+      winograd.filter({taps.get() + j * width, padded, width,
+                       filters.data.get() + j * filters.panel + channel * width, filters.plane});
+    }
+  });
+  return filters;
+}
+
+template <class T>
+struct Forward {
+  WinogradKernel<T> winograd;
+  GemmKernel<T> gemm;
+  TileGrid grid;
+  TensorView<const T> x;
+  TensorView<T> y;
+  int64_t pad_h, pad_w;
+  const Filters<T>& filters;
+  const Epilogue<T>& epilogue;
+  int64_t block;  // tiles a block
+  T* mean;        // [block][f] statistics of each block, or null
+  T* sum_squares;
+  int64_t* seen;  // [chunk] pixels
+
+  int points() const { return static_cast<int>(grid.m) + 2; }
+
+  void run_block(int64_t index) const {
+    const int64_t c = x.shape[1], f = y.shape[1], planes = points() * points();
+    const int64_t tile0 = index * block, tiles = std::min(block, grid.count() - tile0);
+    const int64_t in_plane = plane_stride(tiles * c), out_plane = plane_stride(tiles * f);
+    Buffer<T> data(planes * in_plane), products(planes * out_plane), outside(std::max(c, f));
+
+    std::fill_n(outside.get(), c, T(0));
+    Window<const T> patch(x, points(), outside.get());
+    TileCursor at(grid, tile0);
+    for (int64_t t = 0; t < tiles; ++t, at.next()) {
+      patch.move_to(at.image, at.top - pad_h, at.left - pad_w);
+      winograd.gather({patch.pixel, c, data.get() + t * c, in_plane});
+    }
+    multiply(data.get(), in_plane, products.get(), out_plane, tiles);
+
+    const T* residual[kWinogradMaxPlanes];
+    int64_t pixels_seen = 0;
+    Window<T> result(y, grid.m, outside.get());
+    at = TileCursor(grid, tile0);
+    for (int64_t t = 0; t < tiles; ++t, at.next()) {
+      result.move_to(at.image, at.top, at.left);
+      WinogradFromPlanes<T> out{};
+      out.in = products.get() + t * f;
+      out.plane = out_plane;
+      out.channels = f;
+      out.pixel = result.pixel;
+      out.valid = result.valid;
+      out.bias = epilogue.bias;
+      if (epilogue.residual.data) {
+        for (int i = 0; i < grid.m * grid.m; ++i) {
+          const int64_t row = (result.pixel[i] - y.data) / f;
+          residual[i] =
+              result.valid[i] ? epilogue.residual.data + row * epilogue.residual.row_stride : outside.get();
+        }
+        out.residual = residual;
+      }
+      out.relu = epilogue.relu;
+      if (mean) {
+        out.mean = mean + index * f;
+        out.sum_squares = sum_squares + index * f;
+        out.seen = pixels_seen;
+      }
+      pixels_seen += result.count;
+      winograd.scatter(out);
+    }
+    if (seen) seen[index] = pixels_seen;
+  }
+
+ private:
+  // products[p] = data[p] x filters[p] for every plane p.
+  void multiply(const T* data, int64_t in_plane, T* products, int64_t out_plane, int64_t tiles) const {
+    const int64_t c = x.shape[1], f = y.shape[1], strips = ceil_div(tiles, gemm.rows);
+    for (int p = 0; p < points() * points(); ++p) {
+      for (int64_t col = 0; col < f; col += gemm.cols) {
+        const T* b = filters.data.get() + p * filters.plane + col / gemm.cols * filters.panel;
+        for (int64_t s = 0; s < strips; ++s) {
+          const int64_t row = part_begin(tiles, strips, s);
+          const T* a = data + p * in_plane + row * c;
+          GemmTile<T> tile{};
+          tile.a = &a;
+          tile.b = &b;
+          tile.runs = 1;
+          tile.depth = c;
+          tile.a_row = c;
+          tile.a_col = 1;
+          tile.b_row = gemm.cols;
+          tile.c = products + p * out_plane + row * f + col;
+          tile.c_row = f;
+          tile.rows = static_cast<int>(part_begin(tiles, strips, s + 1) - row);
+          tile.cols = static_cast<int>(std::min<int64_t>(gemm.cols, f - col));
+          gemm.tile(tile);
+        }
+      }
+    }
+  }
+};
+
+// sum (c x f) = (or +=) data^T spread for data (depth x c) and spread (depth x f), all row-major.
+template <class T>
+void add_outer_products(const GemmKernel<T>& gemm, const T* data, int64_t c, const T* spread, int64_t f,
+                        int64_t depth, bool accumulate, T* sum) {
+  const int64_t strips = ceil_div(c, gemm.rows);
+  for (int64_t col = 0; col < f; col += gemm.cols) {
+    const T* b = spread + col;
+    for (int64_t s = 0; s < strips; ++s) {
+      const int64_t row = part_begin(c, strips, s);
+      const T* a = data + row;
+      GemmTile<T> tile{};
+      tile.a = &a;
+      tile.b = &b;
+      tile.runs = 1;
+      tile.depth = depth;
+      tile.a_row = 1;
+      tile.a_col = c;
+      tile.b_row = f;
+      tile.b_masked = true;
+      tile.c = sum + row * f + col;
+      tile.c_row = f;
+      tile.rows = static_cast<int>(part_begin(c, strips, s + 1) - row);
+      tile.cols = static_cast<int>(std::min<int64_t>(gemm.cols, f - col));
+      tile.accumulate = accumulate;
+      gemm.tile(tile);
+    }
+  }
+}
+
+// The same filters with in and out channels exchanged, turned by 180 degrees.
+template <class T>
+TensorView<const T> turned(TensorView<const T> w) {
+  TensorView<const T> view = w;
+  std::swap(view.shape[0], view.shape[1]);
+  std::swap(view.stride[0], view.stride[1]);
+  view.data += 2 * w.stride[2] + 2 * w.stride[3];
+  view.stride[2] = -w.stride[2];
+  view.stride[3] = -w.stride[3];
+  return view;
+}
+
+}  // namespace
+
+template <class T>
+void winograd_forward(int m, TensorView<const T> x, TensorView<const T> w, int64_t pad_h, int64_t pad_w,
+                      TensorView<T> y, const Epilogue<T>& epilogue) {
+  const TileGrid grid(m, y.shape[0], y.shape[2], y.shape[3]);
+  if (grid.count() == 0) return;
+  const WinogradKernel<T> winograd = FASTNN_DISPATCH(winograd_kernel<T>)(m);
+  const GemmKernel<T> gemm = FASTNN_DISPATCH(gemm_kernel<T>)();
+  const int64_t c = x.shape[1], f = y.shape[1], planes = (m + 2) * (m + 2);
+  const Filters<T> filters = transform_filters(winograd, m + 2, w, gemm.cols);
+  const int64_t block = block_tiles(planes, c, f, gemm.rows, sizeof(T)),
+                blocks = ceil_div(grid.count(), block);
+
+  Buffer<T> statistics;
+  Buffer<int64_t> seen;
+  if (epilogue.mean) {
+    statistics = Buffer<T>(2 * blocks * f);
+    seen = Buffer<int64_t>(blocks);
+  }
+  const PixelImages<T> images(x);
+  const Forward<T> forward{winograd,
+                           gemm,
+                           grid,
+                           images.view(),
+                           y,
+                           pad_h,
+                           pad_w,
+                           filters,
+                           epilogue,
+                           block,
+                           statistics.get(),
+                           epilogue.mean ? statistics.get() + blocks * f : nullptr,
+                           seen.get()};
+  const double flops = 2.0 * static_cast<double>(planes * grid.count() * c) * static_cast<double>(f);
+  parallel_for(blocks, flops / kFlopsPerNs, [&](int64_t index) { forward.run_block(index); });
+  if (epilogue.mean) {
+    gemm_join_statistics(statistics.get(), statistics.get() + blocks * f, seen.get(), blocks, f, epilogue);
+  }
+}
+
+template <class T>
+void winograd_backward_data(int m, TensorView<const T> dy, TensorView<const T> w, int64_t pad_h,
+                            int64_t pad_w, TensorView<T> dx) {
+  winograd_forward<T>(m, dy, turned(w), 2 - pad_h, 2 - pad_w, dx);
+}
+
+template <class T>
+void winograd_backward_weights(int m, TensorView<const T> dy_any, TensorView<const T> x_any, int64_t pad_h,
+                               int64_t pad_w, T* dw) {
+  const PixelImages<T> dy_images(dy_any), x_images(x_any);
+  const TensorView<const T>&dy = dy_images.view(), &x = x_images.view();
+  const WinogradKernel<T> winograd = FASTNN_DISPATCH(winograd_kernel<T>)(m);
+  const GemmKernel<T> gemm = FASTNN_DISPATCH(gemm_kernel<T>)();
+  const TileGrid grid(m, dy.shape[0], dy.shape[2], dy.shape[3]);
+  const int points = m + 2;
+  const int64_t c = x.shape[1], f = dy.shape[1], planes = points * points, total = grid.count();
+
+  // Small sums: groups of tiles in parallel, each with sums of its own and stages that fit in the second
+  // cache. Large sums: one group, whose stages are large enough to read the sums seldom, and in which planes
+  // are parallel. One float sum runs over at most kMaxDepth tiles.
+  constexpr int64_t kSmallSums = 1 << 20, kMaxGroups = 8, kChunkTiles = 16, kMaxDepth = 1024;
+  const int64_t tile_bytes = planes * (c + f) * static_cast<int64_t>(sizeof(T)),
+                sum_plane = plane_stride(c * f);
+  const bool small = planes * sum_plane * static_cast<int64_t>(sizeof(T)) <= kSmallSums;
+  const int64_t stage_tiles =
+      std::clamp<int64_t>((small ? 300'000 : 6'000'000) / tile_bytes, kChunkTiles, kMaxDepth);
+  const int64_t groups = small ? std::clamp<int64_t>(total / (2 * stage_tiles), 1, kMaxGroups) : 1;
+  Buffer<T> sum(groups * planes * sum_plane), zeros(std::max(c, f));
+  std::fill_n(zeros.get(), std::max(c, f), T(0));
+
+  const auto sum_group = [&](int64_t group) {
+    const int64_t group_first = part_begin(total, groups, group);
+    const int64_t group_tiles = part_begin(total, groups, group + 1) - group_first;
+    const int64_t stages = std::max<int64_t>(1, ceil_div(group_tiles, stage_tiles));
+    const int64_t most = ceil_div(group_tiles, stages);
+    const int64_t in_plane = plane_stride(most * c), out_plane = plane_stride(most * f);
+    Buffer<T> data(planes * in_plane), spread(planes * out_plane);
+    for (int64_t stage = 0; stage < stages; ++stage) {
+      const int64_t first = group_first + part_begin(group_tiles, stages, stage);
+      const int64_t depth = group_first + part_begin(group_tiles, stages, stage + 1) - first;
+      parallel_for(ceil_div(depth, kChunkTiles), static_cast<double>(depth * tile_bytes) / kBytesPerNs,
+                   [&](int64_t chunk) {
+                     const int64_t begin = chunk * kChunkTiles, end = std::min(begin + kChunkTiles, depth);
+                     Window<const T> patch(x, points, zeros.get()), gradient(dy, m, zeros.get());
+                     TileCursor at(grid, first + begin);
+                     for (int64_t t = begin; t < end; ++t, at.next()) {
+                       patch.move_to(at.image, at.top - pad_h, at.left - pad_w);
+                       winograd.gather({patch.pixel, c, data.get() + t * c, in_plane});
+                       gradient.move_to(at.image, at.top, at.left);
+                       winograd.spread({gradient.pixel, f, spread.get() + t * f, out_plane});
+                     }
+                   });
+      const double flops = 2.0 * static_cast<double>(planes * depth * c) * static_cast<double>(f);
+      parallel_for(planes, flops / kFlopsPerNs, [&](int64_t p) {
+        add_outer_products(gemm, data.get() + p * in_plane, c, spread.get() + p * out_plane, f, depth,
+                           stage > 0, sum.get() + (group * planes + p) * sum_plane);
+      });
+    }
+  };
+  if (groups == 1) {
+    sum_group(0);
+  } else {
+    const double flops = 2.0 * static_cast<double>(planes * total * c) * static_cast<double>(f);
+    parallel_for(groups, flops / kFlopsPerNs, sum_group);
+    parallel_for(planes, static_cast<double>(groups * planes * sum_plane) * sizeof(T) / kBytesPerNs,
+                 [&](int64_t p) {
+                   T* total_plane = sum.get() + p * sum_plane;
+                   for (int64_t group = 1; group < groups; ++group) {
+                     const T* plane = sum.get() + (group * planes + p) * sum_plane;
+                     for (int64_t i = 0; i < c * f; ++i) total_plane[i] += plane[i];
+                   }
+                 });
+  }
+
+  const double bytes = static_cast<double>(planes * sum_plane) * sizeof(T);
+  parallel_for(c, bytes / kBytesPerNs, [&](int64_t channel) {
+    Buffer<T> taps(9 * f);
+    winograd.filter_gradient({sum.get() + channel * f, sum_plane, f, taps.get(), f});
+    for (int64_t i = 0; i < f; ++i) {
+      for (int k = 0; k < 9; ++k) dw[(i * c + channel) * 9 + k] = taps[k * f + i];
+    }
+  });
+}
+
+template <class T>
+int winograd_lanes() {
+  return FASTNN_DISPATCH(winograd_kernel<T>)(4).lanes;
+}
+
+#define FASTNN_X(T)                                                                                        \
+  template int winograd_lanes<T>();                                                                        \
+  template void winograd_forward(int, TensorView<const T>, TensorView<const T>, int64_t, int64_t,          \
+                                 TensorView<T>, const Epilogue<T>&);                                       \
+  template void winograd_backward_data(int, TensorView<const T>, TensorView<const T>, int64_t, int64_t,    \
+                                       TensorView<T>);                                                     \
+  template void winograd_backward_weights(int, TensorView<const T>, TensorView<const T>, int64_t, int64_t, \
+                                          T*);
+FASTNN_X(float)
+FASTNN_X(double)
+#undef FASTNN_X
+
+}  // namespace fastnn

@@ -1,0 +1,45 @@
+// winograd: 3x3 convolution with stride 1 by Winograd's minimal filtering, F(m x m, 3 x 3) with m = 2 or 4.
+//
+//   Y = A^T [ (G g G^T) o (B^T d B) ] A        for each m x m tile of output
+//
+// d is the (m+2) x (m+2) patch of input under the tile, g the filter, o the elementwise product. Summed over
+// input channels the products become (m+2)^2 independent matrix products of (tiles x C) by (C x F), with m^2
+// * 9 / (m+2)^2 fewer multiplications than the direct form: 4 times for m = 4, 2.25 times for m = 2. The
+// interpolation points are 0, +-5/8, +-3/2, infinity for m = 4 (about half the error of 0, +-1, +-2,
+// infinity), and 0, +-1, infinity for m = 2. Lavin and Gray, 2015, https://arxiv.org/abs/1509.09308; points
+// as in Alam et al., "Winograd Convolution for Deep Neural Networks: Efficient Point Selection", 2022.
+//
+// Inputs have any strides, and are gathered channels-last once if they are not. Results overwrite; images lie
+// in N,H,W,C memory. Thread-safe; results are the same bits for any number of threads.
+#pragma once
+
+#include <cstdint>
+
+#include "fastnn/base/tensor_view.h"
+#include "fastnn/ops/gemm/gemm.h"
+
+namespace fastnn {
+
+// y[n, f, i, j] = act( sum_{c, a, b} x[n, c, i + a - pad_h, j + b - pad_w] * w[f, c, a, b] + bias + residual
+// ) x (N, C, H, W), w (F, C, 3, 3), y (N, F, H + 2 pad_h - 2, W + 2 pad_w - 2); padding 0 to 2 on each side.
+// The epilogue's residual is a matrix (N*OH*OW, F). m is 2 or 4.
+template <class T>
+void winograd_forward(int m, TensorView<const T> x, TensorView<const T> w, int64_t pad_h, int64_t pad_w,
+                      TensorView<T> y, const Epilogue<T>& epilogue = {});
+
+// dx, the gradient of winograd_forward by x: a forward pass over dy with filters turned by 180 degrees.
+template <class T>
+void winograd_backward_data(int m, TensorView<const T> dy, TensorView<const T> w, int64_t pad_h,
+                            int64_t pad_w, TensorView<T> dx);
+
+// dw (F, C, 3, 3), C-contiguous: the adjoint of the transforms,
+//   dw = G^T [ sum over tiles of (B^T d B) o (A dY A^T) ] G.
+template <class T>
+void winograd_backward_weights(int m, TensorView<const T> dy, TensorView<const T> x, int64_t pad_h,
+                               int64_t pad_w, T* dw);
+
+// Elements a vector register of the active instruction set holds, on which the choice of algorithm depends.
+template <class T>
+int winograd_lanes();
+
+}  // namespace fastnn

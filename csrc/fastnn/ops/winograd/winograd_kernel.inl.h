@@ -1,0 +1,243 @@
+// The transforms over Vec<T>. Each two-dimensional transform is a one-dimensional one applied to columns,
+// then to rows.
+#include "fastnn/ops/winograd/winograd_kernel.h"
+
+namespace fastnn::FASTNN_ISA {
+
+// The matrices of F(m, 3) in one dimension, each as the function that multiplies by it.
+//   data:        B^T  (m+2 from m+2)      output:  A^T (m from m+2)      filter:  G   (m+2 from 3)
+//   spread:      A    (m+2 from m)                                       filter_transposed: G^T (3 from m+2)
+// Row i of B^T holds the coefficients of the product of (t - a_j) over the finite points a_j other than a_i;
+// row i of G is (1, a_i, a_i^2) / product of (a_i - a_j); A^T holds the powers of the points; infinity picks
+// the last coefficient.
+template <class T, int kM>
+struct Winograd;
+
+template <class T>
+struct Winograd<T, 2> {  // points 0, 1, -1, infinity
+  using V = Vec<T>;
+  static FASTNN_INLINE void data(const V (&d)[4], V (&out)[4]) {
+    out[0] = d[2] - d[0];
+    out[1] = d[1] + d[2];
+    out[2] = d[2] - d[1];
+    out[3] = d[3] - d[1];
+  }
+  static FASTNN_INLINE void output(const V (&m)[4], V (&out)[2]) {
+    out[0] = m[0] + (m[1] + m[2]);
+    out[1] = (m[1] - m[2]) + m[3];
+  }
+  static FASTNN_INLINE void spread(const V (&y)[2], V (&out)[4]) {
+    out[0] = y[0];
+    out[1] = y[0] + y[1];
+    out[2] = y[0] - y[1];
+    out[3] = y[1];
+  }
+  static FASTNN_INLINE void filter(const V (&g)[3], V (&out)[4]) {
+    const V half = V::set(T(0.5)), even = half * (g[0] + g[2]), odd = half * g[1];
+    out[0] = V::zero() - g[0];
+    out[1] = even + odd;
+    out[2] = even - odd;
+    out[3] = g[2];
+  }
+  static FASTNN_INLINE void filter_transposed(const V (&m)[4], V (&out)[3]) {
+    const V half = V::set(T(0.5)), sum = half * (m[1] + m[2]);
+    out[0] = sum - m[0];
+    out[1] = half * (m[1] - m[2]);
+    out[2] = sum + m[3];
+  }
+};
+
+template <class T>
+struct Winograd<T, 4> {  // points 0, p, -p, q, -q, infinity with p = 5/8, q = 3/2
+  using V = Vec<T>;
+  static constexpr double p = 0.625, q = 1.5, pp = p * p, qq = q * q;
+  static FASTNN_INLINE V c(double x) { return V::set(T(x)); }
+
+  static FASTNN_INLINE void data(const V (&d)[6], V (&out)[6]) {
+    const V p_even = fnma(c(qq), d[2], d[4]), p_odd = c(p) * fnma(c(qq), d[1], d[3]);
+    const V q_even = fnma(c(pp), d[2], d[4]), q_odd = c(q) * fnma(c(pp), d[1], d[3]);
+    out[0] = fma(c(pp * qq), d[0], fnma(c(pp + qq), d[2], d[4]));
+    out[1] = p_even + p_odd;
+    out[2] = p_even - p_odd;
+    out[3] = q_even + q_odd;
+    out[4] = q_even - q_odd;
+    out[5] = fma(c(pp * qq), d[1], fnma(c(pp + qq), d[3], d[5]));
+  }
+  static FASTNN_INLINE void output(const V (&m)[6], V (&out)[4]) {
+    const V p_sum = m[1] + m[2], p_difference = m[1] - m[2], q_sum = m[3] + m[4], q_difference = m[3] - m[4];
+    out[0] = m[0] + (p_sum + q_sum);
+    out[1] = fma(c(p), p_difference, c(q) * q_difference);
+    out[2] = fma(c(pp), p_sum, c(qq) * q_sum);
+    out[3] = fma(c(pp * p), p_difference, fma(c(qq * q), q_difference, m[5]));
+  }
+  static FASTNN_INLINE void spread(const V (&y)[4], V (&out)[6]) {
+    const V p_even = fma(c(pp), y[2], y[0]), p_odd = c(p) * fma(c(pp), y[3], y[1]);
+    const V q_even = fma(c(qq), y[2], y[0]), q_odd = c(q) * fma(c(qq), y[3], y[1]);
+    out[0] = y[0];
+    out[1] = p_even + p_odd;
+    out[2] = p_even - p_odd;
+    out[3] = q_even + q_odd;
+    out[4] = q_even - q_odd;
+    out[5] = y[3];
+  }
+  // Products over the other points: p^2 q^2 at 0, 2 p^2 (p^2 - q^2) at +-p, 2 q^2 (q^2 - p^2) at +-q.
+  static constexpr double n0 = 1 / (pp * qq), np = 1 / (2 * pp * (pp - qq)), nq = 1 / (2 * qq * (qq - pp));
+  static FASTNN_INLINE void filter(const V (&g)[3], V (&out)[6]) {
+    const V p_even = c(np) * fma(c(pp), g[2], g[0]), p_odd = c(np * p) * g[1];
+    const V q_even = c(nq) * fma(c(qq), g[2], g[0]), q_odd = c(nq * q) * g[1];
+    out[0] = c(n0) * g[0];
+    out[1] = p_even + p_odd;
+    out[2] = p_even - p_odd;
+    out[3] = q_even + q_odd;
+    out[4] = q_even - q_odd;
+    out[5] = g[2];
+  }
+  static FASTNN_INLINE void filter_transposed(const V (&m)[6], V (&out)[3]) {
+    const V p_sum = c(np) * (m[1] + m[2]), q_sum = c(nq) * (m[3] + m[4]);
+    out[0] = fma(c(n0), m[0], p_sum + q_sum);
+    out[1] = fma(c(np * p), m[1] - m[2], c(nq * q) * (m[3] - m[4]));
+    out[2] = fma(c(pp), p_sum, fma(c(qq), q_sum, m[5]));
+  }
+};
+
+// out = L in L^T for a one-dimensional transform L from kIn to kOut values.
+template <class T, int kIn, int kOut, void (*kTransform)(const Vec<T> (&)[kIn], Vec<T> (&)[kOut]), class Load,
+          class Store>
+static FASTNN_INLINE void both_ways(Load load, Store store) {
+  using V = Vec<T>;
+  V half[kOut][kIn];
+#pragma GCC unroll 6
+  for (int j = 0; j < kIn; ++j) {
+    V column[kIn], out[kOut];
+#pragma GCC unroll 6
+    for (int i = 0; i < kIn; ++i) column[i] = load(i * kIn + j);
+    kTransform(column, out);
+#pragma GCC unroll 6
+    for (int i = 0; i < kOut; ++i) half[i][j] = out[i];
+  }
+#pragma GCC unroll 6
+  for (int i = 0; i < kOut; ++i) {
+    V out[kOut];
+    kTransform(half[i], out);
+#pragma GCC unroll 6
+    for (int j = 0; j < kOut; ++j) store(i * kOut + j, out[j]);
+  }
+}
+
+// Calls body(channel, lanes) for runs of whole registers, then for what is left.
+template <class T, class Body>
+static FASTNN_INLINE void by_channels(int64_t channels, Body body) {
+  constexpr int L = Vec<T>::lanes;
+  int64_t c = 0;
+  for (; c + L <= channels; c += L) body(c, L);
+  if (c < channels) body(c, static_cast<int>(channels - c));
+}
+
+template <class T>
+static FASTNN_INLINE Vec<T> load_lanes(const T* p, int n) {
+  return n == Vec<T>::lanes ? Vec<T>::load(p) : Vec<T>::load(p, n);
+}
+
+template <class T>
+static FASTNN_INLINE void store_lanes(Vec<T> x, T* p, int n) {
+  n == Vec<T>::lanes ? x.store(p) : x.store(p, n);
+}
+
+template <class T, int kM>
+static void winograd_gather(const WinogradToPlanes<T>& g) {
+  by_channels<T>(g.channels, [&](int64_t c, int n) {
+    both_ways<T, kM + 2, kM + 2, Winograd<T, kM>::data>(
+        [&](int i) { return load_lanes(g.pixel[i] + c, n); },
+        [&](int p, Vec<T> x) { store_lanes(x, g.out + p * g.plane + c, n); });
+  });
+}
+
+template <class T, int kM>
+static void winograd_spread(const WinogradToPlanes<T>& g) {
+  by_channels<T>(g.channels, [&](int64_t c, int n) {
+    both_ways<T, kM, kM + 2, Winograd<T, kM>::spread>(
+        [&](int i) { return load_lanes(g.pixel[i] + c, n); },
+        [&](int p, Vec<T> x) { store_lanes(x, g.out + p * g.plane + c, n); });
+  });
+}
+
+// Adds the valid pixels' mean and squared deviations to the running ones (Chan, Golub and LeVeque, 1979).
+template <class T, int kPixels>
+static FASTNN_INLINE void join_pixels(const WinogradFromPlanes<T>& s, const Vec<T> (&pixel)[kPixels],
+                                      int64_t c, int n) {
+  using V = Vec<T>;
+  V total = V::zero(), squares = V::zero();
+  int count = 0;
+#pragma GCC unroll 16
+  for (int i = 0; i < kPixels; ++i) {
+    if (!s.valid[i]) continue;
+    total = total + pixel[i];
+    ++count;
+  }
+  const V mean = total * V::set(T(1) / T(count));
+#pragma GCC unroll 16
+  for (int i = 0; i < kPixels; ++i) {
+    if (!s.valid[i]) continue;
+    const V d = pixel[i] - mean;
+    squares = fma(d, d, squares);
+  }
+  const T before = T(s.seen), share = T(count) / (before + T(count));
+  const V old_mean = s.seen ? V::load(s.mean + c, n) : V::zero();
+  const V old_squares = s.seen ? V::load(s.sum_squares + c, n) : V::zero();
+  const V delta = mean - old_mean;
+  fma(delta, V::set(share), old_mean).store(s.mean + c, n);
+  fma(delta * delta, V::set(before * share), old_squares + squares).store(s.sum_squares + c, n);
+}
+
+template <class T, int kM>
+static void winograd_scatter(const WinogradFromPlanes<T>& s) {
+  using V = Vec<T>;
+  by_channels<T>(s.channels, [&](int64_t c, int n) {
+    V pixel[kM * kM];
+    const V bias = s.bias ? load_lanes(s.bias + c, n) : V::zero();
+    both_ways<T, kM + 2, kM, Winograd<T, kM>::output>(
+        [&](int p) { return load_lanes(s.in + p * s.plane + c, n); },
+        [&](int i, V x) {
+          x = x + bias;
+          if (s.residual) x = x + load_lanes(s.residual[i] + c, n);
+          if (s.relu) x = max(V::zero(), x);
+          store_lanes(x, s.pixel[i] + c, n);
+          pixel[i] = x;
+        });
+    if (s.mean) join_pixels<T, kM * kM>(s, pixel, c, n);
+  });
+}
+
+template <class T, int kM>
+static void winograd_filter(const WinogradFilter<T>& g) {
+  by_channels<T>(g.channels, [&](int64_t f, int n) {
+    both_ways<T, 3, kM + 2, Winograd<T, kM>::filter>(
+        [&](int k) { return load_lanes(g.taps + k * g.tap + f, n); },
+        [&](int p, Vec<T> x) { store_lanes(x, g.out + p * g.plane + f, n); });
+  });
+}
+
+template <class T, int kM>
+static void winograd_filter_gradient(const WinogradFilterGradient<T>& g) {
+  by_channels<T>(g.channels, [&](int64_t f, int n) {
+    both_ways<T, kM + 2, 3, Winograd<T, kM>::filter_transposed>(
+        [&](int p) { return load_lanes(g.in + p * g.plane + f, n); },
+        [&](int k, Vec<T> x) { store_lanes(x, g.taps + k * g.tap + f, n); });
+  });
+}
+
+template <class T, int kM>
+static WinogradKernel<T> winograd_kernel_of() {
+  return {Vec<T>::lanes,           winograd_gather<T, kM>, winograd_spread<T, kM>,
+          winograd_scatter<T, kM>, winograd_filter<T, kM>, winograd_filter_gradient<T, kM>};
+}
+
+template <class T>
+WinogradKernel<T> winograd_kernel(int m) {
+  return m == 2 ? winograd_kernel_of<T, 2>() : winograd_kernel_of<T, 4>();
+}
+
+template WinogradKernel<float> winograd_kernel<float>(int);
+template WinogradKernel<double> winograd_kernel<double>(int);
+
+}  // namespace fastnn::FASTNN_ISA

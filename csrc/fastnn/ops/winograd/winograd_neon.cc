@@ -1,0 +1,3 @@
+#include "fastnn/simd/neon.h"
+
+#include "fastnn/ops/winograd/winograd_kernel.inl.h"
