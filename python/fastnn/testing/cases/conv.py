@@ -26,6 +26,11 @@ def _conv(x: Shape, w: Shape, *, bias: bool = True, **settings: Any) -> Problem:
     return Problem({**shapes, "b": (w[0],)} if bias else shapes, settings)
 
 
+def _sums_of_products(problem: Problem) -> bool:
+    """Whether integers stay exact: Winograd's transforms multiply by fractions, and "auto" may choose it."""
+    return problem.settings.get("algo") in ("direct", "im2col")
+
+
 def _conv_output(problem: Problem) -> Shape:
     x, w = problem.shapes["x"], problem.shapes["w"]
     return (x[0], w[0], *_places(x[2:], w[2:], dict(problem.settings)))
@@ -42,6 +47,10 @@ def _conv_flops(problem: Problem) -> int:
     f, cg, kh, kw = problem.shapes["w"]
     n, _, oh, ow = _conv_output(problem)
     return 3 * 2 * n * oh * ow * f * cg * kh * kw
+
+
+def _direct(x: Shape, w: Shape, **settings: Any) -> Problem:
+    return _conv(x, w, algo="direct", **settings)
 
 
 def _conv_torch(torch: Any, x: Any, w: Any, b: Any = None, *, algo: str = "auto", **settings: Any) -> Any:
@@ -73,25 +82,28 @@ ROWS: tuple[OpCase, ...] = (
     Pair(
         name="conv2d",
         problems=[
-            _conv((3, 4, 6, 5), (6, 4, 3, 3), padding=1),
-            _conv((2, 3, 7, 9), (5, 3, 3, 2), bias=False, stride=(2, 1), padding=(0, 2), dilation=(1, 2)),
-            _conv((2, 6, 5, 6), (4, 3, 3, 3), groups=2, padding=1, stride=2),
-            _conv((2, 5, 6, 7), (5, 1, 3, 3), groups=5, padding=1),  # depthwise
-            _conv((2, 3, 6, 5), (6, 1, 2, 3), groups=3, stride=(1, 2)),  # depthwise, two filters a channel
-            _conv((3, 18, 4, 4), (35, 18, 1, 1), bias=False, stride=2),  # shortcut of a residual block
-            _conv((2, 1, 9, 9), (6, 1, 5, 5), padding=2),
-            _conv((2, 4, 3, 3), (3, 4, 3, 3), padding=2, dilation=2),
+            _direct((3, 4, 6, 5), (6, 4, 3, 3), padding=1),
+            _direct((2, 3, 7, 9), (5, 3, 3, 2), bias=False, stride=(2, 1), padding=(0, 2), dilation=(1, 2)),
+            _direct((2, 6, 5, 6), (4, 3, 3, 3), groups=2, padding=1, stride=2),
+            _direct((2, 5, 6, 7), (5, 1, 3, 3), groups=5, padding=1),  # depthwise
+            _direct((2, 3, 6, 5), (6, 1, 2, 3), groups=3, stride=(1, 2)),  # depthwise, two filters a channel
+            _direct((3, 18, 4, 4), (35, 18, 1, 1), bias=False, stride=2),  # shortcut of a residual block
+            _direct((2, 1, 9, 9), (6, 1, 5, 5), padding=2),
+            _direct((2, 4, 3, 3), (3, 4, 3, 3), padding=2, dilation=2),
+            _conv((2, 6, 5, 6), (4, 3, 3, 3), groups=2, padding=1, stride=2, algo="im2col"),
         ],
         wide=_conv((6, 16, 24, 24), (32, 16, 3, 3), padding=1),
         tails=[
-            lambda n: _conv((2, 3, 5, 4), (n, 3, 3, 3), padding=1),
-            lambda n: _conv((2, n, 5, 4), (3, n, 3, 3), padding=1),
-            lambda n: _conv((1, 2, 3, n), (3, 2, 3, 1), padding=(1, 0)),
-            lambda n: _conv((2, n, 4, 3), (n, 1, 3, 3), padding=1, groups=n),
+            lambda n: _direct((2, 3, 5, 4), (n, 3, 3, 3), padding=1),
+            lambda n: _direct((2, n, 5, 4), (3, n, 3, 3), padding=1),
+            lambda n: _direct((1, 2, 3, n), (3, 2, 3, 1), padding=(1, 0)),
+            lambda n: _direct((2, n, 4, 3), (n, 1, 3, 3), padding=1, groups=n),
         ],
         bench=[*_resnet20(128), _conv((128, 64, 32, 32), (64, 64, 3, 3), bias=False, padding=1)],
         output=_conv_output,
         gradients=("dx", "dw", "db"),
+        exact=_sums_of_products,
+        units=8,  # Winograd's transforms double the error of a plain sum
         reduction=_conv_reduction,
         flops=_conv_flops,
         batched=("x",),

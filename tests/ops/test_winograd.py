@@ -1,0 +1,144 @@
+"""Winograd convolution: error bounds, threads, instruction sets, layouts, and when it is chosen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fastnn
+from fastnn import _runtime, reference
+from fastnn import functional as F
+from fastnn.testing.gradcheck import relative_error
+from fastnn.testing.layouts import LAYOUTS
+
+Array = np.ndarray[Any, Any]
+
+# x, filters, padding: whole tiles and cut ones of both sizes, one channel, more than a register of channels.
+SHAPES = [
+    ((2, 5, 9, 6), 7, 1),
+    ((3, 33, 8, 8), 40, (1, 0)),
+    ((1, 64, 14, 14), 64, 2),
+    ((2, 1, 3, 3), 1, 0),
+    ((2, 17, 7, 7), 3, 1),
+    ((1, 130, 5, 4), 70, (0, 2)),
+]
+# NUMERICS.md: relative L2 error to float64, all three passes.
+LIMIT = {"float32": 3e-6, "float64": 1e-14}
+
+
+def passes(x: Array, w: Array, b: Array, dy: Array | None, padding: Any, algo: str) -> tuple[Array, ...]:
+    y, cache = F.conv2d_forward(x, w, b, padding=padding, algo=algo)
+    dx, dw, db = F.conv2d_backward(np.ones_like(y) if dy is None else dy, cache)
+    assert dx is not None
+    assert db is not None
+    return y, dx, dw, db
+
+
+def problem(shape: tuple[int, ...], filters: int, padding: Any, dtype: Any) -> tuple[Array, ...]:
+    rng = np.random.default_rng(len(shape) + filters)
+    x, w = rng.standard_normal(shape), rng.standard_normal((filters, shape[1], 3, 3))
+    b = rng.standard_normal(filters)
+    y, _ = reference.conv2d_forward(x, w, b, padding=padding)
+    return tuple(a.astype(dtype) for a in (x, w, b, rng.standard_normal(y.shape)))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("isa", _runtime.available_isas())
+@pytest.mark.parametrize(("shape", "filters", "padding"), SHAPES)
+def test_error_is_bounded_in_all_passes(
+    shape: tuple[int, ...], filters: int, padding: Any, isa: str, dtype: str
+) -> None:
+    x, w, b, dy = problem(shape, filters, padding, dtype)
+    with _runtime.isa_override(isa):
+        results = passes(x, w, b, dy, padding, "winograd")
+    wide = [a.astype(np.float64) for a in (x, w, b, dy)]
+    y, cache = reference.conv2d_forward(*wide[:3], padding=padding)
+    truth = (y, *reference.conv2d_backward(wide[3], cache))
+    for name, mine, true in zip(("y", "dx", "dw", "db"), results, truth, strict=True):
+        assert true is not None
+        error = np.linalg.norm(mine - true) / np.linalg.norm(true)
+        assert error <= LIMIT[dtype], f"{name}: {error:.2e}"
+
+
+@pytest.mark.parametrize("shape", [(9, 20, 16, 16), (6, 96, 16, 16)])
+def test_any_number_of_threads_gives_the_same_bits(shape: tuple[int, ...]) -> None:
+    x, w, b, dy = problem(shape, shape[1], 1, np.float32)
+    results = []
+    for threads in (1, 2, 3):
+        with fastnn.threads(threads), _runtime.rendezvous():
+            results.append(passes(x, w, b, dy, 1, "winograd"))
+            assert _runtime.last_worker_count() == threads
+    for other in results[1:]:
+        for mine, theirs in zip(results[0], other, strict=True):
+            assert np.array_equal(mine, theirs)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_memory_layout_does_not_matter(layout: str) -> None:
+    x, w, b, dy = problem((2, 6, 8, 8), 9, 1, np.float32)
+    x, w, dy = (LAYOUTS[layout](a) for a in (x, w, dy))
+    results = passes(x, w, b, dy, 1, "winograd")
+    expected = passes(np.array(x), np.array(w), b, np.array(dy), 1, "winograd")
+    for mine, theirs in zip(results, expected, strict=True):
+        assert np.array_equal(mine, theirs)
+
+
+def test_an_empty_batch() -> None:
+    x, w, b = (np.ones(shape, np.float32) for shape in ((0, 4, 8, 8), (3, 4, 3, 3), (3,)))
+    y, dx, dw, db = passes(x, w, b, None, 1, "winograd")
+    assert y.shape == (0, 3, 8, 8)
+    assert dx.shape == (0, 4, 8, 8)
+    assert not dw.any()
+    assert not db.any()
+
+
+@pytest.mark.parametrize(
+    ("w", "settings"),
+    [
+        ((4, 3, 5, 5), {}),
+        ((4, 3, 3, 3), {"stride": 2}),
+        ((4, 3, 3, 3), {"dilation": 2}),
+        ((4, 3, 3, 3), {"padding": 3}),
+        ((3, 1, 3, 3), {"groups": 3}),
+    ],
+)
+def test_another_geometry_is_refused(w: tuple[int, ...], settings: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"\[conv2d_forward\] algo: expected 3x3 filters.*"):
+        F.conv2d_forward(np.ones((1, 3, 8, 8)), np.ones(w), algo="winograd", **settings)
+
+
+def same_bits(a: Array, b: Array) -> bool:
+    return bool(np.array_equal(a, b))
+
+
+def test_auto_takes_winograd_for_many_channels_and_direct_for_few() -> None:
+    for channels, expected in ((64, "winograd"), (1, "direct")):
+        x, w, b, dy = problem((2, channels, 16, 16), 64, 1, np.float32)
+        auto = passes(x, w, b, dy, 1, "auto")
+        wanted = passes(x, w, b, dy, 1, expected)
+        other = passes(x, w, b, dy, 1, "direct" if expected == "winograd" else "winograd")
+        assert all(same_bits(p, q) for p, q in zip(auto, wanted, strict=True))
+        assert not same_bits(auto[0], other[0])
+
+
+def test_float64_stays_direct() -> None:
+    x, w, b, dy = problem((2, 64, 16, 16), 64, 1, np.float64)
+    assert same_bits(passes(x, w, b, dy, 1, "auto")[0], passes(x, w, b, dy, 1, "direct")[0])
+
+
+def test_nan_and_infinity_propagate() -> None:
+    x, w, b, _ = problem((1, 4, 8, 8), 5, 1, np.float32)
+    for bad in (np.nan, np.inf):
+        x[0, 2, 3, 3] = bad
+        y, _ = F.conv2d_forward(x, w, b, padding=1, algo="winograd")
+        assert not np.isfinite(y[0, :, 3, 3]).any()
+
+
+def test_gradient_is_that_of_the_float64_direct_form() -> None:
+    x, w, b, dy = problem((2, 3, 7, 6), 4, 1, np.float64)
+    for mine, theirs in zip(
+        passes(x, w, b, dy, 1, "winograd"), passes(x, w, b, dy, 1, "direct"), strict=True
+    ):
+        assert relative_error(mine, theirs) < 1e-12
