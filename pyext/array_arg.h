@@ -192,6 +192,39 @@ TensorView<T> view_of(py::array_t<T>& array) {
   return view;
 }
 
+// A result in C order: the caller's array where one is given, else a new one.
+template <class T>
+class Result {
+ public:
+  Result(const char* op, const char* name, py::handle given, const std::vector<int64_t>& shape) {
+    if (given.is_none()) {
+      array_ = new_array<T>(shape);
+      data_ = static_cast<T*>(array_.mutable_data());
+    } else {
+      const ArrayArg<T> out(op, name, given);
+      array_ = out.array();
+      check(std::equal(shape.begin(), shape.end(), array_.shape(), array_.shape() + array_.ndim()), op, name,
+            ": expected memory for the result's shape, got ", out.shape());
+      data_ = out.writable();
+    }
+  }
+  T* data() const { return data_; }
+  const py::array& array() const { return array_; }
+  TensorView<T> view() const {
+    TensorView<T> view{data_, static_cast<int>(array_.ndim()), {}, {}};
+    int64_t step = 1;
+    for (int d = view.rank; d-- > 0; step *= view.shape[d]) {
+      view.shape[d] = array_.shape(d);
+      view.stride[d] = step;
+    }
+    return view;
+  }
+
+ private:
+  py::array array_;
+  T* data_;
+};
+
 // Whether the memory of two arrays may overlap, by the addresses they span.
 bool may_overlap(const py::array& a, const py::array& b);
 

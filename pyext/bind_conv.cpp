@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "array_arg.h"
+#include "column_statistics.h"
 #include "fastnn/ops/conv2d/conv2d.h"
 #include "fastnn/ops/im2col/im2col.h"
 
@@ -74,7 +75,7 @@ TensorView<T> image_view(T* data, int64_t n, int64_t c, int64_t h, int64_t w) {
 template <class T>
 py::tuple conv2d_forward_as(py::handle x_obj, py::handle w_obj, py::handle b_obj, const Pair& stride,
                             const Pair& padding, const Pair& dilation, int64_t groups,
-                            const std::string& algo, bool stats) {
+                            const std::string& algo, bool stats, bool relu) {
   const char* op = "conv2d_forward";
   ArrayArg<T> x(op, "x", x_obj), w(op, "w", w_obj);
   auto b = optional_arg<T>(op, "b", b_obj);
@@ -82,6 +83,7 @@ py::tuple conv2d_forward_as(py::handle x_obj, py::handle w_obj, py::handle b_obj
   const int64_t n = x.dim(0), f = w.dim(0);
   const int64_t oh = settings.window.h.outputs(x.dim(2)), ow = settings.window.w.outputs(x.dim(3));
   Epilogue<T> epilogue;
+  epilogue.relu = relu;
   if (b) {
     b->shaped({f}, "(" + std::to_string(f) + ",)");
     epilogue.bias = b->contiguous();
@@ -90,21 +92,20 @@ py::tuple conv2d_forward_as(py::handle x_obj, py::handle w_obj, py::handle b_obj
   const TensorView<T> result = image_view(y.mutable_data(), n, f, oh, ow);
   if (!stats) {
     run_kernel([&] { conv2d_forward<T>(x.view(), w.view(), result, settings, {}, epilogue); });
-    return py::make_tuple(y, py::none(), py::none());
+    return py::make_tuple(y, py::none());
   }
   check(n > 0, op, "x: expected at least one image to take statistics of, got shape ", x.shape());
-  auto mean = new_array<double>({f}), variance = new_array<double>({f});
-  epilogue.mean = mean.mutable_data();
-  epilogue.sum_squares = variance.mutable_data();
+  ColumnStatistics statistics(f);
+  statistics.give_to(epilogue);
   run_kernel([&] { conv2d_forward<T>(x.view(), w.view(), result, settings, {}, epilogue); });
-  for (int64_t i = 0; i < f; ++i) epilogue.sum_squares[i] /= static_cast<double>(n * oh * ow);
-  return py::make_tuple(y, mean, variance);
+  return py::make_tuple(y, statistics.of(n * oh * ow));
 }
 
 template <class T>
 py::tuple conv2d_backward_as(py::handle dy_obj, py::handle x_obj, py::handle w_obj, const Pair& stride,
                              const Pair& padding, const Pair& dilation, int64_t groups,
-                             const std::string& algo, bool need_db, bool need_dx) {
+                             const std::string& algo, bool need_db, bool need_dx, py::handle dw_obj,
+                             py::handle db_obj) {
   const char* op = "conv2d_backward";
   ArrayArg<T> dy(op, "dy", dy_obj), x(op, "x", x_obj), w(op, "w", w_obj);
   const Conv2dSettings settings = make_settings(op, x, w, stride, padding, dilation, groups, algo);
@@ -112,24 +113,21 @@ py::tuple conv2d_backward_as(py::handle dy_obj, py::handle x_obj, py::handle w_o
   const int64_t oh = settings.window.h.outputs(height), ow = settings.window.w.outputs(width);
   dy.shaped({n, f, oh, ow}, "(" + std::to_string(n) + ", " + std::to_string(f) + ", " + std::to_string(oh) +
                                 ", " + std::to_string(ow) + ")");
-  auto dw = new_array<T>({f, w.dim(1), w.dim(2), w.dim(3)});
-  TensorView<T> dw_view{dw.mutable_data(), 4, {f, w.dim(1), w.dim(2), w.dim(3)}, {}};
-  for (int d = 3; d >= 0; --d) dw_view.stride[d] = d == 3 ? 1 : dw_view.stride[d + 1] * dw_view.shape[d + 1];
-  py::object dx = py::none(), db = py::none();
+  Result<T> dw(op, "dw", dw_obj, {f, w.dim(1), w.dim(2), w.dim(3)});
+  std::optional<Result<T>> db;
+  if (need_db) db.emplace(op, "db", db_obj, std::vector<int64_t>{f});
+  py::object dx = py::none();
   TensorView<T> dx_view;
-  T* db_data = nullptr;
   if (need_dx) {
     auto array = new_image<T>(n, c, height, width);
     dx_view = image_view(array.mutable_data(), n, c, height, width);
     dx = array;
   }
-  if (need_db) {
-    auto array = new_array<T>({f});
-    db_data = array.mutable_data();
-    db = array;
-  }
-  run_kernel([&] { conv2d_backward<T>(dy.view(), x.view(), w.view(), dx_view, dw_view, db_data, settings); });
-  return py::make_tuple(dx, dw, db);
+  run_kernel([&] {
+    conv2d_backward<T>(dy.view(), x.view(), w.view(), dx_view, dw.view(), db ? db->data() : nullptr,
+                       settings);
+  });
+  return py::make_tuple(dx, dw.array(), db ? py::object(db->array()) : py::none());
 }
 
 template <class T>
@@ -172,24 +170,26 @@ void bind_conv(py::module_& m) {
   m.def(
       "conv2d_forward",
       [](py::object x, py::object w, py::object b, Pair stride, Pair padding, Pair dilation, int64_t groups,
-         const std::string& algo, bool stats) {
+         const std::string& algo, bool stats, bool relu) {
         return with_dtype("conv2d_forward", "x", x, [&](auto zero) {
-          return conv2d_forward_as<decltype(zero)>(x, w, b, stride, padding, dilation, groups, algo, stats);
+          return conv2d_forward_as<decltype(zero)>(x, w, b, stride, padding, dilation, groups, algo, stats,
+                                                   relu);
         });
       },
       py::arg("x"), py::arg("w"), py::arg("b"), py::arg("stride"), py::arg("padding"), py::arg("dilation"),
-      py::arg("groups"), py::arg("algo"), py::arg("stats") = false);
+      py::arg("groups"), py::arg("algo"), py::arg("stats") = false, py::arg("relu") = false);
   m.def(
       "conv2d_backward",
       [](py::object dy, py::object x, py::object w, Pair stride, Pair padding, Pair dilation, int64_t groups,
-         const std::string& algo, bool need_db, bool need_dx) {
+         const std::string& algo, bool need_db, bool need_dx, py::object dw, py::object db) {
         return with_dtype("conv2d_backward", "dy", dy, [&](auto zero) {
           return conv2d_backward_as<decltype(zero)>(dy, x, w, stride, padding, dilation, groups, algo,
-                                                    need_db, need_dx);
+                                                    need_db, need_dx, dw, db);
         });
       },
       py::arg("dy"), py::arg("x"), py::arg("w"), py::arg("stride"), py::arg("padding"), py::arg("dilation"),
-      py::arg("groups"), py::arg("algo"), py::arg("need_db"), py::arg("need_dx"));
+      py::arg("groups"), py::arg("algo"), py::arg("need_db"), py::arg("need_dx"), py::arg("dw") = py::none(),
+      py::arg("db") = py::none());
   m.def(
       "im2col",
       [](py::object x, Pair kernel_size, Pair stride, Pair padding, Pair dilation) {

@@ -1,4 +1,5 @@
 #include "array_arg.h"
+#include "column_statistics.h"
 #include "fastnn/ops/gemm/gemm.h"
 #include "fastnn/ops/linear/linear.h"
 
@@ -52,7 +53,7 @@ py::array gemm_as(py::handle a_obj, py::handle b_obj, py::handle bias_obj, py::h
 }
 
 template <class T>
-py::array linear_forward_as(py::handle x_obj, py::handle w_obj, py::handle b_obj, bool relu) {
+py::tuple linear_forward_as(py::handle x_obj, py::handle w_obj, py::handle b_obj, bool relu, bool stats) {
   const char* op = "linear_forward";
   ArrayArg<T> x(op, "x", x_obj), w(op, "w", w_obj);
   auto b = optional_arg<T>(op, "b", b_obj);
@@ -66,39 +67,42 @@ py::array linear_forward_as(py::handle x_obj, py::handle w_obj, py::handle b_obj
     epilogue.bias = b->contiguous();
   }
   auto y = new_array<T>({x.dim(0), w.dim(0)});
-  T* data = y.mutable_data();
-  run_kernel(
-      [&] { linear_forward<T>(x.matrix(), w.matrix(), row_major(data, x.dim(0), w.dim(0)), {}, epilogue); });
-  return y;
+  const MatrixView<T> result = row_major(y.mutable_data(), x.dim(0), w.dim(0));
+  if (!stats) {
+    run_kernel([&] { linear_forward<T>(x.matrix(), w.matrix(), result, {}, epilogue); });
+    return py::make_tuple(y, py::none());
+  }
+  check(x.dim(0) > 0, op, "x: expected at least one row to take statistics of, got shape ", x.shape());
+  ColumnStatistics statistics(w.dim(0));
+  statistics.give_to(epilogue);
+  run_kernel([&] { linear_forward<T>(x.matrix(), w.matrix(), result, {}, epilogue); });
+  return py::make_tuple(y, statistics.of(x.dim(0)));
 }
 
 template <class T>
 py::tuple linear_backward_as(py::handle dy_obj, py::handle x_obj, py::handle w_obj, bool need_db,
-                             bool need_dx) {
+                             bool need_dx, py::handle dw_obj, py::handle db_obj) {
   const char* op = "linear_backward";
   ArrayArg<T> dy(op, "dy", dy_obj), x(op, "x", x_obj), w(op, "w", w_obj);
   x.shaped({-1, -1}, "(N, in)");
   w.shaped({-1, x.dim(1)}, "(out, " + std::to_string(x.dim(1)) + ")");
   const int64_t n = x.dim(0), in = x.dim(1), out = w.dim(0);
   dy.shaped({n, out}, "(" + std::to_string(n) + ", " + std::to_string(out) + ")");
-  py::object dx = py::none(), db = py::none();
-  auto dw = new_array<T>({out, in});
-  T *dx_data = nullptr, *db_data = nullptr, *dw_data = dw.mutable_data();
+  Result<T> dw(op, "dw", dw_obj, {out, in});
+  std::optional<Result<T>> db;
+  if (need_db) db.emplace(op, "db", db_obj, std::vector<int64_t>{out});
+  py::object dx = py::none();
+  T* dx_data = nullptr;
   if (need_dx) {
     auto array = new_array<T>({n, in});
     dx_data = array.mutable_data();
     dx = array;
   }
-  if (need_db) {
-    auto array = new_array<T>({out});
-    db_data = array.mutable_data();
-    db = array;
-  }
   run_kernel([&] {
     linear_backward<T>(dy.matrix(), x.matrix(), w.matrix(), row_major(dx_data, n, in),
-                       row_major(dw_data, out, in), db_data);
+                       row_major(dw.data(), out, in), db ? db->data() : nullptr);
   });
-  return py::make_tuple(dx, dw, db);
+  return py::make_tuple(dx, dw.array(), db ? py::object(db->array()) : py::none());
 }
 
 }  // namespace
@@ -114,19 +118,21 @@ void bind_gemm(py::module_& m) {
       py::arg("a"), py::arg("b"), py::arg("bias"), py::arg("residual"), py::arg("relu"), py::arg("out"));
   m.def(
       "linear_forward",
-      [](py::object x, py::object w, py::object b, bool relu) {
+      [](py::object x, py::object w, py::object b, bool relu, bool stats) {
         return with_dtype("linear_forward", "x", x,
-                          [&](auto zero) { return linear_forward_as<decltype(zero)>(x, w, b, relu); });
+                          [&](auto zero) { return linear_forward_as<decltype(zero)>(x, w, b, relu, stats); });
       },
-      py::arg("x"), py::arg("w"), py::arg("b"), py::arg("relu") = false);
+      py::arg("x"), py::arg("w"), py::arg("b"), py::arg("relu") = false, py::arg("stats") = false);
   m.def(
       "linear_backward",
-      [](py::object dy, py::object x, py::object w, bool need_db, bool need_dx) {
+      [](py::object dy, py::object x, py::object w, bool need_db, bool need_dx, py::object dw,
+         py::object db) {
         return with_dtype("linear_backward", "dy", dy, [&](auto zero) {
-          return linear_backward_as<decltype(zero)>(dy, x, w, need_db, need_dx);
+          return linear_backward_as<decltype(zero)>(dy, x, w, need_db, need_dx, dw, db);
         });
       },
-      py::arg("dy"), py::arg("x"), py::arg("w"), py::arg("need_db"), py::arg("need_dx"));
+      py::arg("dy"), py::arg("x"), py::arg("w"), py::arg("need_db"), py::arg("need_dx"),
+      py::arg("dw") = py::none(), py::arg("db") = py::none());
 }
 
 }  // namespace fastnn::python

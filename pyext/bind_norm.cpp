@@ -70,7 +70,7 @@ py::tuple batchnorm_forward_as(py::handle x_obj, py::handle gamma_obj, py::handl
   }
   double* mean = const_cast<double*>(statistics.data());
   double* var = mean + channels;
-  if (compute) {
+  if (mean_obj.is_none()) {
     const int64_t count = args.x.view().size() / channels;
     check(count >= 2, op, "x: expected at least 2 values a channel in training, got ", count, " in shape ",
           args.x.shape());
@@ -91,7 +91,8 @@ py::tuple batchnorm_forward_as(py::handle x_obj, py::handle gamma_obj, py::handl
 template <class T>
 py::tuple batchnorm_backward_as(py::handle dy_obj, py::handle x_obj, py::handle gamma_obj,
                                 py::handle beta_obj, py::handle statistics_obj, double eps, bool relu,
-                                py::handle residual_obj, bool training) {
+                                py::handle residual_obj, bool training, py::handle dgamma_obj,
+                                py::handle dbeta_obj) {
   const char* op = "batchnorm_backward";
   Norm<T> args(op, x_obj, gamma_obj, beta_obj, residual_obj, eps, relu);
   const int64_t channels = args.x.dim(1);
@@ -101,7 +102,7 @@ py::tuple batchnorm_backward_as(py::handle dy_obj, py::handle x_obj, py::handle 
   statistics.shaped({2, channels}, "(2, C)");
   args.norm.mean = statistics.contiguous();
   args.norm.var = args.norm.mean + channels;
-  auto dgamma = new_array<T>({channels}), dbeta = new_array<T>({channels});
+  Result<T> dgamma(op, "dgamma", dgamma_obj, {channels}), dbeta(op, "dbeta", dbeta_obj, {channels});
   auto [dx, dx_view] = new_rows(args.x);
   py::object dresidual = py::none();
   TensorView<T> dresidual_view;
@@ -114,12 +115,24 @@ py::tuple batchnorm_backward_as(py::handle dy_obj, py::handle x_obj, py::handle 
       dresidual = py::reinterpret_borrow<py::object>(dy_obj);
     }
   }
-  T *dgamma_data = dgamma.mutable_data(), *dbeta_data = dbeta.mutable_data();
   run_kernel([&, dx_view = dx_view] {
-    batchnorm_backward<T>(dy.view(), args.x.view(), args.norm, training, dx_view, dresidual_view, dgamma_data,
-                          dbeta_data);
+    batchnorm_backward<T>(dy.view(), args.x.view(), args.norm, training, dx_view, dresidual_view,
+                          dgamma.data(), dbeta.data());
   });
-  return py::make_tuple(dx, dgamma, dbeta, dresidual);
+  return py::make_tuple(dx, dgamma.array(), dbeta.array(), dresidual);
+}
+
+template <class T>
+void batchnorm_track_as(py::handle statistics_obj, int64_t count, double momentum, py::handle mean_obj,
+                        py::handle var_obj) {
+  const char* op = "batchnorm_track";
+  ArrayArg<double> statistics(op, "statistics", statistics_obj);
+  ArrayArg<T> mean(op, "running_mean", mean_obj), var(op, "running_var", var_obj);
+  statistics.shaped({2, -1}, "(2, C)");
+  const int64_t channels = statistics.dim(1);
+  mean.shaped({channels}, "(C,)");
+  var.shaped({channels}, "(C,)");
+  batchnorm_track<T>(statistics.contiguous(), channels, count, momentum, mean.writable(), var.writable());
 }
 
 }  // namespace
@@ -139,14 +152,25 @@ void bind_norm(py::module_& m) {
   m.def(
       "batchnorm_backward",
       [](py::object dy, py::object x, py::object gamma, py::object beta, py::object statistics, double eps,
-         bool relu, py::object residual, bool training) {
+         bool relu, py::object residual, bool training, py::object dgamma, py::object dbeta) {
         return with_dtype("batchnorm_backward", "x", x, [&](auto zero) {
           return batchnorm_backward_as<decltype(zero)>(dy, x, gamma, beta, statistics, eps, relu, residual,
-                                                       training);
+                                                       training, dgamma, dbeta);
         });
       },
       py::arg("dy"), py::arg("x"), py::arg("gamma"), py::arg("beta"), py::arg("statistics"), py::arg("eps"),
-      py::arg("relu"), py::arg("residual"), py::arg("training"));
+      py::arg("relu"), py::arg("residual"), py::arg("training"), py::arg("dgamma") = py::none(),
+      py::arg("dbeta") = py::none());
+  m.def(
+      "batchnorm_track",
+      [](py::object statistics, int64_t count, double momentum, py::object running_mean,
+         py::object running_var) {
+        with_dtype("batchnorm_track", "running_mean", running_mean, [&](auto zero) {
+          batchnorm_track_as<decltype(zero)>(statistics, count, momentum, running_mean, running_var);
+        });
+      },
+      py::arg("statistics"), py::arg("count"), py::arg("momentum"), py::arg("running_mean"),
+      py::arg("running_var"));
 }
 
 }  // namespace fastnn::python

@@ -17,6 +17,7 @@ __all__: list[str] = [
     "avgpool2d_forward",
     "batchnorm_backward",
     "batchnorm_forward",
+    "batchnorm_track",
     "cached_bytes",
     "col2im",
     "compiler",
@@ -93,6 +94,8 @@ def batchnorm_backward(
     relu: bool,
     residual: typing.Any,
     training: bool,
+    dgamma: typing.Any = None,
+    dbeta: typing.Any = None,
 ) -> tuple: ...
 def batchnorm_forward(
     x: typing.Any,
@@ -105,6 +108,13 @@ def batchnorm_forward(
     relu: bool,
     residual: typing.Any,
 ) -> tuple: ...
+def batchnorm_track(
+    statistics: typing.Any,
+    count: typing.SupportsInt | typing.SupportsIndex,
+    momentum: typing.SupportsFloat | typing.SupportsIndex,
+    running_mean: typing.Any,
+    running_var: typing.Any,
+) -> None: ...
 def cached_bytes() -> int: ...
 def col2im(
     cols: typing.Any,
@@ -126,6 +136,8 @@ def conv2d_backward(
     algo: str,
     need_db: bool,
     need_dx: bool,
+    dw: typing.Any = None,
+    db: typing.Any = None,
 ) -> tuple: ...
 def conv2d_forward(
     x: typing.Any,
@@ -137,6 +149,7 @@ def conv2d_forward(
     groups: typing.SupportsInt | typing.SupportsIndex,
     algo: str,
     stats: bool = False,
+    relu: bool = False,
 ) -> tuple: ...
 def dropout_backward(
     dy: typing.Any,
@@ -170,8 +183,18 @@ def im2col(
     padding: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
     dilation: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
 ) -> numpy.ndarray: ...
-def linear_backward(dy: typing.Any, x: typing.Any, w: typing.Any, need_db: bool, need_dx: bool) -> tuple: ...
-def linear_forward(x: typing.Any, w: typing.Any, b: typing.Any, relu: bool = False) -> numpy.ndarray: ...
+def linear_backward(
+    dy: typing.Any,
+    x: typing.Any,
+    w: typing.Any,
+    need_db: bool,
+    need_dx: bool,
+    dw: typing.Any = None,
+    db: typing.Any = None,
+) -> tuple: ...
+def linear_forward(
+    x: typing.Any, w: typing.Any, b: typing.Any, relu: bool = False, stats: bool = False
+) -> tuple: ...
 def live_bytes() -> int: ...
 def maxpool2d_backward(
     dy: typing.Any,

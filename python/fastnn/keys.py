@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from typing import NamedTuple
 
@@ -14,6 +15,12 @@ def _splitmix64(z: int) -> int:
     z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _MASK64
     z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _MASK64
     return z ^ (z >> 31)
+
+
+@functools.lru_cache(maxsize=4096, typed=True)
+def _hash64(name: str | int) -> int:
+    digest = hashlib.blake2b(repr(name).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little")
 
 
 class Key(NamedTuple):
@@ -43,8 +50,7 @@ class Key(NamedTuple):
 
     def fold(self, name: str | int) -> Key:
         """Return the key of the part called ``name``; distinct names give independent streams."""
-        digest = hashlib.blake2b(repr(name).encode(), digest_size=8).digest()
-        return self._replace(bits=_splitmix64(self.bits ^ int.from_bytes(digest, "little")))
+        return Key(_splitmix64(self.bits ^ _hash64(name)), self.example)
 
     def at(self, example: int) -> Key:
         """Return this key for a batch whose first row is example number ``example`` of the step."""

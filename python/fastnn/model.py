@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, overload
 
@@ -17,9 +18,9 @@ from .init import Initializer
 from .keys import Key
 from .losses import Loss, LossFunction
 from .nn.config import from_config, to_config
-from .nn.containers import Container
+from .nn.containers import MAKERS, Container, Residual, Sequential
 from .nn.layer import Layer, adopt
-from .nn.parameters import BoundDict, FlatDict
+from .nn.parameters import BoundDict, FlatDict, LayerGrads, Turn
 from .nn.summary import Summary, summarize
 from .regularizers import Regularizer
 
@@ -169,7 +170,9 @@ class Model:
             return self.forward(X)[0]
         scores, cache = self.forward(X, train=True)
         value, dscores = self.loss_function(scores, y, weights)
-        self.grads.flat.fill(0)
+        self._turn.number += 1
+        for added_to in self._added_to:
+            self.grads.flat[added_to] = 0
         self._backward(dscores, cache, need_dx=False)
         if self.regularizer is not None:
             penalty, dweights = self.regularizer(self.params.flat[: self._weights])
@@ -450,7 +453,9 @@ class Model:
 
     def __getstate__(self) -> dict[str, Any]:
         state = {
-            k: v for k, v in self.__dict__.items() if k not in ("params", "grads", "_leaves", "_weights")
+            k: v
+            for k, v in self.__dict__.items()
+            if k not in ("params", "grads", "_leaves", "_weights", "_turn", "_added_to")
         }
         return state | {"frozen": self.params.frozen}
 
@@ -479,13 +484,20 @@ class Model:
         self.params, self.grads = FlatDict(shapes, self.dtype, order), FlatDict(shapes, self.dtype, order)
         for name, value in values.items():
             self.params[name] = value
+        self._turn = Turn()
+        added_to = set(shapes)
+        overwriting = _overwriting(net)
         for path, layer in self._leaves:
             layer.params = BoundDict({n: self.params[_join(path, n)] for n in layer.params})
             layer.grads = BoundDict({n: self.grads[_join(path, n)] for n in layer.params})
+            if id(layer) in overwriting:
+                layer.grads = LayerGrads(layer.grads, self._turn)
+                added_to -= {_join(path, n) for n in layer.params}
             layer.buffers = {
                 n: np.array(a, self.dtype if a.dtype.kind == "f" else a.dtype)
                 for n, a in layer.buffers.items()
             }
+        self._added_to = self.grads.slices(added_to)
         self._freeze(frozen)
 
     def _state(self) -> dict[str, Array]:
@@ -510,6 +522,15 @@ class Model:
         x = self._checked(X)
         self.input_shape = x.shape[1:]
         return x if x.dtype == self.dtype else x.astype(self.dtype)
+
+
+def _overwriting(net: Any) -> set[int]:
+    """Return ids of the layers that overwrite their gradients, once in every backward pass of the net."""
+    layers = [net, *(layer for _, layer in net.named_layers())] if isinstance(net, Container) else [net]
+    if any(isinstance(layer, Container) and type(layer) not in (Sequential, Residual) for layer in layers):
+        return set()
+    places = Counter(id(layer) for layer in layers)
+    return {id(layer) for layer in layers if type(layer) in MAKERS and places[id(layer)] == 1}
 
 
 def _join(path: str, name: str) -> str:

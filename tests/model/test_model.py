@@ -431,3 +431,47 @@ def test_refusals_are_one_line(call: Callable[[Model], Any], line: str) -> None:
     with pytest.raises(ValueError) as caught:
         call(small())
     assert str(caught.value) == line
+
+
+class Tied:
+    """A hand-written layer that goes back through the weights of another one."""
+
+    def __init__(self, linear: nn.Linear) -> None:
+        self.linear, self.params = linear, {}
+
+    def forward(self, x: Any, *, train: bool = False, key: Any = None) -> tuple[Any, Any]:
+        return x @ self.linear.params["weight"], x
+
+    def backward(self, dy: Any, cache: Any, grads: Any = None) -> Any:
+        self.linear.grads["weight"] += cache.T @ dy
+        return dy @ self.linear.params["weight"].T
+
+
+def test_gradients_do_not_depend_on_what_lay_there() -> None:
+    X = np.random.default_rng(0).normal(size=(6, 2, 4, 4))
+    y = np.arange(6) % 3
+    shared = nn.Linear(8, 8)
+    net = nn.Sequential(
+        *(nn.Conv2d(2, 2, 3, padding=1), nn.BatchNorm2d(2), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten()),
+        *(shared, nn.ReLU(), shared, nn.Linear(8, 8), nn.Residual(nn.Linear(8, 8)), nn.Linear(8, 3)),
+    )
+    model = Model(net, dtype=np.float64)
+    expected = {name: grad.copy() for name, grad in model.loss(X, y)[1].items()}
+    model.grads.flat[:] = np.nan
+    for name, grad in model.loss(X, y)[1].items():
+        np.testing.assert_array_equal(grad, expected[name])
+    scores, cache = model.forward(X, train=True)
+    _, dscores = model.loss_function(scores, y)
+    model.backward(dscores, cache)
+    for name, grad in model.grads.items():
+        np.testing.assert_allclose(grad, 2 * expected[name], rtol=1e-9, atol=1e-12)
+
+
+def test_a_tied_layer_adds_to_the_gradients_of_the_other() -> None:
+    linear = nn.Linear(4, 4)
+    model = Model(nn.Sequential(linear, Tied(linear), nn.Linear(4, 3)), dtype=np.float64)
+    X, y = np.random.default_rng(1).normal(size=(5, 4)), np.array([0, 1, 2, 0, 1])
+    weight = model.params["0.weight"]
+    expected = numerical_gradient(lambda _: np.asarray(model.loss(X, y)[0]), weight, np.ones(()))
+    model.grads.flat[:] = np.nan
+    assert relative_error(model.loss(X, y)[1]["0.weight"], expected) < 1e-6

@@ -43,7 +43,7 @@ def conv_net(fuse: bool = True) -> nn.Sequential:
 def gradients(net: nn.Layer, x: Any = X, seed: int = 1) -> tuple[Any, Any, dict[str, Any]]:
     net.zero_grads()
     y, cache = net.forward(x, train=True, key=Key(seed))
-    dx = net.backward(np.cos(np.arange(y.size)).reshape(y.shape), cache)
+    dx = net.backward(np.cos(np.arange(y.size)).reshape(y.shape).astype(y.dtype), cache)
     return y, dx, {name: grad.copy() for name, grad in net.grads.items()}
 
 
@@ -79,8 +79,86 @@ def test_fused_runs_really_run_fused(monkeypatch: pytest.MonkeyPatch) -> None:
         conv_net(fuse=False).forward(X, train=True)
 
 
-def test_fusion_does_not_change_the_numbers() -> None:
-    fused, plain = conv_net(), conv_net(fuse=False)
+def block_net(fuse: bool = True) -> nn.Sequential:
+    """Residual blocks that end in batch norm, with and without ReLU, shortcut and products without one."""
+    layers: list[nn.Layer] = [nn.Conv2d(2, 3, 3, padding=1), nn.ReLU()]
+    for width, stride, activation in ((3, 1, "relu"), (4, 2, "relu"), (4, 1, None)):
+        before = 4 if activation is None else 3
+        body = (nn.Conv2d(before, width, 3, stride=stride, padding=1), nn.ReLU(), nn.Conv2d(width, width, 1))
+        shortcut = nn.Sequential(nn.Conv2d(before, width, 1, stride=stride), nn.BatchNorm2d(width), fuse=fuse)
+        layers.append(
+            nn.Residual(
+                nn.Sequential(*body, nn.BatchNorm2d(width), fuse=fuse),
+                shortcut if stride > 1 else None,
+                "relu" if activation else None,
+            )
+        )
+    layers += [nn.Flatten(), nn.Linear(36, 6), nn.BatchNorm1d(6), nn.Linear(6, 5), nn.ReLU()]
+    return nn.Sequential(*layers, fuse=fuse).astype(np.float64)
+
+
+def test_products_take_the_statistics_and_norms_the_residual(monkeypatch: pytest.MonkeyPatch) -> None:
+    from fastnn.nn import norm
+
+    calls, forward = [], norm._batchnorm_forward
+
+    def record(*args: Any, **options: Any) -> Any:
+        calls.append((options["statistics"] is not None, options["residual"] is not None))
+        return forward(*args, **options)
+
+    monkeypatch.setattr(norm, "_batchnorm_forward", record)
+    block_net().forward(X, train=True)
+    assert calls == [(True, True), (True, False), (True, True), (True, True), (True, False)]
+    calls.clear()
+    block_net(fuse=False).forward(X, train=True)
+    assert calls == [(False, False)] * 5
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_fused_gradients_are_the_same_bits_for_any_number_of_threads(dtype: Any, threads: int) -> None:
+    import fastnn
+
+    x = np.random.default_rng(2).normal(size=(64, 2, 6, 6)).astype(dtype)
+    with fastnn.threads(2):
+        expected = gradients(block_net().astype(dtype), x)
+    with fastnn.threads(threads):
+        y, dx, grads = gradients(block_net().astype(dtype), x)
+    np.testing.assert_array_equal(y, expected[0])
+    np.testing.assert_array_equal(dx, expected[1])
+    for name, grad in grads.items():
+        np.testing.assert_array_equal(grad, expected[2][name])
+
+
+def test_gradients_of_fused_blocks() -> None:
+    net = block_net()
+    _, dx, grads = gradients(net)
+
+    def scores(_: Any) -> Any:
+        return net.forward(X, train=True)[0]
+
+    y = scores(X)
+    dy = np.cos(np.arange(y.size)).reshape(y.shape)
+    for name in ("0.weight", "2.body.3.weight", "3.shortcut.0.weight", "3.body.2.weight", "6.weight"):
+        assert relative_error(grads[name], numerical_gradient(scores, net.params[name], dy)) < 1e-5, name
+    assert relative_error(dx, numerical_gradient(scores, X, dy)) < 1e-5
+
+
+def test_a_watched_block_runs_unfused() -> None:
+    net, seen = block_net(), []
+    expected = gradients(block_net())
+    net.watch(lambda path, y, dy: seen.append((path, dy is None)), ["2.body", "3.body.3", "4.body.3"])
+    y, dx, grads = gradients(net)
+    assert len(seen) == 6
+    np.testing.assert_allclose(y, expected[0], rtol=1e-11, atol=1e-11)
+    np.testing.assert_allclose(dx, expected[1], rtol=1e-9, atol=1e-11)
+    for name, grad in grads.items():
+        np.testing.assert_allclose(grad, expected[2][name], rtol=1e-9, atol=1e-10)
+
+
+@pytest.mark.parametrize("build", [conv_net, block_net])
+def test_fusion_does_not_change_the_numbers(build: Any) -> None:
+    fused, plain = build(), build(fuse=False)
     for (y1, dx1, g1), (y2, dx2, g2) in [(gradients(fused), gradients(plain))]:
         np.testing.assert_allclose(y1, y2, rtol=1e-12, atol=1e-12)
         np.testing.assert_allclose(dx1, dx2, rtol=1e-10, atol=1e-12)
@@ -206,7 +284,7 @@ def test_copies_leave_watchers_behind() -> None:
 
 
 def test_nothing_runs_below_the_first_trainable_layer(monkeypatch: pytest.MonkeyPatch) -> None:
-    net = nn.Sequential(nn.Linear(3, 3), nn.ReLU(), nn.Linear(3, 2))
+    net = nn.Sequential(nn.Linear(3, 3), nn.ReLU(), nn.Linear(3, 2), fuse=False)
     net[0].trainable = False
     y, cache = net.forward(np.ones((2, 3), np.float32), train=True)
 

@@ -106,7 +106,7 @@ def test_statistics_of_the_output(algo: str, c: int, f: int, groups: int, kernel
     w /= np.sqrt(w[0].size)
     b = np.full(f, 1e3, np.float32)
     with fastnn.threads(threads):
-        y, mean, var = _core.conv2d_forward(x, w, b, (1, 1), (0, 0), (1, 1), groups, algo, stats=True)
+        y, (mean, var) = _core.conv2d_forward(x, w, b, (1, 1), (0, 0), (1, 1), groups, algo, stats=True)
     exact = y.astype(np.float64)
     np.testing.assert_allclose(mean, exact.mean((0, 2, 3)), rtol=1e-6)
     np.testing.assert_allclose(var, exact.var((0, 2, 3)), rtol=1e-3)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 from fastnn import _core
 from fastnn.functional._args import Array, size_pair
@@ -110,7 +113,7 @@ def conv2d_forward(
         size_pair(op, "padding", padding),
         size_pair(op, "dilation", dilation),
     )
-    y, _, _ = _core.conv2d_forward(x, w, b, *window, groups, algo)
+    y, _ = _core.conv2d_forward(x, w, b, *window, groups, algo)
     return y, Conv2dCache(x, w, b is not None, *window, groups, algo)
 
 
@@ -141,9 +144,35 @@ def conv2d_backward(
         >>> dx[0, 0, 0].tolist(), db.tolist()
         ([2.0, 2.0, 2.0], [2.0])
     """
+    return _conv2d_backward(dy, cache, need_dx=need_dx)
+
+
+def _conv2d_forward(
+    x: Array,
+    w: Array,
+    b: Array | None,
+    window: tuple[tuple[int, int], tuple[int, int], tuple[int, int]],
+    groups: int,
+    *,
+    activation: Literal["relu"] | None = None,
+    statistics: bool = False,
+) -> tuple[Array, Conv2dCache, NDArray[np.float64] | None]:
+    """Like `conv2d_forward`, for fused runs of layers; ``window`` is stride, padding and dilation.
+
+    The third result is, where ``statistics`` asks for it, mean and biased variance of every channel of y,
+    (2, F), taken while y was in registers.
+    """
+    relu = activation == "relu"
+    y, taken = _core.conv2d_forward(x, w, b, *window, groups, "auto", statistics, relu)
+    return y, Conv2dCache(x, w, b is not None, *window, groups, "auto"), taken
+
+
+def _conv2d_backward(
+    dy: Array, cache: Conv2dCache, *, need_dx: bool = True, dw: Array | None = None, db: Array | None = None
+) -> tuple[Array | None, Array, Array | None]:
+    """Like `conv2d_backward`; ``dw`` and ``db`` are where to write the gradients of those names."""
     x, w, has_bias, stride, padding, dilation, groups, algo = cache
-    dx, dw, db = _core.conv2d_backward(dy, x, w, stride, padding, dilation, groups, algo, has_bias, need_dx)
-    return dx, dw, db
+    return _core.conv2d_backward(dy, x, w, stride, padding, dilation, groups, algo, has_bias, need_dx, dw, db)
 
 
 def im2col(

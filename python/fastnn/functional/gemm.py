@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from fastnn import _core
 from fastnn.functional._args import Array, relu_flag
 
@@ -79,7 +82,7 @@ def linear_forward(x: Array, w: Array, b: Array | None = None) -> tuple[Array, L
         >>> y.shape, float(y[0, 0])
         ((2, 4), 3.0)
     """
-    y = _core.linear_forward(x, w, b)
+    y, _ = _core.linear_forward(x, w, b)
     return y, LinearCache(x, w, b is not None)
 
 
@@ -102,5 +105,28 @@ def linear_backward(
     Raises:
         ValueError: ``dy`` does not fit the forward call.
     """
-    dx, dw, db = _core.linear_backward(dy, cache.x, cache.w, cache.has_bias, need_dx)
-    return dx, dw, db
+    return _linear_backward(dy, cache, need_dx=need_dx)
+
+
+def _linear_forward(
+    x: Array,
+    w: Array,
+    b: Array | None,
+    *,
+    activation: Literal["relu"] | None = None,
+    statistics: bool = False,
+) -> tuple[Array, LinearCache, NDArray[np.float64] | None]:
+    """Like `linear_forward`, for fused runs of layers.
+
+    The third result is, where ``statistics`` asks for it, mean and biased variance of every column of y,
+    (2, out), taken while y was in registers.
+    """
+    y, taken = _core.linear_forward(x, w, b, activation == "relu", statistics)
+    return y, LinearCache(x, w, b is not None), taken
+
+
+def _linear_backward(
+    dy: Array, cache: LinearCache, *, need_dx: bool = True, dw: Array | None = None, db: Array | None = None
+) -> tuple[Array | None, Array, Array | None]:
+    """Like `linear_backward`; ``dw`` and ``db`` are where to write the gradients of those names."""
+    return _core.linear_backward(dy, cache.x, cache.w, cache.has_bias, need_dx, dw, db)

@@ -143,11 +143,25 @@ def _batchnorm_forward(
     return y, BatchNormCache(x, gamma, beta, used, eps, activation, mean is None, residual)
 
 
-def _batchnorm_backward(dy: Array, cache: BatchNormCache) -> tuple[Array, Array, Array, Array | None]:
-    """Like `batchnorm_backward`; the fourth result is the residual's gradient, None without one."""
+def _batchnorm_backward(
+    dy: Array, cache: BatchNormCache, *, dgamma: Array | None = None, dbeta: Array | None = None
+) -> tuple[Array, Array, Array, Array | None]:
+    """Like `batchnorm_backward`; the fourth result is the residual's gradient, None without one.
+
+    ``dgamma`` and ``dbeta`` are where to write the gradients of those names.
+    """
     x, gamma, beta, statistics, eps, activation, training, residual = cache
     relu = activation == "relu"
-    dx, dgamma, dbeta, dresidual = _core.batchnorm_backward(
-        dy, x, gamma, beta, statistics, eps, relu, residual, training
+    return _core.batchnorm_backward(
+        dy, x, gamma, beta, statistics, eps, relu, residual, training, dgamma, dbeta
     )
-    return dx, dgamma, dbeta, dresidual
+
+
+def _batchnorm_track(
+    statistics: NDArray[np.float64], count: int, momentum: float, running_mean: Array, running_var: Array
+) -> None:
+    """Move running statistics, in place, towards those of a batch with ``count`` values a channel.
+
+    ``running = (1 - momentum) running + momentum batch``; the variance is made unbiased first.
+    """
+    _core.batchnorm_track(statistics, count, momentum, running_mean, running_var)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -21,8 +21,41 @@ from .parameters import BoundDict, Scope
 Watcher: TypeAlias = Callable[[str, Array, Array | None], None]
 Visit: TypeAlias = tuple[str, Layer, Array, Array]
 
-_PRODUCT = (Conv2d, Linear)
-_NORM = (BatchNorm1d, BatchNorm2d)
+_PRODUCTS = (Conv2d, Linear)
+_NORMS = (BatchNorm1d, BatchNorm2d)
+# Layers whose backward allocates what it returns.
+MAKERS = _PRODUCTS + _NORMS
+
+
+class Run(NamedTuple):
+    """Neighbouring layers that run as one step, by name and in this order; those that it lacks are None."""
+
+    product: str | None
+    norm: str | None
+    relu: str | None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(name for name in self if name is not None)
+
+    @classmethod
+    def first(cls, layers: Sequence[tuple[str, Layer]]) -> Run | None:
+        """Return the run that the first of these layers begin, if at least two of them make one."""
+        found: list[str | None] = []
+        rest = list(layers)
+        for kinds in (_PRODUCTS, _NORMS, (ReLU,)):
+            # Exactly these types: a subclass may compute something else.
+            fits = bool(rest) and type(rest[0][1]) in kinds
+            found.append(rest.pop(0)[0] if fits else None)
+        return cls(*found) if len(layers) - len(rest) > 1 else None
+
+
+class _RunCache(NamedTuple):
+    """Caches of a run's layers; ``y`` is kept where ReLU follows a product, as its sign is the mask."""
+
+    product: Any
+    norm: Any
+    y: Array | None
 
 
 class _WatchedCache(NamedTuple):
@@ -214,8 +247,10 @@ class Container(Layer):
 class Sequential(Container):
     """Run layers one after the other, fusing runs that have a faster common form.
 
-    Conv2d-BatchNorm2d-ReLU, Linear-BatchNorm1d-ReLU and BatchNorm-ReLU run as one step with one opaque cache:
-    the normalised values before ReLU are never written. Results are those of the unfused run within rounding.
+    A convolution or linear layer, batch norm and ReLU that follow each other run as one step with one opaque
+    cache, and so do any two of them: the product takes the statistics that batch norm needs while it writes
+    its result, the normalised values before ReLU are never written, and no mask is stored. Results are those
+    of the unfused run within rounding.
 
     Args:
         *layers: objects with ``forward`` and ``backward``; one may stand in several places.
@@ -225,8 +260,8 @@ class Sequential(Container):
         >>> net = Sequential(Linear(4, 8), ReLU(), Linear(8, 3))
         >>> net(np.ones((5, 4), np.float32)).shape, len(net), type(net[1]).__name__
         ((5, 3), 3, 'ReLU')
-        >>> Sequential(Conv2d(1, 4, 3), BatchNorm2d(4), ReLU()).plan()
-        ['0 Conv2d + 1 BatchNorm2d + 2 ReLU']
+        >>> net.plan()
+        ['0 Linear + 1 ReLU', '2 Linear']
     """
 
     def __init__(self, *layers: Any, fuse: bool = True) -> None:
@@ -235,77 +270,134 @@ class Sequential(Container):
         self._replan()
 
     def _replan(self) -> None:
-        self._plan: list[tuple[str, ...]] = []
-        names, start = list(self.children), 0
-        while start < len(names):
-            size = self._fusable(names[start:]) if self.fuse else 1
-            self._plan.append(tuple(names[start : start + size]))
-            start += size
-
-    def _fusable(self, names: list[str]) -> int:
-        """Return how many of the first layers run as one step."""
-        for pattern in ((_PRODUCT, _NORM, (ReLU,)), (_NORM, (ReLU,))):
-            run = names[: len(pattern)]
-            fits = len(run) == len(pattern) and not any(name in self._watchers for name in run)
-            # Exactly these types: a subclass may compute something else.
-            if fits and all(type(self.children[n]) in kinds for n, kinds in zip(run, pattern, strict=True)):
-                return len(pattern)
-        return 1
+        self._plan: list[str | Run] = []
+        left = list(self.children.items())
+        while left:
+            watched = next((i for i, (name, _) in enumerate(left) if name in self._watchers), len(left))
+            run = Run.first(left[:watched]) if self.fuse else None
+            self._plan.append(left[0][0] if run is None else run)
+            del left[: 1 if run is None else len(run.names)]
 
     def plan(self) -> list[str]:
         """Return the steps as they run, the layers of a fused one joined by ``+``."""
-        return [" + ".join(f"{n} {type(self.children[n]).__name__}" for n in step) for step in self._plan]
+        steps = [step.names if isinstance(step, Run) else (step,) for step in self._plan]
+        return [" + ".join(f"{n} {type(self.children[n]).__name__}" for n in names) for names in steps]
+
+    @property
+    def takes_residual(self) -> bool:
+        """Whether the last step can add a residual, and cut negative values off after it, by itself."""
+        last = self._plan[-1] if self._plan else None
+        return isinstance(last, Run) and last.norm is not None and last.relu is None
+
+    @property
+    def makes_dx(self) -> bool:
+        """Whether the dx of backward is a new array, rather than perhaps the ``dy`` that was given."""
+        return any(type(layer) in MAKERS for layer in list(self.children.values())[:1])
 
     def forward(self, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
         """Map the first layer's input to the last layer's output."""
+        return self.forward_fused(x, train=train, key=key)
+
+    def forward_fused(
+        self,
+        x: Array,
+        *,
+        train: bool = False,
+        key: Key | None = None,
+        residual: Array | None = None,
+        activation: Literal["relu"] | None = None,
+    ) -> tuple[Array, Any]:
+        """Like `forward`; if it `takes_residual`, the last step adds one and applies the activation."""
         caches = []
+        last = self._plan[-1] if self._plan else None
         for step in self._plan:
-            if len(step) == 1:
-                name = step[0]
-                x, cache = self._forward_child(name, x, train, None if key is None else key.fold(int(name)))
+            cache: Any
+            if not isinstance(step, Run):
+                x, cache = self._forward_child(step, x, train, None if key is None else key.fold(int(step)))
+            elif step is last:
+                x, cache = self._forward_run(step, x, train, residual, activation)
             else:
-                x, cache = self._forward_fused(step, x, train)
+                x, cache = self._forward_run(step, x, train)
             caches.append((step, cache))
         return x, caches
 
-    def _forward_fused(self, step: tuple[str, ...], x: Array, train: bool) -> tuple[Array, Any]:
-        *before, norm, _ = (self.children[name] for name in step)
-        product = None
-        if before:
-            x, product = before[0].forward(x, train=train)
-        assert isinstance(norm, _NORM)
-        y, normalised = norm.forward(x, train=train, activation="relu")
-        return y, (product, normalised)
+    def _forward_run(
+        self,
+        run: Run,
+        x: Array,
+        train: bool,
+        residual: Array | None = None,
+        activation: Literal["relu"] | None = None,
+    ) -> tuple[Array, _RunCache]:
+        product: Any = None
+        statistics: Array | None = None
+        norm: Any = None if run.norm is None else self.children[run.norm]
+        if run.relu is not None:
+            activation = "relu"
+        if run.product is not None:
+            layer: Any = self.children[run.product]
+            x, product, statistics = layer.forward_fused(
+                x,
+                activation=activation if norm is None else None,
+                statistics=norm is not None and train and norm.trainable,
+            )
+        if norm is None:
+            return x, _RunCache(product, None, x)
+        if residual is not None:
+            check_join(x, residual)
+        y, normalised = norm.forward(
+            x, train=train, activation=activation, statistics=statistics, residual=residual
+        )
+        return y, _RunCache(product, normalised, None)
 
     def backward(
         self, dy: Array, cache: Any, grads: Grads | None = None, *, need_dx: bool = True
     ) -> Array | None:
         """Return dx, or None without ``need_dx``: then nothing runs below the first trainable layer."""
+        return self.backward_fused(dy, cache, grads, need_dx=need_dx)[0]
+
+    def backward_fused(
+        self, dy: Array, cache: Any, grads: Grads | None = None, *, need_dx: bool = True, joined: bool = False
+    ) -> tuple[Array | None, Array | None]:
+        """Like `backward`; the second result is the gradient of the residual that was ``joined``."""
         first = 0
         if not need_dx:
-            needed = (any(self._needs_gradient(name) for name in step) for step, _ in cache)
-            first = next((i for i, need in enumerate(needed) if need), len(cache))
+            first = next(
+                (i for i, (step, _) in enumerate(cache) if self._step_needs_gradient(step)), len(cache)
+            )
+        lowest = min(first, len(cache) - 1) if joined else first
         dx: Array | None = dy
-        for i in reversed(range(first, len(cache))):
+        dresidual: Array | None = None
+        for i in reversed(range(lowest, len(cache))):
             step, kept = cache[i]
             assert dx is not None
             wanted = need_dx or i > first
-            if len(step) == 1:
-                dx = self._backward_child(step[0], dx, kept, grads, wanted)
+            if isinstance(step, Run):
+                dx, below = self._backward_run(step, dx, kept, grads, wanted)
+                dresidual = below if i == len(cache) - 1 else dresidual
             else:
-                dx = self._backward_fused(step, dx, kept, grads, wanted)
-        return dx if need_dx else None
+                dx = self._backward_child(step, dx, kept, grads, wanted)
+        return dx if need_dx else None, dresidual
 
-    def _backward_fused(
-        self, step: tuple[str, ...], dy: Array, cache: Any, grads: Grads | None, need_dx: bool
-    ) -> Array | None:
-        product, normalised = cache
-        *before, norm, _ = step
-        dx = self._backward_child(norm, dy, normalised, grads)
-        if not before:
-            return dx
-        assert dx is not None
-        return self._backward_child(before[0], dx, product, grads, need_dx)
+    def _step_needs_gradient(self, step: str | Run) -> bool:
+        names = step.names if isinstance(step, Run) else (step,)
+        return any(self._needs_gradient(name) for name in names)
+
+    def _backward_run(
+        self, run: Run, dy: Array, cache: _RunCache, grads: Grads | None, need_dx: bool
+    ) -> tuple[Array | None, Array | None]:
+        dx: Array | None = dy
+        dresidual: Array | None = None
+        if run.norm is None:
+            assert cache.y is not None
+            dx = F.relu_backward(dy, F.ReluCache(cache.y))
+        else:
+            norm: Any = self.children[run.norm]
+            dx, dresidual = norm.backward_fused(dy, cache.norm, self._scope(run.norm, grads))
+        if run.product is not None:
+            assert dx is not None
+            dx = self._backward_child(run.product, dx, cache.product, grads, need_dx)
+        return dx, dresidual
 
     def walk(self, x: Array, path: str = "") -> Generator[Visit, None, Array]:
         for name in self.children:
@@ -322,10 +414,17 @@ class Sequential(Container):
         return f"Sequential({', '.join(map(repr, self.children.values()))})"
 
 
+def check_join(body: Array, shortcut: Array) -> None:
+    """Refuse to add arrays of two shapes."""
+    if body.shape != shortcut.shape:
+        raise ValueError(f"[Residual] shortcut: expected the body's shape {body.shape}, got {shortcut.shape}")
+
+
 class _ResidualCache(NamedTuple):
     body: Any
     shortcut: Any
     relu: Any
+    joined: bool
 
 
 class Residual(Container):
@@ -354,38 +453,47 @@ class Residual(Container):
         self.activation = activation
 
     def _join(self, body: Array, shortcut: Array) -> tuple[Array, Any]:
-        if body.shape != shortcut.shape:
-            raise ValueError(
-                f"[Residual] shortcut: expected the body's shape {body.shape}, got {shortcut.shape}"
-            )
+        check_join(body, shortcut)
         y = np.add(body, shortcut)
         return F.relu_forward(y) if self.activation == "relu" else (y, None)
 
     def forward(self, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
         """Map x to the body's output plus the shortcut's."""
         keys = {name: None if key is None else key.fold(name) for name in self.children}
-        body, body_cache = self._forward_child("body", x, train, keys["body"])
         shortcut, shortcut_cache = x, None
         if "shortcut" in self.children:
             shortcut, shortcut_cache = self._forward_child("shortcut", x, train, keys["shortcut"])
-        y, relu_cache = self._join(body, shortcut)
-        return y, _ResidualCache(body_cache, shortcut_cache, relu_cache)
+        body = self.children["body"]
+        if type(body) is Sequential and body.takes_residual and "body" not in self._watchers:
+            y, body_cache = body.forward_fused(
+                x, train=train, key=keys["body"], residual=shortcut, activation=self.activation
+            )
+            return y, _ResidualCache(body_cache, shortcut_cache, None, True)
+        through, body_cache = self._forward_child("body", x, train, keys["body"])
+        y, relu_cache = self._join(through, shortcut)
+        return y, _ResidualCache(body_cache, shortcut_cache, relu_cache, False)
 
     def backward(
         self, dy: Array, cache: Any, grads: Grads | None = None, *, need_dx: bool = True
     ) -> Array | None:
         """Return dx, the sum over both paths, or None without ``need_dx``."""
-        if self.activation == "relu":
-            dy = F.relu_backward(dy, cache.relu)
-        dx = self._backward_child("body", dy, cache.body, grads, need_dx)
-        other: Array | None = dy
+        body: Any = self.children["body"]
+        dx: Array | None
+        other: Array | None
+        if cache.joined:
+            scope = self._scope("body", grads)
+            dx, other = body.backward_fused(dy, cache.body, scope, need_dx=need_dx, joined=True)
+        else:
+            other = F.relu_backward(dy, cache.relu) if self.activation == "relu" else dy
+            dx = self._backward_child("body", other, cache.body, grads, need_dx)
         if "shortcut" in self.children:
-            other = self._backward_child("shortcut", dy, cache.shortcut, grads, need_dx)
+            assert other is not None
+            other = self._backward_child("shortcut", other, cache.shortcut, grads, need_dx)
         if not need_dx:
             return None
         assert dx is not None
         assert other is not None
-        return np.add(dx, other)
+        return np.add(dx, other, out=dx if isinstance(body, Sequential) and body.makes_dx else None)
 
     def walk(self, x: Array, path: str = "") -> Generator[Visit, None, Array]:
         body = yield from self._walk_child("body", x, path)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from .. import functional as F
 from .. import init
 from .._arguments import integer
+from ..functional.conv import _conv2d_backward, _conv2d_forward
 from ..keys import Key
 from .layer import Array, Grads, Layer
+from .parameters import blank
 
 IntOrPair: TypeAlias = int | tuple[int, int]
 
@@ -100,15 +102,33 @@ class Conv2d(Layer):
             groups=self.groups,
         )
 
+    def forward_fused(
+        self, x: Array, *, activation: Literal["relu"] | None = None, statistics: bool = False
+    ) -> tuple[Array, Any, Array | None]:
+        """Return output, cache, and for a batch norm that follows mean and variance of the output, (2, F)."""
+        return _conv2d_forward(
+            x,
+            self.params["weight"],
+            self.params.get("bias"),
+            (self.stride, self.padding, self.dilation),
+            self.groups,
+            activation=activation,
+            statistics=statistics,
+        )
+
     def backward(
         self, dy: Array, cache: Any, grads: Grads | None = None, *, need_dx: bool = True
     ) -> Array | None:
         """Return dx (N, C, H, W), or None without ``need_dx``; add dw and db."""
         grads = self.grads if grads is None else grads
-        dx, dw, db = F.conv2d_backward(dy, cache, need_dx=need_dx)
-        grads["weight"] += dw
-        if db is not None:
-            grads["bias"] += db
+        fresh = blank(grads)
+        dx, dw, db = _conv2d_backward(
+            dy, cache, need_dx=need_dx, dw=fresh.get("weight"), db=fresh.get("bias")
+        )
+        if not fresh:
+            grads["weight"] += dw
+            if db is not None:
+                grads["bias"] += db
         return dx
 
     def config(self) -> dict[str, Any]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from .. import functional as F
 from .. import init
 from .._arguments import integer
+from ..functional.gemm import _linear_backward, _linear_forward
 from ..keys import Key
 from .layer import Array, Grads, Layer
+from .parameters import blank
 
 
 class Linear(Layer):
@@ -42,15 +44,27 @@ class Linear(Layer):
         """Map x (N, in_features) to (N, out_features)."""
         return F.linear_forward(x, self.params["weight"], self.params.get("bias"))
 
+    def forward_fused(
+        self, x: Array, *, activation: Literal["relu"] | None = None, statistics: bool = False
+    ) -> tuple[Array, Any, Array | None]:
+        """Return output, cache, and for a batch norm that follows mean and variance of the output, (2, F)."""
+        return _linear_forward(
+            x, self.params["weight"], self.params.get("bias"), activation=activation, statistics=statistics
+        )
+
     def backward(
         self, dy: Array, cache: Any, grads: Grads | None = None, *, need_dx: bool = True
     ) -> Array | None:
         """Return dx (N, in_features), or None without ``need_dx``; add dw and db."""
         grads = self.grads if grads is None else grads
-        dx, dw, db = F.linear_backward(dy, cache, need_dx=need_dx)
-        grads["weight"] += dw
-        if db is not None:
-            grads["bias"] += db
+        fresh = blank(grads)
+        dx, dw, db = _linear_backward(
+            dy, cache, need_dx=need_dx, dw=fresh.get("weight"), db=fresh.get("bias")
+        )
+        if not fresh:
+            grads["weight"] += dw
+            if db is not None:
+                grads["bias"] += db
         return dx
 
     def config(self) -> dict[str, Any]:

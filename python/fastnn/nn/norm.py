@@ -6,11 +6,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from .. import functional as F
 from .. import init
 from .._arguments import integer, number
+from ..functional.norm import _batchnorm_backward, _batchnorm_forward, _batchnorm_track
 from ..keys import Key
 from .layer import Array, Grads, Layer
+from .parameters import blank
 
 
 class _BatchNorm(Layer):
@@ -39,37 +40,57 @@ class _BatchNorm(Layer):
         train: bool = False,
         key: Key | None = None,
         activation: Literal["relu"] | None = None,
+        statistics: Array | None = None,
+        residual: Array | None = None,
     ) -> tuple[Array, Any]:
-        """Normalise x; with ``activation="relu"`` cut negative values off in the same pass."""
+        """Normalise x, add a residual and cut negative values off, in one pass.
+
+        Args:
+            x: input.
+            train: whether to use the batch's statistics.
+            key: idle.
+            activation: ``"relu"`` or None.
+            statistics: (2, C), the batch's mean and biased variance, where whoever made x took them already.
+            residual: of x's shape, added before the activation.
+        """
         if x.ndim != self.ndim:
             axes = {2: "(N, C)", 4: "(N, C, H, W)"}[self.ndim]
             raise ValueError(f"[{type(self).__name__}] x: expected shape {axes}, got {x.shape}")
-        gamma, beta = self.params["weight"], self.params["bias"]
-        if not (train and self.trainable):
-            mean, var = self.buffers["running_mean"], self.buffers["running_var"]
-            return F.batchnorm_forward(
-                x, gamma, beta, mean=mean, var=var, eps=self.eps, activation=activation
-            )
-        y, cache = F.batchnorm_forward(x, gamma, beta, eps=self.eps, activation=activation)
-        self._track(cache.mean, cache.var, x.size // x.shape[1])
+        own = train and self.trainable
+        buffers = self.buffers
+        y, cache = _batchnorm_forward(
+            x,
+            self.params["weight"],
+            self.params["bias"],
+            mean=None if own else buffers["running_mean"],
+            var=None if own else buffers["running_var"],
+            statistics=statistics,
+            eps=self.eps,
+            activation=activation,
+            residual=residual,
+        )
+        if own:
+            count = x.size // self.num_features
+            running = buffers["running_mean"], buffers["running_var"]
+            _batchnorm_track(cache.statistics, count, self.momentum, *running)
+            buffers["num_batches_tracked"] += 1
         return y, cache
-
-    def _track(self, mean: Array, var: Array, count: int) -> None:
-        """Move the running statistics, in place, towards those of a batch of ``count`` values a channel."""
-        unbiased = var * (count / (count - 1))
-        for name, batch in (("running_mean", mean), ("running_var", unbiased)):
-            running = self.buffers[name]
-            running *= 1 - self.momentum
-            running += self.momentum * batch
-        self.buffers["num_batches_tracked"] += 1
 
     def backward(self, dy: Array, cache: Any, grads: Grads | None = None) -> Array:
         """Return dx; add dgamma and dbeta."""
+        return self.backward_fused(dy, cache, grads)[0]
+
+    def backward_fused(self, dy: Array, cache: Any, grads: Grads | None = None) -> tuple[Array, Array | None]:
+        """Return dx and the residual's gradient, None without one; add dgamma and dbeta."""
         grads = self.grads if grads is None else grads
-        dx, dgamma, dbeta = F.batchnorm_backward(dy, cache)
-        grads["weight"] += dgamma
-        grads["bias"] += dbeta
-        return dx
+        fresh = blank(grads)
+        dx, dgamma, dbeta, dresidual = _batchnorm_backward(
+            dy, cache, dgamma=fresh.get("weight"), dbeta=fresh.get("bias")
+        )
+        if not fresh:
+            grads["weight"] += dgamma
+            grads["bias"] += dbeta
+        return dx, dresidual
 
     def config(self) -> dict[str, Any]:
         return {"num_features": self.num_features, "eps": self.eps, "momentum": self.momentum}

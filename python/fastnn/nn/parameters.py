@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping, Set
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -89,11 +89,15 @@ class FlatDict(BoundDict):
     def _slices(self, *, frozen: bool) -> tuple[slice, ...]:
         if not self.frozen:
             return () if frozen else (slice(0, self.flat.size),)
+        return self.slices(self.frozen if frozen else self.keys() - self.frozen)
+
+    def slices(self, names: Set[str]) -> tuple[slice, ...]:
+        """Return the stretches of ``flat`` that hold the given arrays, neighbours joined."""
         slices: list[slice] = []
         stop = 0
         for name in self._order:
             start, stop = stop, stop + self[name].size
-            if (name in self.frozen) is frozen:
+            if name in names:
                 if slices and slices[-1].stop == start:
                     start = slices.pop().start
                 slices.append(slice(start, stop))
@@ -111,6 +115,47 @@ def _restore_flat(
     restored.flat[:] = flat
     restored.frozen = frozen
     return restored
+
+
+class Turn:
+    """Counts the times that a model began to compute its gradients anew."""
+
+    number = 0
+
+
+class LayerGrads(BoundDict):
+    """The gradients of one layer of a model, blank at the beginning of each turn.
+
+    What is blank need not be zeroed: a layer that knows how writes its gradients over it, see `blank`, and
+    everybody else finds zeros.
+    """
+
+    def __init__(self, arrays: Mapping[str, Array], turn: Turn) -> None:
+        super().__init__(arrays)
+        self._turn, self._filled = turn, turn.number
+
+    def claim(self) -> bool:
+        """Return whether the arrays are blank; from now on in this turn they are not."""
+        was_blank = self._filled != self._turn.number
+        self._filled = self._turn.number
+        return was_blank
+
+    def __getitem__(self, name: str) -> Array:
+        if self.claim():
+            for value in self.values():
+                value.fill(0)
+        return super().__getitem__(name)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return BoundDict, (dict(self),)
+
+
+_NOTHING: dict[str, Array] = {}
+
+
+def blank(grads: Mapping[str, Array]) -> Mapping[str, Array]:
+    """Return ``grads`` if a backward pass must overwrite it, all of it; nothing if it must add."""
+    return grads if isinstance(grads, LayerGrads) and grads.claim() else _NOTHING
 
 
 class Scope(dict[str, Array]):

@@ -186,9 +186,21 @@ void batchnorm_backward(const TensorView<const T>& dy, const TensorView<const T>
   });
 }
 
+template <class T>
+void batchnorm_track(const double* statistics, int64_t channels, int64_t count, double momentum,
+                     T* running_mean, T* running_var) {
+  const double unbias = static_cast<double>(count) / static_cast<double>(count - 1);
+  for (int64_t c = 0; c < channels; ++c) {
+    const double mean = statistics[c], var = statistics[channels + c] * unbias;
+    running_mean[c] = static_cast<T>((1 - momentum) * running_mean[c] + momentum * mean);
+    running_var[c] = static_cast<T>((1 - momentum) * running_var[c] + momentum * var);
+  }
+}
+
 #define FASTNN_X(T)                                                                                       \
   template void batchnorm_statistics(const TensorView<const T>&, double*, double*);                       \
   template void batchnorm_forward(const TensorView<const T>&, const BatchNorm<T>&, const TensorView<T>&); \
+  template void batchnorm_track(const double*, int64_t, int64_t, double, T*, T*);                         \
   template void batchnorm_backward(const TensorView<const T>&, const TensorView<const T>&,                \
                                    const BatchNorm<T>&, bool, const TensorView<T>&, const TensorView<T>&, \
                                    T*, T*);

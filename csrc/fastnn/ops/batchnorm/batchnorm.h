@@ -37,6 +37,13 @@ void batchnorm_statistics(const TensorView<const T>& x, double* mean, double* va
 template <class T>
 void batchnorm_forward(const TensorView<const T>& x, const BatchNorm<T>& norm, const TensorView<T>& y);
 
+// Moves running statistics, in place, towards those of a batch with `count` values a channel:
+// running = (1 - momentum) running + momentum batch, the variance made unbiased first. statistics holds mean
+// and biased variance, 2 * channels.
+template <class T>
+void batchnorm_track(const double* statistics, int64_t channels, int64_t count, double momentum,
+                     T* running_mean, T* running_var);
+
 // `training` says that mean and var are those of x, and depend on it. dresidual is skipped where its data is
 // null.
 template <class T>
