@@ -9,6 +9,7 @@ from fastnn import functional as functional
 from fastnn._runtime import channels_last as channels_last
 from fastnn._runtime import empty_cache as empty_cache
 from fastnn._runtime import get_num_threads as get_num_threads
+from fastnn._runtime import set_conv_algo as set_conv_algo
 from fastnn._runtime import set_num_threads as set_num_threads
 from fastnn._runtime import show_config as show_config
 from fastnn._runtime import threads as threads

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastnn import _core
+from fastnn._arguments import choice
 
 available_isas = _core.available_isas
 peak_bytes = _core.peak_bytes
@@ -91,6 +92,30 @@ def channels_last(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return result
 
 
+_conv_algo = "auto"
+
+
+def set_conv_algo(algo: str) -> None:
+    """Decide for every convolution that leaves the choice open which algorithm it takes from now on.
+
+    ``"direct"`` gives the exact form everywhere: sums of products, without the rounding of Winograd's
+    transforms. A cache goes on with the algorithm of its forward call.
+
+    Args:
+        algo: ``"auto"``, the fastest for each shape; ``"direct"`` or ``"im2col"``, which have no limits.
+
+    Raises:
+        ValueError: another name.
+    """
+    global _conv_algo
+    _conv_algo = choice("set_conv_algo", "algo", algo, ("auto", "direct", "im2col"))
+
+
+def conv_algo() -> str:
+    """Return what `set_conv_algo` decided."""
+    return _conv_algo
+
+
 def show_config() -> dict[str, Any]:
     """Return what the engine runs on: instruction set, threads, back end, compiler and version."""
     from fastnn import __version__
@@ -101,6 +126,7 @@ def show_config() -> dict[str, Any]:
         "available_isas": _core.available_isas(),
         "threads": _core.num_threads(),
         "threading": _core.threading_backend(),
+        "conv_algo": _conv_algo,
         "compiler": _core.compiler(),
         "numpy": np.__version__,
     }

@@ -24,13 +24,11 @@ from fastnn.testing.cases import CASES, OpCase, Pair, Problem, Update, apart, in
 from fastnn.testing.layouts import LAYOUTS
 from fastnn.testing.tolerances import assert_close, bound
 
-IMPLEMENTED = [case for case in CASES if all(hasattr(functional, f) for f in case.functions)]
 VECTOR_BYTES = {"scalar": 0, "neon": 16, "avx2": 32, "avx512": 64}
 
-every_case = pytest.mark.parametrize("case", IMPLEMENTED, ids=str)
-every_pair = pytest.mark.parametrize("case", [c for c in IMPLEMENTED if isinstance(c, Pair)], ids=str)
+every_case = pytest.mark.parametrize("case", CASES, ids=str)
 every_problem = pytest.mark.parametrize(
-    ("case", "problem"), [pytest.param(c, p, id=f"{c} {p}") for c in IMPLEMENTED for p in c.problems]
+    ("case", "problem"), [pytest.param(c, p, id=f"{c} {p}") for c in CASES for p in c.problems]
 )
 every_dtype = pytest.mark.parametrize("dtype", ["float32", "float64"])
 
@@ -99,7 +97,7 @@ def test_tails(case: OpCase, dtype: str, isa: str) -> None:
 
 @pytest.mark.parametrize(
     ("case", "problem"),
-    [pytest.param(c, p, id=f"{c} {p}") for c in IMPLEMENTED if isinstance(c, Pair) for p in c.problems],
+    [pytest.param(c, p, id=f"{c} {p}") for c in CASES if isinstance(c, Pair) for p in c.problems],
 )
 def test_gradients(case: Pair, problem: Problem) -> None:
     for name, error in case.gradient_errors(functional, case.arguments(problem, "float64", apart)).items():
@@ -258,7 +256,7 @@ def check_refused(case: OpCase, arguments: dict[str, Any], arg: str, got: str = 
 
 
 @pytest.mark.parametrize(
-    ("case", "bad"), [pytest.param(c, b, id=f"{c} {b}") for c in IMPLEMENTED for b in c.bad_calls]
+    ("case", "bad"), [pytest.param(c, b, id=f"{c} {b}") for c in CASES for b in c.bad_calls]
 )
 def test_bad_calls_are_refused(case: OpCase, bad: Any) -> None:
     good = case.arguments(case.problems[0], "float32", normal)
@@ -269,7 +267,7 @@ every_float_array = pytest.mark.parametrize(
     ("case", "name"),
     [
         pytest.param(case, name, id=f"{case} {name}")
-        for case in IMPLEMENTED
+        for case in CASES
         for name in case.float_arrays(case.arguments(case.problems[0], "float32"))
         if np.ndim(case.arguments(case.problems[0], "float32")[name])
     ],
@@ -326,7 +324,7 @@ def test_functional_and_reference_have_one_signature(name: str) -> None:
 
 def test_every_function_has_a_row() -> None:
     sizes = {"conv2d_output_size", "pool2d_output_size"}  # no arrays
-    assert set(public_functions(functional)) - sizes == {f for case in IMPLEMENTED for f in case.functions}
+    assert set(public_functions(functional)) - sizes == {f for case in CASES for f in case.functions}
 
 
 def test_every_instruction_set_of_this_cpu_is_tested() -> None:

@@ -147,3 +147,24 @@ def test_a_filter_of_other_channels_is_refused_in_one_line() -> None:
         F.conv2d_forward(integers((1, 3, 8, 8)), integers((16, 4, 3, 3)))
     text = "[conv2d_forward] w: expected shape (F, 3, KH, KW) for C=3, got (16, 4, 3, 3)"
     assert str(error.value) == text
+
+
+def test_the_algorithm_can_be_chosen_for_all() -> None:
+    x = fastnn.channels_last(RNG.normal(size=(4, 32, 32, 32)).astype(np.float32))
+    w = RNG.normal(size=(32, 32, 3, 3)).astype(np.float32)
+    winograd, _ = F.conv2d_forward(x, w, padding=1, algo="winograd")
+    try:
+        for algo in ("direct", "im2col"):
+            fastnn.set_conv_algo(algo)
+            assert fastnn.show_config()["conv_algo"] == algo
+            y, cache = F.conv2d_forward(x, w, padding=1)
+            expected, _ = F.conv2d_forward(x, w, padding=1, algo=algo)
+            np.testing.assert_array_equal(y, expected)
+            assert not np.array_equal(y, winograd)
+            assert cache.algo == algo
+            kept, _ = F.conv2d_forward(x, w, padding=1, algo="winograd")
+            np.testing.assert_array_equal(kept, winograd)
+    finally:
+        fastnn.set_conv_algo("auto")
+    with pytest.raises(ValueError, match=r"^\[set_conv_algo\] algo: expected one of .*, got 'winograd'$"):
+        fastnn.set_conv_algo("winograd")

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn import _core
+from fastnn import _core, _runtime
 from fastnn.functional._args import Array, size_pair
 
 IntOrPair: TypeAlias = int | tuple[int, int]
@@ -88,7 +88,8 @@ def conv2d_forward(
         dilation: distance between kernel cells, integer or pair.
         groups: number of groups; divides C and F.
         algo: ``"direct"`` gathers a band of rows at a time and writes no matrix of patches; ``"im2col"``
-            writes it and multiplies; ``"auto"`` takes the fastest for the shape. Backward follows.
+            writes it and multiplies; ``"winograd"`` needs 3x3 filters at stride 1; ``"auto"`` takes the
+            fastest for the shape, or what :func:`fastnn.set_conv_algo` says. Backward follows.
 
     Returns:
         ``y`` ``(N, F, OH, OW)``, channels last in memory, see :func:`conv2d_output_size`; and the cache for
@@ -113,6 +114,7 @@ def conv2d_forward(
         size_pair(op, "padding", padding),
         size_pair(op, "dilation", dilation),
     )
+    algo = _runtime.conv_algo() if algo == "auto" else algo
     y, _ = _core.conv2d_forward(x, w, b, *window, groups, algo)
     return y, Conv2dCache(x, w, b is not None, *window, groups, algo)
 
@@ -162,9 +164,9 @@ def _conv2d_forward(
     The third result is, where ``statistics`` asks for it, mean and biased variance of every channel of y,
     (2, F), taken while y was in registers.
     """
-    relu = activation == "relu"
-    y, taken = _core.conv2d_forward(x, w, b, *window, groups, "auto", statistics, relu)
-    return y, Conv2dCache(x, w, b is not None, *window, groups, "auto"), taken
+    algo, relu = _runtime.conv_algo(), activation == "relu"
+    y, taken = _core.conv2d_forward(x, w, b, *window, groups, algo, statistics, relu)
+    return y, Conv2dCache(x, w, b is not None, *window, groups, algo), taken
 
 
 def _conv2d_backward(
