@@ -54,8 +54,8 @@ class ArrayArg {
     }
     if (!whole_elements())
       array_ = py::array_t<T, py::array::c_style | py::array::forcecast>::ensure(array_.attr("copy")());
-    check(array_.ndim() <= kMaxRank, op, name, ": expected at most ", kMaxRank, " dimensions, got shape ",
-          shape());
+    if (array_.ndim() > kMaxRank)
+      fail(op, name, ": expected at most ", kMaxRank, " dimensions, got shape ", shape());
     view_.data = static_cast<T*>(const_cast<void*>(array_.data()));
     view_.rank = static_cast<int>(array_.ndim());
     for (int d = 0; d < view_.rank; ++d) {
@@ -73,7 +73,7 @@ class ArrayArg {
       ok = ok && (size < 0 || view_.shape[d] == size);
       ++d;
     }
-    check(ok, op_, name_, ": expected shape ", where, ", got ", shape());
+    if (!ok) fail(op_, name_, ": expected shape ", where, ", got ", shape());
     return *this;
   }
 
@@ -82,7 +82,7 @@ class ArrayArg {
   const ArrayArg& shaped_like(const ArrayArg<U>& other) const {
     const bool ok =
         view_.rank == other.rank() && std::equal(view_.shape, view_.shape + view_.rank, other.view().shape);
-    check(ok, op_, name_, ": expected shape ", other.shape(), ", got ", shape());
+    if (!ok) fail(op_, name_, ": expected shape ", other.shape(), ", got ", shape());
     return *this;
   }
 
@@ -94,8 +94,9 @@ class ArrayArg {
 
   // Requires non-zero sizes along the given axes.
   const ArrayArg& non_empty(std::initializer_list<int> axes) const {
-    for (int d : axes)
-      check(view_.shape[d] > 0, op_, name_, ": expected no zero dimension, got shape ", shape());
+    for (int d : axes) {
+      if (view_.shape[d] <= 0) fail(op_, name_, ": expected no zero dimension, got shape ", shape());
+    }
     return *this;
   }
 

@@ -22,10 +22,11 @@ class TargetArgs {
     const py::array labels = as_array(op, "labels", labels_obj);
     const char kind = labels.dtype().kind();
     const std::string expected = "(" + std::to_string(n) + ",)";
-    check(kind == 'i' || kind == 'u', op, "labels: expected integers, got dtype ",
-          std::string(py::str(labels.dtype())));
-    check(labels.ndim() == 1 && labels.shape(0) == n, op, "labels: expected shape ", expected, ", got ",
-          shape_text(labels));
+    // The texts cost more than the kernel: they are made when they are needed.
+    if (kind != 'i' && kind != 'u')
+      fail(op, "labels: expected integers, got dtype ", std::string(py::str(labels.dtype())));
+    if (labels.ndim() != 1 || labels.shape(0) != n)
+      fail(op, "labels: expected shape ", expected, ", got ", shape_text(labels));
     if (weights_) weights_->shaped({n}, expected);
     labels_ = Labels::ensure(labels);
     if (!labels_) throw py::error_already_set();
@@ -58,7 +59,7 @@ py::tuple forward_as(py::handle scores_obj, py::handle labels_obj, py::handle we
   const char* op = "softmax_cross_entropy_forward";
   ArrayArg<T> scores(op, "scores", scores_obj);
   const MatrixView<T> rows = rows_of(scores);
-  check(rows.rows > 0, op, "scores: expected at least one example, got shape ", scores.shape());
+  if (rows.rows == 0) fail(op, "scores: expected at least one example, got shape ", scores.shape());
   TargetArgs<T> targets(op, labels_obj, weights_obj, rows.rows);
   auto probs = new_array<T>({rows.rows, rows.cols});
   T* data = probs.mutable_data();
@@ -81,6 +82,24 @@ py::array backward_as(double dvalue, py::handle probs_obj, py::handle labels_obj
     softmax_cross_entropy_backward<T>(dvalue, rows, targets.view(), row_major(data, rows.rows, rows.cols));
   });
   return dscores;
+}
+
+// Value and dscores in one call, for dvalue = 1.
+template <class T>
+py::tuple both_as(py::handle scores_obj, py::handle labels_obj, py::handle weights_obj) {
+  const char* op = "softmax_cross_entropy_forward";
+  ArrayArg<T> scores(op, "scores", scores_obj);
+  const MatrixView<T> rows = rows_of(scores);
+  if (rows.rows == 0) fail(op, "scores: expected at least one example, got shape ", scores.shape());
+  TargetArgs<T> targets(op, labels_obj, weights_obj, rows.rows);
+  auto result = new_array<T>({rows.rows, rows.cols});
+  const MatrixView<T> out = row_major(result.mutable_data(), rows.rows, rows.cols);
+  double value;
+  run_kernel([&] {
+    value = softmax_cross_entropy_forward<T>(rows, targets.view(), out);
+    softmax_cross_entropy_backward<T>(1, out, targets.view(), out);
+  });
+  return py::make_tuple(value, result);
 }
 
 }  // namespace
@@ -107,6 +126,13 @@ void bind_loss(py::module_& m) {
         });
       },
       py::arg("dvalue"), py::arg("probs"), py::arg("labels"), py::arg("weights"));
+  m.def(
+      "softmax_cross_entropy",
+      [](py::object scores, py::object labels, py::object weights) {
+        return with_dtype("softmax_cross_entropy_forward", "scores", scores,
+                          [&](auto zero) { return both_as<decltype(zero)>(scores, labels, weights); });
+      },
+      py::arg("scores"), py::arg("labels"), py::arg("weights"));
 }
 
 }  // namespace fastnn::python

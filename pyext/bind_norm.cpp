@@ -7,7 +7,8 @@ namespace {
 template <class T>
 ArrayArg<T> batch_arg(const char* op, const char* name, py::handle object) {
   ArrayArg<T> x(op, name, object);
-  check(x.rank() == 2 || x.rank() == 4, op, name, ": expected shape (N, C) or (N, C, H, W), got ", x.shape());
+  if (x.rank() != 2 && x.rank() != 4)
+    fail(op, name, ": expected shape (N, C) or (N, C, H, W), got ", x.shape());
   x.batched();
   return x;
 }
@@ -72,8 +73,9 @@ py::tuple batchnorm_forward_as(py::handle x_obj, py::handle gamma_obj, py::handl
   double* var = mean + channels;
   if (mean_obj.is_none()) {
     const int64_t count = args.x.view().size() / channels;
-    check(count >= 2, op, "x: expected at least 2 values a channel in training, got ", count, " in shape ",
-          args.x.shape());
+    if (count < 2)
+      fail(op, "x: expected at least 2 values a channel in training, got ", count, " in shape ",
+           args.x.shape());
   } else if (statistics_obj.is_none()) {
     copy_statistic("mean", mean_obj, args, mean);
     copy_statistic("var", var_obj, args, var);

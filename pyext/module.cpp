@@ -11,6 +11,7 @@ void bind_optim(py::module_& m);
 void bind_norm(py::module_& m);
 void bind_pool(py::module_& m);
 void bind_dropout(py::module_& m);
+void bind_plan(py::module_& m);
 
 }  // namespace fastnn::python
 
@@ -25,4 +26,5 @@ PYBIND11_MODULE(_core, m) {
   fastnn::python::bind_norm(m);
   fastnn::python::bind_pool(m);
   fastnn::python::bind_dropout(m);
+  fastnn::python::bind_plan(m);
 }

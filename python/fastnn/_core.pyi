@@ -10,6 +10,8 @@ import typing
 import numpy
 
 __all__: list[str] = [
+    "PlanFloat32",
+    "PlanFloat64",
     "active_isa",
     "adam_update",
     "available_isas",
@@ -46,11 +48,132 @@ __all__: list[str] = [
     "set_rendezvous",
     "sgd_update",
     "softmax",
+    "softmax_cross_entropy",
     "softmax_cross_entropy_backward",
     "softmax_cross_entropy_forward",
     "threading_backend",
     "workers_seen",
 ]
+
+class PlanFloat32:
+    """
+    A net in prediction mode, as steps that one call runs.
+    """
+    def __call__(self, x: typing.Any) -> numpy.ndarray: ...
+    def __init__(self) -> None: ...
+    def avgpool2d(
+        self,
+        x: typing.SupportsInt | typing.SupportsIndex,
+        kernel_size: tuple[
+            typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex
+        ],
+        stride: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+        padding: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+        count_include_pad: bool,
+    ) -> int: ...
+    def batchnorm(
+        self,
+        x: typing.SupportsInt | typing.SupportsIndex,
+        gamma: typing.Any,
+        beta: typing.Any,
+        mean: typing.Any,
+        var: typing.Any,
+        eps: typing.SupportsFloat | typing.SupportsIndex,
+        residual: typing.SupportsInt | typing.SupportsIndex,
+        relu: bool,
+    ) -> int: ...
+    def conv2d(
+        self,
+        x: typing.SupportsInt | typing.SupportsIndex,
+        w: typing.Any,
+        b: typing.Any,
+        stride: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+        padding: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+        dilation: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+        groups: typing.SupportsInt | typing.SupportsIndex,
+        residual: typing.SupportsInt | typing.SupportsIndex,
+        relu: bool,
+    ) -> int: ...
+    def flatten(self, x: typing.SupportsInt | typing.SupportsIndex) -> int: ...
+    def global_avgpool2d(self, x: typing.SupportsInt | typing.SupportsIndex) -> int: ...
+    def linear(
+        self,
+        x: typing.SupportsInt | typing.SupportsIndex,
+        w: typing.Any,
+        b: typing.Any,
+        residual: typing.SupportsInt | typing.SupportsIndex,
+        relu: bool,
+    ) -> int: ...
+    def maxpool2d(
+        self,
+        x: typing.SupportsInt | typing.SupportsIndex,
+        kernel_size: tuple[
+            typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex
+        ],
+        stride: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+        padding: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    ) -> int: ...
+    def relu(self, x: typing.SupportsInt | typing.SupportsIndex) -> int: ...
+
+class PlanFloat64:
+    """
+    A net in prediction mode, as steps that one call runs.
+    """
+    def __call__(self, x: typing.Any) -> numpy.ndarray: ...
+    def __init__(self) -> None: ...
+    def avgpool2d(
+        self,
+        x: typing.SupportsInt | typing.SupportsIndex,
+        kernel_size: tuple[
+            typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex
+        ],
+        stride: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+        padding: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+        count_include_pad: bool,
+    ) -> int: ...
+    def batchnorm(
+        self,
+        x: typing.SupportsInt | typing.SupportsIndex,
+        gamma: typing.Any,
+        beta: typing.Any,
+        mean: typing.Any,
+        var: typing.Any,
+        eps: typing.SupportsFloat | typing.SupportsIndex,
+        residual: typing.SupportsInt | typing.SupportsIndex,
+        relu: bool,
+    ) -> int: ...
+    def conv2d(
+        self,
+        x: typing.SupportsInt | typing.SupportsIndex,
+        w: typing.Any,
+        b: typing.Any,
+        stride: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+        padding: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+        dilation: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+        groups: typing.SupportsInt | typing.SupportsIndex,
+        residual: typing.SupportsInt | typing.SupportsIndex,
+        relu: bool,
+    ) -> int: ...
+    def flatten(self, x: typing.SupportsInt | typing.SupportsIndex) -> int: ...
+    def global_avgpool2d(self, x: typing.SupportsInt | typing.SupportsIndex) -> int: ...
+    def linear(
+        self,
+        x: typing.SupportsInt | typing.SupportsIndex,
+        w: typing.Any,
+        b: typing.Any,
+        residual: typing.SupportsInt | typing.SupportsIndex,
+        relu: bool,
+    ) -> int: ...
+    def maxpool2d(
+        self,
+        x: typing.SupportsInt | typing.SupportsIndex,
+        kernel_size: tuple[
+            typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex
+        ],
+        stride: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+        padding: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    ) -> int: ...
+    def relu(self, x: typing.SupportsInt | typing.SupportsIndex) -> int: ...
 
 def active_isa() -> str: ...
 def adam_update(
@@ -231,6 +354,7 @@ def sgd_update(
     weight_decay: typing.SupportsFloat | typing.SupportsIndex,
 ) -> None: ...
 def softmax(x: typing.Any) -> numpy.ndarray: ...
+def softmax_cross_entropy(scores: typing.Any, labels: typing.Any, weights: typing.Any) -> tuple: ...
 def softmax_cross_entropy_backward(
     dvalue: typing.SupportsFloat | typing.SupportsIndex,
     probs: typing.Any,

@@ -8,8 +8,8 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from . import functional as F
 from ._arguments import choice
+from .functional.loss import _softmax_cross_entropy
 
 Array: TypeAlias = npt.NDArray[Any]
 LossFunction: TypeAlias = Callable[..., tuple[float, Array]]
@@ -62,10 +62,13 @@ class SoftmaxCrossEntropy(Loss):
 
     def __call__(self, scores: Array, y: Any, weights: Any = None) -> tuple[float, Array]:
         """Return the loss of scores (N, C) against integer labels y (N,), and dscores (N, C)."""
-        labels = self.check(scores, y)
+        labels = np.asarray(y)
         importance = check_weights(self.name, weights, scores)
-        value, cache = F.softmax_cross_entropy_forward(scores, labels, weights=importance)
-        return value, F.softmax_cross_entropy_backward(1.0, cache)
+        try:
+            return _softmax_cross_entropy(scores, labels, importance)
+        except ValueError:
+            self.check(scores, labels)  # what is wrong, in the words of this loss
+            raise
 
     def check(self, scores: Array, y: Any) -> Array:
         if scores.ndim != 2:

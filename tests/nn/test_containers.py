@@ -156,6 +156,25 @@ def test_a_watched_block_runs_unfused() -> None:
         np.testing.assert_allclose(grad, expected[2][name], rtol=1e-9, atol=1e-10)
 
 
+def pooled_net(fuse: bool = True) -> nn.Sequential:
+    first = (nn.Conv2d(2, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(3, 2, 1), nn.Conv2d(4, 3, 1), nn.ReLU())
+    layers = (*first, nn.MaxPool2d(1), nn.ReLU(), nn.MaxPool2d(3), nn.Flatten(), nn.Linear(3, 2))
+    return nn.Sequential(*layers, fuse=fuse).astype(np.float64)
+
+
+def test_pooling_before_the_mask_gives_the_same_bits() -> None:
+    fused, plain = pooled_net(), pooled_net(fuse=False)
+    assert fused.plan()[:2] == [
+        "0 Conv2d + 1 ReLU + 2 MaxPool2d",
+        "3 Conv2d + 4 ReLU + 5 MaxPool2d",
+    ]
+    (y, dx, grads), (expected_y, expected_dx, expected_grads) = gradients(fused), gradients(plain)
+    np.testing.assert_array_equal(y, expected_y)
+    np.testing.assert_array_equal(dx, expected_dx)
+    for name, grad in grads.items():
+        np.testing.assert_array_equal(grad, expected_grads[name])
+
+
 @pytest.mark.parametrize("build", [conv_net, block_net])
 def test_fusion_does_not_change_the_numbers(build: Any) -> None:
     fused, plain = build(), build(fuse=False)

@@ -101,3 +101,10 @@ def softmax_cross_entropy_backward(dvalue: float, cache: SoftmaxCrossEntropyCach
         [[0.5, -0.5]]
     """
     return _core.softmax_cross_entropy_backward(dvalue, cache.probs, cache.labels, cache.weights)
+
+
+def _softmax_cross_entropy(
+    scores: Array, labels: Labels, weights: Array | None = None
+) -> tuple[float, Array]:
+    """Return value and ``dscores`` of the loss, forward and backward in one call."""
+    return _core.softmax_cross_entropy(scores, labels, weights)

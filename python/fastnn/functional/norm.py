@@ -84,6 +84,11 @@ def batchnorm_forward(
     Reference:
         Ioffe and Szegedy, "Batch normalization", 2015, https://arxiv.org/abs/1502.03167
     """
+    op = "batchnorm_forward"
+    if (mean is None) != (var is None):
+        raise ValueError(f"[{op}] mean, var: expected both or neither, got one of them")
+    relu_flag(op, activation)
+    eps = number(op, "eps", eps)
     return _batchnorm_forward(x, gamma, beta, mean=mean, var=var, eps=eps, activation=activation)
 
 
@@ -129,16 +134,12 @@ def _batchnorm_forward(
     activation: Literal["relu"] | None = None,
     residual: Array | None = None,
 ) -> tuple[Array, BatchNormCache]:
-    """Like `batchnorm_forward`, for fused runs of layers.
+    """Like `batchnorm_forward`, for fused runs of layers, without its checks of settings.
 
     ``statistics`` (2, C) are x's own mean and biased variance, if whoever made x has taken them already.
     ``residual``, of x's shape, is added before the activation.
     """
-    op = "batchnorm_forward"
-    if (mean is None) != (var is None):
-        raise ValueError(f"[{op}] mean, var: expected both or neither, got one of them")
-    relu = relu_flag(op, activation)
-    eps = number(op, "eps", eps)
+    relu = activation == "relu"
     y, used = _core.batchnorm_forward(x, gamma, beta, mean, var, statistics, eps, relu, residual)
     return y, BatchNormCache(x, gamma, beta, used, eps, activation, mean is None, residual)
 

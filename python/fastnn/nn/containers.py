@@ -17,6 +17,7 @@ from .layer import Array, Grads, Layer, adopt
 from .linear import Linear
 from .norm import BatchNorm1d, BatchNorm2d
 from .parameters import BoundDict, Scope
+from .pool import MaxPool2d
 
 Watcher: TypeAlias = Callable[[str, Array, Array | None], None]
 Visit: TypeAlias = tuple[str, Layer, Array, Array]
@@ -28,11 +29,16 @@ MAKERS = _PRODUCTS + _NORMS
 
 
 class Run(NamedTuple):
-    """Neighbouring layers that run as one step, by name and in this order; those that it lacks are None."""
+    """Neighbouring layers that run as one step, by name and in this order; those that it lacks are None.
+
+    Max pooling joins where ReLU follows a product: the gradient is masked after pooling, where it is small.
+    That gives the same bits, since the greatest value of a window is positive if the pooled one is.
+    """
 
     product: str | None
     norm: str | None
     relu: str | None
+    pool: str | None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -43,9 +49,11 @@ class Run(NamedTuple):
         """Return the run that the first of these layers begin, if at least two of them make one."""
         found: list[str | None] = []
         rest = list(layers)
-        for kinds in (_PRODUCTS, _NORMS, (ReLU,)):
+        for kinds in (_PRODUCTS, _NORMS, (ReLU,), (MaxPool2d,)):
             # Exactly these types: a subclass may compute something else.
             fits = bool(rest) and type(rest[0][1]) in kinds
+            if kinds == (MaxPool2d,):
+                fits = fits and [name is not None for name in found] == [True, False, True]
             found.append(rest.pop(0)[0] if fits else None)
         return cls(*found) if len(layers) - len(rest) > 1 else None
 
@@ -55,6 +63,7 @@ class _RunCache(NamedTuple):
 
     product: Any
     norm: Any
+    pool: Any
     y: Array | None
 
 
@@ -248,9 +257,9 @@ class Sequential(Container):
     """Run layers one after the other, fusing runs that have a faster common form.
 
     A convolution or linear layer, batch norm and ReLU that follow each other run as one step with one opaque
-    cache, and so do any two of them: the product takes the statistics that batch norm needs while it writes
-    its result, the normalised values before ReLU are never written, and no mask is stored. Results are those
-    of the unfused run within rounding.
+    cache, and so do any two of them, or a product, ReLU and max pooling. The product takes the statistics
+    that batch norm needs while it writes its result, the normalised values before ReLU are never written, and
+    no mask is stored. Results are those of the unfused run within rounding.
 
     Args:
         *layers: objects with ``forward`` and ``backward``; one may stand in several places.
@@ -342,13 +351,16 @@ class Sequential(Container):
                 statistics=norm is not None and train and norm.trainable,
             )
         if norm is None:
-            return x, _RunCache(product, None, x)
+            pool: Any = None
+            if run.pool is not None:
+                x, pool = self.children[run.pool].forward(x, train=train)
+            return x, _RunCache(product, None, pool, x)
         if residual is not None:
             check_join(x, residual)
         y, normalised = norm.forward(
             x, train=train, activation=activation, statistics=statistics, residual=residual
         )
-        return y, _RunCache(product, normalised, None)
+        return y, _RunCache(product, normalised, None, None)
 
     def backward(
         self, dy: Array, cache: Any, grads: Grads | None = None, *, need_dx: bool = True
@@ -391,6 +403,8 @@ class Sequential(Container):
         if run.norm is None:
             assert cache.y is not None
             dx = F.relu_backward(dy, F.ReluCache(cache.y))
+            if run.pool is not None:
+                dx = self.children[run.pool].backward(dx, cache.pool)
         else:
             norm: Any = self.children[run.norm]
             dx, dresidual = norm.backward_fused(dy, cache.norm, self._scope(run.norm, grads))
@@ -493,7 +507,7 @@ class Residual(Container):
             return None
         assert dx is not None
         assert other is not None
-        return np.add(dx, other, out=dx if isinstance(body, Sequential) and body.makes_dx else None)
+        return np.add(dx, other, out=dx if type(body) is Sequential and body.makes_dx else None)
 
     def walk(self, x: Array, path: str = "") -> Generator[Visit, None, Array]:
         body = yield from self._walk_child("body", x, path)

@@ -6,8 +6,8 @@
 //
 // scores, probs = softmax(scores) and dscores are (N, C), contiguous columns, N >= 1; labels and weights are
 // (N,). Labels outside 0 ... C-1, negative or infinite weights, and weights that sum to 0 throw. The value is
-// summed in double, in the order of the rows. probs and dscores are overwritten and overlap no input.
-// Thread-safe. T is float or double.
+// summed in double, in the order of the rows. probs and dscores are overwritten and overlap no input, but
+// that dscores may be the memory of probs. Thread-safe. T is float or double.
 #pragma once
 
 #include <cstdint>

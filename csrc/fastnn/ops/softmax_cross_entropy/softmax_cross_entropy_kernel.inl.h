@@ -8,11 +8,12 @@ template <class T>
 void cross_entropy_backward_row(const CrossEntropyRow<T>& s) {
   using V = Vec<T>;
   const V scale = V::set(s.scale);
+  const T right = s.probs[s.label];  // before dscores, which may be the same memory
   for_each_register<V>(
       s.cols, [&](int64_t j, auto lanes) __attribute__((always_inline)) {
         store(load<V>(s.probs + j, lanes) * scale, s.dscores + j, lanes);
       });
-  s.dscores[s.label] = (s.probs[s.label] - T(1)) * s.scale;
+  s.dscores[s.label] = (right - T(1)) * s.scale;
 }
 
 template void cross_entropy_backward_row(const CrossEntropyRow<float>&);

@@ -1,0 +1,366 @@
+#include "fastnn/plan/plan.h"
+
+#include <algorithm>
+
+#include "fastnn/base/allocator.h"
+#include "fastnn/base/check.h"
+#include "fastnn/ops/avgpool2d/avgpool2d.h"
+#include "fastnn/ops/linear/linear.h"
+#include "fastnn/ops/maxpool2d/maxpool2d.h"
+#include "fastnn/ops/relu/relu.h"
+
+namespace fastnn {
+namespace {
+
+constexpr const char* kOp = "predict";
+
+template <class T>
+TensorView<T> rows(int64_t n, int64_t features) {
+  return {nullptr, 2, {n, features}, {features, 1}};
+}
+
+template <class T>
+TensorView<T> images(int64_t n, int64_t c, int64_t h, int64_t w) {
+  return {nullptr, 4, {n, c, h, w}, {h * w * c, 1, w * c, c}};
+}
+
+template <class T>
+TensorView<T> dense_like(const TensorView<const T>& x) {
+  return x.rank == 2 ? rows<T>(x.shape[0], x.shape[1])
+                     : images<T>(x.shape[0], x.shape[1], x.shape[2], x.shape[3]);
+}
+
+template <class T>
+bool same_layout(const TensorView<const T>& x, const TensorView<T>& y) {
+  for (int d = 0; d < x.rank; ++d) {
+    if (x.shape[d] > 1 && x.stride[d] != y.stride[d]) return false;
+  }
+  return true;
+}
+
+// Elements in the order of axes 0, order[0], order[1], order[2] of x.
+template <class T>
+void copy_in_order(const TensorView<const T>& x, const int (&order)[3], T* to) {
+  int64_t size[3], step[3];
+  for (int i = 0; i < 3; ++i) {
+    const bool there = order[i] < x.rank;
+    size[i] = there ? x.shape[order[i]] : 1;
+    step[i] = there ? x.stride[order[i]] : 0;
+  }
+  for (int64_t n = 0; n < x.shape[0]; ++n) {
+    for (int64_t i = 0; i < size[0]; ++i) {
+      for (int64_t j = 0; j < size[1]; ++j) {
+        const T* from = x.data + n * x.stride[0] + i * step[0] + j * step[1];
+        for (int64_t k = 0; k < size[2]; ++k) *to++ = from[k * step[2]];
+      }
+    }
+  }
+}
+
+// A residual as the epilogue of a product wants it: dense rows of `cols`, itself or a copy.
+template <class T>
+class DenseRows {
+ public:
+  DenseRows(const TensorView<const T>& x, int64_t cols) {
+    if (!x.data) return;
+    const T* data = x.data;
+    if (!same_layout(x, dense_like(x))) {
+      copy_ = Buffer<T>(x.size());
+      copy_in_order(x, {2, 3, 1}, copy_.get());
+      data = copy_.get();
+    }
+    view_ = {data, x.size() / cols, cols, cols, 1};
+  }
+  const MatrixView<const T>& view() const { return view_; }
+
+ private:
+  Buffer<T> copy_;
+  MatrixView<const T> view_;
+};
+
+void check_rank(int rank, int expected, const char* axes) {
+  check(rank == expected, kOp, "X: expected a shape that leads to ", axes, ", got one that leads to rank ",
+        rank);
+}
+
+void check_width(int64_t size, int64_t expected, const char* what) {
+  check(size == expected, kOp, "X: expected a shape that leads to ", expected, ' ', what, ", got ", size);
+}
+
+template <class T>
+std::vector<T> copied(const T* data, int64_t size) {
+  return data ? std::vector<T>(data, data + size) : std::vector<T>();
+}
+
+template <class T>
+struct LinearStep final : Step<T> {
+  PackedMatrix<T> w;
+  std::vector<T> b;
+  bool relu;
+
+  LinearStep(int x, MatrixView<const T> w, const T* b, int residual, bool relu)
+      : Step<T>(x, residual), w(gemm_pack<T>(w.transposed())), b(copied(b, w.rows)), relu(relu) {}
+
+  // Images between steps are dense: their rows are features in N, H, W, C order.
+  TensorView<T> result(const TensorView<const T>& x) const override {
+    if (this->x == 0) check_rank(x.rank, 2, "(N, features)");
+    int64_t features = 1;
+    for (int d = 1; d < x.rank; ++d) features *= x.shape[d];
+    check_width(features, w.rows, "features");
+    return rows<T>(x.shape[0], w.cols);
+  }
+  void run(const TensorView<const T>& x, const TensorView<const T>& residual,
+           const TensorView<T>& y) const override {
+    const DenseRows<T> added(residual, w.cols);
+    Epilogue<T> epilogue;
+    epilogue.bias = b.empty() ? nullptr : b.data();
+    epilogue.residual = added.view();
+    epilogue.relu = relu;
+    MatrixView<const T> in = row_major(x.data, x.shape[0], w.rows);
+    if (x.rank == 2) {
+      if (in.rows > 1) in.row_stride = x.stride[0];
+      if (in.cols > 1) in.col_stride = x.stride[1];
+    }
+    gemm<T>(in, w, row_major(y.data, y.shape[0], y.shape[1]), {}, epilogue);
+  }
+};
+
+template <class T>
+struct Conv2dStep final : Step<T> {
+  TensorView<const T> w;
+  std::vector<T> weights, b;
+  Conv2dSettings settings;
+  bool relu;
+
+  Conv2dStep(int x, TensorView<const T> w, const T* b, const Conv2dSettings& settings, int residual,
+             bool relu)
+      : Step<T>(x, residual),
+        w(w),
+        weights(w.size()),
+        b(copied(b, w.shape[0])),
+        settings(settings),
+        relu(relu) {
+    copy_in_order(w, {1, 2, 3}, weights.data());
+    this->w.data = weights.data();
+    int64_t step = 1;
+    for (int d = 3; d >= 0; step *= w.shape[d--]) this->w.stride[d] = step;
+  }
+
+  TensorView<T> result(const TensorView<const T>& x) const override {
+    check_rank(x.rank, 4, "(N, C, H, W)");
+    check_width(x.shape[1], w.shape[1] * settings.groups, "channels");
+    const int64_t oh = settings.window.h.outputs(x.shape[2]), ow = settings.window.w.outputs(x.shape[3]);
+    check(oh > 0 && ow > 0, kOp, "X: expected images as large as the kernels, got smaller ones");
+    return images<T>(x.shape[0], w.shape[0], oh, ow);
+  }
+  void run(const TensorView<const T>& x, const TensorView<const T>& residual,
+           const TensorView<T>& y) const override {
+    const DenseRows<T> added(residual, w.shape[0]);
+    Epilogue<T> epilogue;
+    epilogue.bias = b.empty() ? nullptr : b.data();
+    epilogue.residual = added.view();
+    epilogue.relu = relu;
+    conv2d_forward<T>(x, w, y, settings, {}, epilogue);
+  }
+};
+
+template <class T>
+struct BatchNormStep final : Step<T> {
+  std::vector<T> gamma, beta;
+  std::vector<double> mean, var;
+  BatchNorm<T> norm;
+
+  BatchNormStep(int x, int64_t channels, const BatchNorm<T>& norm, int residual)
+      : Step<T>(x, residual),
+        gamma(copied(norm.gamma, channels)),
+        beta(copied(norm.beta, channels)),
+        mean(copied(norm.mean, channels)),
+        var(copied(norm.var, channels)),
+        norm(norm) {
+    this->norm.gamma = gamma.data();
+    this->norm.beta = beta.data();
+    this->norm.mean = mean.data();
+    this->norm.var = var.data();
+  }
+
+  TensorView<T> result(const TensorView<const T>& x) const override {
+    check(x.rank == 2 || x.rank == 4, kOp, "X: expected shape (N, C) or (N, C, H, W), got rank ", x.rank);
+    check_width(x.shape[1], static_cast<int64_t>(gamma.size()), "channels");
+    return dense_like(x);
+  }
+  void run(const TensorView<const T>& x, const TensorView<const T>& residual,
+           const TensorView<T>& y) const override {
+    BatchNorm<T> all = norm;
+    all.residual = residual;
+    batchnorm_forward<T>(x, all, y);
+  }
+};
+
+template <class T>
+struct ReluStep final : Step<T> {
+  using Step<T>::Step;
+  TensorView<T> result(const TensorView<const T>& x) const override {
+    check(x.rank == 2 || x.rank == 4, kOp, "X: expected shape (N, C) or (N, C, H, W), got rank ", x.rank);
+    return dense_like(x);
+  }
+  void run(const TensorView<const T>& x, const TensorView<const T>&, const TensorView<T>& y) const override {
+    relu_forward<T>(x, y);
+  }
+};
+
+template <class T>
+struct MaxPoolStep final : Step<T> {
+  Window2d window;
+
+  MaxPoolStep(int x, const Window2d& window) : Step<T>(x), window(window) {}
+  TensorView<T> result(const TensorView<const T>& x) const override {
+    check_rank(x.rank, 4, "(N, C, H, W)");
+    const int64_t oh = window.h.outputs(x.shape[2]), ow = window.w.outputs(x.shape[3]);
+    check(oh > 0 && ow > 0, kOp, "X: expected images as large as the pooling windows, got smaller ones");
+    return images<T>(x.shape[0], x.shape[1], oh, ow);
+  }
+  void run(const TensorView<const T>& x, const TensorView<const T>&, const TensorView<T>& y) const override {
+    const bool narrow = Winners<T>::fit_bytes(window);
+    const Buffer<uint8_t> bytes(narrow ? y.size() : 0);
+    const Buffer<T> wide(narrow ? 0 : y.size());
+    maxpool2d_forward<T>(x, window, y, {narrow ? bytes.get() : nullptr, narrow ? nullptr : wide.get()});
+  }
+};
+
+// Without a window the whole image is one.
+template <class T>
+struct AvgPoolStep final : Step<T> {
+  Window2d window;
+  bool global, count_include_pad;
+
+  AvgPoolStep(int x, const Window2d& window, bool global, bool count_include_pad)
+      : Step<T>(x), window(window), global(global), count_include_pad(count_include_pad) {}
+  Window2d window_on(const int64_t* shape) const {
+    return global ? Window2d{{shape[2], 1, 0, 1}, {shape[3], 1, 0, 1}} : window;
+  }
+  TensorView<T> result(const TensorView<const T>& x) const override {
+    check_rank(x.rank, 4, "(N, C, H, W)");
+    const Window2d used = window_on(x.shape);
+    const int64_t oh = used.h.outputs(x.shape[2]), ow = used.w.outputs(x.shape[3]);
+    check(oh > 0 && ow > 0, kOp, "X: expected images as large as the pooling windows, got smaller ones");
+    return images<T>(x.shape[0], x.shape[1], oh, ow);
+  }
+  void run(const TensorView<const T>& x, const TensorView<const T>&, const TensorView<T>& y) const override {
+    avgpool2d_forward<T>(x, window_on(x.shape), count_include_pad, y);
+  }
+};
+
+template <class T>
+struct FlattenStep final : Step<T> {
+  using Step<T>::Step;
+  TensorView<T> result(const TensorView<const T>& x) const override {
+    int64_t features = 1;
+    for (int d = 1; d < x.rank; ++d) features *= x.shape[d];
+    return rows<T>(x.shape[0], features);
+  }
+  void run(const TensorView<const T>& x, const TensorView<const T>&, const TensorView<T>& y) const override {
+    copy_in_order(x, {1, 2, 3}, y.data);
+  }
+};
+
+}  // namespace
+
+template <class T>
+int Plan<T>::append(std::unique_ptr<Step<T>> step) {
+  const int index = static_cast<int>(steps_.size());
+  last_reader_.resize(index + 1, 0);
+  for (int read : {step->x, step->residual}) {
+    check(read <= index, "Plan", "value: expected one of an earlier step, got ", read);
+    if (read >= 0) last_reader_[read] = index;
+  }
+  steps_.push_back(std::move(step));
+  return index + 1;
+}
+
+template <class T>
+int Plan<T>::linear(int x, MatrixView<const T> w, const T* b, int residual, bool relu) {
+  return append(std::make_unique<LinearStep<T>>(x, w, b, residual, relu));
+}
+
+template <class T>
+int Plan<T>::conv2d(int x, TensorView<const T> w, const T* b, const Conv2dSettings& settings, int residual,
+                    bool relu) {
+  return append(std::make_unique<Conv2dStep<T>>(x, w, b, settings, residual, relu));
+}
+
+template <class T>
+int Plan<T>::batchnorm(int x, int64_t channels, const BatchNorm<T>& norm, int residual) {
+  return append(std::make_unique<BatchNormStep<T>>(x, channels, norm, residual));
+}
+
+template <class T>
+int Plan<T>::relu(int x) {
+  return append(std::make_unique<ReluStep<T>>(x));
+}
+
+template <class T>
+int Plan<T>::maxpool2d(int x, const Window2d& window) {
+  return append(std::make_unique<MaxPoolStep<T>>(x, window));
+}
+
+template <class T>
+int Plan<T>::avgpool2d(int x, const Window2d& window, bool count_include_pad) {
+  return append(std::make_unique<AvgPoolStep<T>>(x, window, false, count_include_pad));
+}
+
+template <class T>
+int Plan<T>::global_avgpool2d(int x) {
+  return append(std::make_unique<AvgPoolStep<T>>(x, Window2d{}, true, true));
+}
+
+template <class T>
+int Plan<T>::flatten(int x) {
+  return append(std::make_unique<FlattenStep<T>>(x));
+}
+
+template <class T>
+TensorView<T> Plan<T>::result(const TensorView<const T>& x) const {
+  check(!steps_.empty(), "Plan", "steps: expected at least one, got none");
+  std::vector<TensorView<const T>> values{x};
+  TensorView<T> made;
+  for (const auto& step : steps_) {
+    made = step->result(values[step->x]);
+    if (step->residual >= 0) {
+      const TensorView<const T>& added = values[step->residual];
+      check(added.rank == made.rank && std::equal(added.shape, added.shape + added.rank, made.shape), kOp,
+            "X: expected a shape for which both paths of a residual block agree, got another");
+    }
+    values.push_back(made);
+  }
+  return made;
+}
+
+template <class T>
+void Plan<T>::run(const TensorView<const T>& x, const TensorView<T>& y) const {
+  check(active_isa() == isa_, "Plan", "ISA: expected ", isa_name(isa_), " as when it was built, got ",
+        isa_name(active_isa()));
+  const size_t count = steps_.size();
+  std::vector<TensorView<const T>> values{x};
+  values.reserve(count + 1);
+  std::vector<Buffer<T>> blocks(count + 1);
+  for (size_t i = 0; i < count; ++i) {
+    const Step<T>& step = *steps_[i];
+    TensorView<T> made = step.result(values[step.x]);
+    if (i + 1 == count) {
+      made.data = y.data;
+    } else {
+      blocks[i + 1] = Buffer<T>(made.size());
+      made.data = blocks[i + 1].get();
+    }
+    step.run(values[step.x], step.residual < 0 ? TensorView<const T>{} : values[step.residual], made);
+    values.push_back(made);
+    for (int read : {step.x, step.residual}) {
+      if (read > 0 && last_reader_[read] == static_cast<int>(i)) blocks[read] = Buffer<T>();
+    }
+  }
+}
+
+template class Plan<float>;
+template class Plan<double>;
+
+}  // namespace fastnn

@@ -1,0 +1,170 @@
+"""Prediction as one compiled call: the model's scores, whatever the net, the batch and the memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fastnn
+from fastnn import nets, nn
+from fastnn.inference import Predictor, _Writer
+from fastnn.model import Model
+
+TOLERANCE = {np.float32: 2e-5, np.float64: 1e-12}
+
+
+def disturbed(model: Model) -> Model:
+    """Give every batch norm statistics and parameters of its own, so that folding has something to do."""
+    rng = np.random.default_rng(0)
+    state = model.state_dict()
+    for name, value in state.items():
+        if name.endswith("running_var") or (name.endswith("weight") and value.ndim == 1):
+            value[...] = rng.uniform(0.5, 2.0, value.shape)
+        elif value.ndim == 1:
+            value[...] = rng.normal(size=value.shape) / 4
+    model.load_state_dict(state)
+    return model
+
+
+def residual_first() -> Model:
+    body = nn.Sequential(nn.Conv2d(3, 3, 3, padding=1), nn.BatchNorm2d(3), nn.ReLU(), nn.Conv2d(3, 3, 1))
+    rows = nn.Residual(nn.Sequential(nn.Linear(12, 12), nn.ReLU(), nn.Linear(12, 12)))
+    pooled = nn.Residual(nn.Sequential(nn.BatchNorm2d(3)), nn.Conv2d(3, 3, 1), "relu")
+    layers = (nn.Residual(body, activation="relu"), pooled, nn.AvgPool2d(3), nn.Flatten(), rows)
+    return Model(nn.Sequential(*layers, nn.BatchNorm1d(12), nn.ReLU()), "mse", input_shape=(3, 6, 6))
+
+
+def unfused_ends() -> Model:
+    layers = (nn.Standardise(2), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.BatchNorm1d(18), nn.Dropout())
+    return Model(nn.Sequential(*layers, nn.Linear(18, 3)), input_shape=(2, 6, 6))
+
+
+def not_planned() -> Model:
+    """Vanilla dropout has no step, nor has a residual block that ends in pooling."""
+    block = nn.Residual(nn.Sequential(nn.Conv2d(2, 2, 1), nn.MaxPool2d(1)))
+    layers = (nn.Conv2d(2, 2, 1), nn.Dropout(0.5, inverted=False), block, nn.Flatten(), nn.Linear(32, 3))
+    return Model(nn.Sequential(*layers), input_shape=(2, 4, 4))
+
+
+NETS = {
+    "mlp": lambda: nets.mlp(20, (16, 16)),
+    "lenet": nets.lenet,
+    "convnet": nets.convnet,
+    "vgg_small": lambda: nets.vgg_small(channels=(4, 8)),
+    "resnet8": lambda: nets.resnet8((3, 12, 12)),
+    "residual_first": residual_first,
+    "unfused_ends": unfused_ends,
+    "not_planned": not_planned,
+    "linear": lambda: Model(nn.Linear(4, 3), input_shape=(4,)),
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", NETS)
+def test_scores_are_the_model_s(name: str, dtype: Any) -> None:
+    model = disturbed(NETS[name]()).astype(dtype)
+    assert model.input_shape is not None
+    X = np.random.default_rng(1).normal(size=(5, *model.input_shape)).astype(dtype)
+    expected = model.predict_scores(X)
+    predictor = model.for_inference()
+    for x in (X, X[::-1][::-1], fastnn.channels_last(X) if X.ndim == 4 else np.asfortranarray(X)):
+        got = predictor(x)
+        assert got.dtype == dtype
+        error = np.abs(got - expected).max() / np.abs(expected).max()
+        assert error < TOLERANCE[dtype]
+    np.testing.assert_array_equal(predictor(X[2:3]).shape, expected[2:3].shape)
+    np.testing.assert_allclose(predictor(X[2:3]), expected[2:3], rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["mlp", "lenet", "resnet8", "residual_first"])
+def test_a_net_of_ours_is_one_call(name: str) -> None:
+    assert len(NETS[name]().for_inference().stages) == 1
+
+
+def test_folding_leaves_no_step_for_batch_norm_and_relu(monkeypatch: pytest.MonkeyPatch) -> None:
+    steps: list[str] = []
+
+    class Spy:
+        def __getattr__(self, name: str) -> Any:
+            return lambda x, *_, **__: steps.append(name) or len(steps)
+
+    model = nets.resnet8((3, 12, 12))
+    layers = [model.net.layer(str(i)) for i in range(len(model.net.children))]
+    _Writer(Spy(), model.dtype).write(layers, 0)
+    assert steps == ["conv2d"] * 9 + ["global_avgpool2d", "linear"]
+
+
+def test_bits_are_the_same_for_any_number_of_threads() -> None:
+    model = disturbed(nets.resnet8())
+    X = np.random.default_rng(2).normal(size=(64, 3, 32, 32)).astype(np.float32)
+    predictor = model.for_inference()
+    with fastnn.threads(1):
+        expected = predictor(X)
+    for threads in (2, 3):
+        with fastnn.threads(threads):
+            np.testing.assert_array_equal(predictor(X), expected)
+
+
+def test_it_holds_copies() -> None:
+    model = disturbed(nets.lenet())
+    X = np.ones((2, 1, 28, 28), np.float32)
+    predictor = model.for_inference()
+    expected = predictor(X).copy()
+    model.params.flat[:] = 0
+    np.testing.assert_array_equal(predictor(X), expected)
+    assert not model.for_inference()(X).any()
+
+
+def test_a_hand_written_layer_runs_between_plans() -> None:
+    class Halve:
+        def forward(self, x: Any, *, train: bool = False, key: Any = None) -> tuple[Any, Any]:
+            return x / 2, None
+
+        def backward(self, dy: Any, cache: Any, grads: Any = None) -> Any:
+            return dy / 2
+
+    model = Model(nn.Sequential(nn.Linear(4, 4), nn.ReLU(), Halve(), nn.Linear(4, 2)))
+    predictor = model.for_inference()
+    X = np.random.default_rng(3).normal(size=(6, 4)).astype(np.float32)
+    assert len(predictor.stages) == 3
+    np.testing.assert_allclose(predictor(X), model.predict_scores(X), rtol=1e-5, atol=1e-6)
+
+
+def test_predictions_are_the_model_s() -> None:
+    model = disturbed(nets.lenet())
+    X = np.random.default_rng(4).normal(size=(7, 1, 28, 28))
+    predictor = model.for_inference()
+    np.testing.assert_array_equal(predictor.predict(X, batch_size=3), model.predict(X))
+    np.testing.assert_allclose(predictor.predict_proba(X), model.predict_proba(X), rtol=1e-4, atol=1e-6)
+    assert predictor.predict(X[:0]).shape == (0,)
+    regression = residual_first()
+    rows = np.ones((2, 3, 6, 6))
+    np.testing.assert_allclose(regression.for_inference().predict(rows), regression.predict(rows), rtol=1e-4)
+    with pytest.raises(ValueError, match=r"^\[predict_proba\] model: expected one of classification"):
+        regression.for_inference().predict_proba(rows)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "text"),
+    [
+        ("mlp", (2, 19), "to 20 features, got 19"),
+        ("mlp", (20,), "a batch, got"),
+        ("mlp", (2, 5, 4), "rank 3"),
+        ("lenet", (2, 3, 28, 28), "1 channels, got 3"),
+        ("lenet", (2, 28, 28), "rank 3"),
+        ("lenet", (2, 1, 32, 32), "400 features, got 576"),
+        ("lenet", (2, 1, 0, 28), "no zero dimension"),
+        ("unfused_ends", (2, 2, 1, 1), "as large as the pooling windows"),
+    ],
+)
+def test_an_input_that_does_not_fit_is_refused(name: str, shape: tuple[int, ...], text: str) -> None:
+    with pytest.raises(ValueError, match=rf"^\[predict\] X: .*{text}"):
+        NETS[name]().for_inference()(np.ones(shape, np.float32))
+
+
+def test_what_is_no_number_is_refused() -> None:
+    predictor: Predictor = NETS["linear"]().for_inference()
+    with pytest.raises(ValueError, match=r"^\[predict\] X: expected real numbers, got <U"):
+        predictor(np.array([["a"] * 4]))
