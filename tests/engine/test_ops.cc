@@ -80,16 +80,22 @@ void test_conv2d_at(int64_t channels, int64_t filters, const Conv2dSettings& set
   conv2d_forward_ref<T>(x_view, w_view, y_expected.image(n, filters, oh, ow), settings);
   conv2d_backward_ref<T>(dy_view, x_view, w_view, dx_expected.image(n, channels, height, width),
                          dw_expected.tensor(filters, inner, kh, kw), db_expected.get(), settings);
-  for (ConvAlgo algo : {ConvAlgo::direct, ConvAlgo::im2col}) {
+  for (ConvAlgo algo : {ConvAlgo::direct, ConvAlgo::im2col, ConvAlgo::winograd}) {
+    if (algo == ConvAlgo::winograd && !winograd_applies(settings)) continue;
     Conv2dSettings chosen = settings;
     chosen.algo = algo;
     conv2d_forward<T>(x_view, w_view, y.image(n, filters, oh, ow), chosen);
-    expect_equal(y, y_expected, "conv2d_forward");
     conv2d_backward<T>(dy_view, x_view, w_view, dx.image(n, channels, height, width),
                        dw.tensor(filters, inner, kh, kw), db.get(), chosen);
-    expect_equal(dx, dx_expected, "conv2d_backward dx");
-    expect_equal(dw, dw_expected, "conv2d_backward dw");
-    expect_equal(db, db_expected, "conv2d_backward db");
+    // Winograd's transforms multiply by fractions, so that integers do not stay exact.
+    const auto expect = [&](const Data<T>& actual, const Data<T>& expected, const char* what) {
+      algo == ConvAlgo::winograd ? expect_close(actual, expected, 64, what)
+                                 : expect_equal(actual, expected, what);
+    };
+    expect(y, y_expected, "conv2d_forward");
+    expect(dx, dx_expected, "conv2d_backward dx");
+    expect(dw, dw_expected, "conv2d_backward dw");
+    expect(db, db_expected, "conv2d_backward db");
   }
 }
 
@@ -98,6 +104,7 @@ void test_conv2d() {
   const WindowAxis same{3, 1, 1, 1}, strided{3, 2, 1, 1}, dilated{2, 1, 2, 2}, point{1, 1, 0, 1};
   for (int64_t size : tail_sizes(40)) {
     test_conv2d_at<T>(3, size, {{same, same}});
+    test_conv2d_at<T>(size, 4, {{same, same}});
     test_conv2d_at<T>(size, 5, {{same, strided}});
     test_conv2d_at<T>(size, size, {{same, dilated}, size});  // depthwise
   }

@@ -9,6 +9,7 @@
 // infinity), and 0, +-1, infinity for m = 2. Lavin and Gray, 2015, https://arxiv.org/abs/1509.09308; points
 // as in Alam et al., "Winograd Convolution for Deep Neural Networks: Efficient Point Selection", 2022.
 //
+// The truth that it is compared with is conv2d_ref.h.
 // Inputs have any strides, and are gathered channels-last once if they are not. Results overwrite; images lie
 // in N,H,W,C memory. Thread-safe; results are the same bits for any number of threads.
 #pragma once
