@@ -1,4 +1,7 @@
 #include "array_arg.h"
+#include "fastnn/ops/activation/activation.h"
+#include "fastnn/ops/maxout/maxout.h"
+#include "fastnn/ops/prelu/prelu.h"
 #include "fastnn/ops/relu/relu.h"
 
 namespace fastnn::python {
@@ -25,6 +28,139 @@ py::array relu_backward_as(py::handle dy_obj, py::handle x_obj) {
   return dx;
 }
 
+template <class T>
+py::array activation_forward_as(const char* op, const ActivationSpec& spec, py::handle x_obj) {
+  const ArrayArg<T> x(op, "x", x_obj);
+  x.batched();
+  auto y = new_like(x.view());
+  const TensorView<T> out = view_of(y);
+  run_kernel([&] { activation_forward<T>(spec, x.view(), out); });
+  return y;
+}
+
+template <class T>
+py::array activation_backward_as(const char* op, const ActivationSpec& spec, py::handle dy_obj,
+                                 py::handle kept_obj) {
+  const ArrayArg<T> kept(op, "kept", kept_obj), dy(op, "dy", dy_obj);
+  dy.shaped_like(kept);
+  auto dx = new_like(kept.view());
+  const TensorView<T> out = view_of(dx);
+  run_kernel([&] { activation_backward<T>(spec, dy.view(), kept.view(), out); });
+  return dx;
+}
+
+// One pair of functions for a row of activation.inc; a and b are its constants.
+void bind_pointwise(py::module_& m, Activation function, const char* forward, const char* backward) {
+  m.def(
+      forward,
+      [=](py::object x, double a, double b) {
+        return with_dtype(forward, "x", x, [&](auto zero) {
+          return activation_forward_as<decltype(zero)>(forward, {function, a, b}, x);
+        });
+      },
+      py::arg("x"), py::arg("a") = 0.0, py::arg("b") = 0.0);
+  m.def(
+      backward,
+      [=](py::object dy, py::object kept, double a, double b) {
+        return with_dtype(backward, "kept", kept, [&](auto zero) {
+          return activation_backward_as<decltype(zero)>(backward, {function, a, b}, dy, kept);
+        });
+      },
+      py::arg("dy"), py::arg("kept"), py::arg("a") = 0.0, py::arg("b") = 0.0);
+}
+
+// A new array for rows of pixels, its channels last in memory: of x's shape, but with `channels` of them.
+template <class T>
+py::array_t<T> new_rows(const TensorView<T>& x, int64_t channels) {
+  return x.rank == 4 ? new_image<T>(x.shape[0], channels, x.shape[2], x.shape[3])
+                     : new_array<T>({x.shape[0], channels});
+}
+
+template <class T>
+void require_rows(const char* op, const char* where, const ArrayArg<T>& x) {
+  check(x.rank() == 2 || x.rank() == 4, op, "x: expected shape (N, ", where, ") or (N, ", where,
+        ", H, W), got ", x.shape());
+  x.batched();
+}
+
+// The slopes of a PReLU: one, or one for each channel of x.
+template <class T>
+struct Slopes {
+  ArrayArg<T> array;
+  bool single;
+
+  Slopes(const char* op, py::handle slope_obj, const ArrayArg<T>& x) : array(op, "slope", slope_obj) {
+    single = array.rank() == 1 && array.dim(0) == 1;
+    if (single) {
+      x.batched();
+    } else {
+      require_rows(op, "C", x);
+      array.shaped({x.dim(1)}, "(1,) or (" + std::to_string(x.dim(1)) + ",)");
+    }
+  }
+};
+
+template <class T>
+py::array prelu_forward_as(py::handle x_obj, py::handle slope_obj) {
+  const char* op = "prelu_forward";
+  const ArrayArg<T> x(op, "x", x_obj);
+  Slopes<T> slopes(op, slope_obj, x);
+  const T* slope = slopes.array.contiguous();
+  auto y = slopes.single ? new_like(x.view()) : new_rows(x.view(), x.dim(1));
+  const TensorView<T> out = view_of(y);
+  run_kernel([&] {
+    slopes.single ? prelu_forward<T>(x.view(), *slope, out) : prelu_channels_forward<T>(x.view(), slope, out);
+  });
+  return y;
+}
+
+template <class T>
+py::tuple prelu_backward_as(py::handle dy_obj, py::handle x_obj, py::handle slope_obj) {
+  const char* op = "prelu_backward";
+  const ArrayArg<T> x(op, "x", x_obj), dy(op, "dy", dy_obj);
+  dy.shaped_like(x);
+  Slopes<T> slopes(op, slope_obj, x);
+  const T* slope = slopes.array.contiguous();
+  auto dx = slopes.single ? new_like(x.view()) : new_rows(x.view(), x.dim(1));
+  auto dslope = new_array<T>({slopes.array.dim(0)});
+  T* dslope_data = dslope.mutable_data();
+  const TensorView<T> out = view_of(dx);
+  run_kernel([&] {
+    slopes.single ? prelu_backward<T>(dy.view(), x.view(), *slope, out, dslope_data)
+                  : prelu_channels_backward<T>(dy.view(), x.view(), slope, out, dslope_data);
+  });
+  return py::make_tuple(dx, dslope);
+}
+
+template <class T>
+py::array maxout_forward_as(py::handle x_obj, int64_t pieces) {
+  const char* op = "maxout_forward";
+  const ArrayArg<T> x(op, "x", x_obj);
+  require_rows(op, "pieces*C", x);
+  check(x.dim(1) % pieces == 0, op, "pieces: expected a divisor of the ", x.dim(1), " channels of x, got ",
+        pieces);
+  auto y = new_rows(x.view(), x.dim(1) / pieces);
+  const TensorView<T> out = view_of(y);
+  run_kernel([&] { maxout_forward<T>(x.view(), out); });
+  return y;
+}
+
+template <class T>
+py::array maxout_backward_as(py::handle dy_obj, py::handle x_obj, int64_t pieces) {
+  const char* op = "maxout_backward";
+  const ArrayArg<T> x(op, "x", x_obj), dy(op, "dy", dy_obj);
+  const int64_t channels = x.dim(1) / pieces;
+  if (x.rank() == 4) {
+    dy.shaped({x.dim(0), channels, x.dim(2), x.dim(3)}, "of y");
+  } else {
+    dy.shaped({x.dim(0), channels}, "of y");
+  }
+  auto dx = new_rows(x.view(), x.dim(1));
+  const TensorView<T> out = view_of(dx);
+  run_kernel([&] { maxout_backward<T>(dy.view(), x.view(), out); });
+  return dx;
+}
+
 }  // namespace
 
 void bind_activation(py::module_& m) {
@@ -42,6 +178,37 @@ void bind_activation(py::module_& m) {
                           [&](auto zero) { return relu_backward_as<decltype(zero)>(dy, x); });
       },
       py::arg("dy"), py::arg("x"));
+  m.def(
+      "prelu_forward",
+      [](py::object x, py::object slope) {
+        return with_dtype("prelu_forward", "x", x,
+                          [&](auto zero) { return prelu_forward_as<decltype(zero)>(x, slope); });
+      },
+      py::arg("x"), py::arg("slope"));
+  m.def(
+      "prelu_backward",
+      [](py::object dy, py::object x, py::object slope) {
+        return with_dtype("prelu_backward", "x", x,
+                          [&](auto zero) { return prelu_backward_as<decltype(zero)>(dy, x, slope); });
+      },
+      py::arg("dy"), py::arg("x"), py::arg("slope"));
+  m.def(
+      "maxout_forward",
+      [](py::object x, int64_t pieces) {
+        return with_dtype("maxout_forward", "x", x,
+                          [&](auto zero) { return maxout_forward_as<decltype(zero)>(x, pieces); });
+      },
+      py::arg("x"), py::arg("pieces"));
+  m.def(
+      "maxout_backward",
+      [](py::object dy, py::object x, int64_t pieces) {
+        return with_dtype("maxout_backward", "x", x,
+                          [&](auto zero) { return maxout_backward_as<decltype(zero)>(dy, x, pieces); });
+      },
+      py::arg("dy"), py::arg("x"), py::arg("pieces"));
+#define FASTNN_ACTIVATION(name, Row) bind_pointwise(m, Activation::name, #name "_forward", #name "_backward");
+#include "fastnn/ops/activation/activation.inc"
+#undef FASTNN_ACTIVATION
 }
 
 }  // namespace fastnn::python

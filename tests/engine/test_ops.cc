@@ -1,5 +1,6 @@
 // Each operation against its reference in plain loops: equal where integers make it exact, else close. One
 // function an operation; to add one, write it and name it in test_ops().
+#include "fastnn/ops/activation/activation_ref.h"
 #include "fastnn/ops/adam_update/adam_update_ref.h"
 #include "fastnn/ops/batchnorm/batchnorm_ref.h"
 #include "fastnn/ops/conv2d/conv2d_ref.h"
@@ -159,6 +160,33 @@ void test_relu() {
 }
 
 template <class T>
+void test_activation(const ActivationSpec& spec, bool keeps_y) {
+  for (int64_t count : tail_sizes(50'000)) {
+    const Data<T> x = Data<T>::between(-6, 6, count), dy = Data<T>::between(-1, 1, count);
+    Data<T> y(count), y_expected(count), dx(count), dx_expected(count);
+    activation_forward<T>(spec, x.vector(), y.vector());
+    activation_forward_ref(spec, count, x.get(), y_expected.get());
+    expect_close(y, y_expected, 8, "activation_forward");
+    const TensorView<const T> kept = keeps_y ? y.vector() : x.vector();
+    activation_backward<T>(spec, dy.vector(), kept, dx.vector());
+    activation_backward_ref(spec, count, dy.get(), x.get(), dx_expected.get());
+    expect_close(dx, dx_expected, 8, "activation_backward");
+  }
+}
+
+template <class T>
+void test_activations() {
+  test_activation<T>({Activation::sigmoid, 0, 0}, true);
+  test_activation<T>({Activation::tanh, 0, 0}, true);
+  test_activation<T>({Activation::leaky_relu, 0.25, 0}, false);
+  test_activation<T>({Activation::elu, 1.5, 0.75}, false);
+  test_activation<T>({Activation::gelu, 0, 0}, false);
+  test_activation<T>({Activation::gelu_tanh, 0, 0}, false);
+  test_activation<T>({Activation::silu, 0, 0}, false);
+  test_activation<T>({Activation::softplus, 2, 3}, false);
+}
+
+template <class T>
 void test_softmax() {
   for (int64_t cols : tail_sizes(1000)) {
     const int64_t rows = 40;
@@ -237,6 +265,7 @@ void test_all() {
   test_conv2d<T>();
   test_batchnorm<T>();
   test_relu<T>();
+  test_activations<T>();
   test_softmax<T>();
   test_softmax_cross_entropy<T>();
   test_sgd_update<T>();

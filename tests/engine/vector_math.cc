@@ -7,23 +7,58 @@
 
 namespace fastnn::FASTNN_ISA {
 
-template <class T>
-void exp_of(const T* x, T* y, int64_t count) {
+template <class T, class Function>
+static void map(const T* x, T* y, int64_t count, Function function) {
   using V = Vec<T>;
   for_each_register<V>(count,
-                       [&](int64_t i, auto lanes) { store(exp(load<V>(x + i, lanes)), y + i, lanes); });
+                       [&](int64_t i, auto lanes) { store(function(load<V>(x + i, lanes)), y + i, lanes); });
+}
+
+template <class T>
+void exp_of(const T* x, T* y, int64_t count) {
+  map(x, y, count, [](Vec<T> v) { return exp(v); });
 }
 
 template <class T>
 void log_of(const T* x, T* y, int64_t count) {
-  using V = Vec<T>;
-  for_each_register<V>(count,
-                       [&](int64_t i, auto lanes) { store(log(load<V>(x + i, lanes)), y + i, lanes); });
+  map(x, y, count, [](Vec<T> v) { return log(v); });
 }
 
-template void exp_of(const float*, float*, int64_t);
-template void exp_of(const double*, double*, int64_t);
-template void log_of(const float*, float*, int64_t);
-template void log_of(const double*, double*, int64_t);
+template <class T>
+void expm1_of(const T* x, T* y, int64_t count) {
+  map(x, y, count, [](Vec<T> v) { return expm1(v); });
+}
+
+template <class T>
+void log1p_of(const T* x, T* y, int64_t count) {
+  map(x, y, count, [](Vec<T> v) { return log1p(v); });
+}
+
+template <class T>
+void tanh_of(const T* x, T* y, int64_t count) {
+  map(x, y, count, [](Vec<T> v) { return tanh(v); });
+}
+
+template <class T>
+void sigmoid_of(const T* x, T* y, int64_t count) {
+  map(x, y, count, [](Vec<T> v) { return sigmoid(v); });
+}
+
+template <class T>
+void normal_cdf_of(const T* x, T* y, int64_t count) {
+  map(x, y, count, [](Vec<T> v) { return normal_cdf(v, gauss(v)); });
+}
+
+#define FASTNN_X(T)                                \
+  template void exp_of(const T*, T*, int64_t);     \
+  template void log_of(const T*, T*, int64_t);     \
+  template void expm1_of(const T*, T*, int64_t);   \
+  template void log1p_of(const T*, T*, int64_t);   \
+  template void tanh_of(const T*, T*, int64_t);    \
+  template void sigmoid_of(const T*, T*, int64_t); \
+  template void normal_cdf_of(const T*, T*, int64_t);
+FASTNN_X(float)
+FASTNN_X(double)
+#undef FASTNN_X
 
 }  // namespace fastnn::FASTNN_ISA

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+from .activation import ELU as ELU
+from .activation import GELU as GELU
+from .activation import SELU as SELU
+from .activation import LeakyReLU as LeakyReLU
 from .activation import ReLU as ReLU
+from .activation import Sigmoid as Sigmoid
+from .activation import SiLU as SiLU
+from .activation import Softplus as Softplus
+from .activation import Tanh as Tanh
 from .config import from_config as from_config
 from .config import to_config as to_config
 from .containers import Container as Container
@@ -15,6 +23,8 @@ from .linear import Linear as Linear
 from .norm import BatchNorm1d as BatchNorm1d
 from .norm import BatchNorm2d as BatchNorm2d
 from .parameters import FlatDict as FlatDict
+from .piecewise import Maxout as Maxout
+from .piecewise import PReLU as PReLU
 from .pool import AvgPool2d as AvgPool2d
 from .pool import GlobalAvgPool2d as GlobalAvgPool2d
 from .pool import MaxPool2d as MaxPool2d

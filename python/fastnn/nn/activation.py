@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from collections.abc import Callable
+from typing import Any, ClassVar, Literal
 
 from .. import functional as F
+from .._arguments import choice, number
 from ..keys import Key
 from .layer import Array, Grads, Layer
 
 
-class ReLU(Layer):
+class _Pointwise(Layer):
+    """A function of every number by itself: one pair of `fastnn.functional`, given the layer's settings."""
+
+    pair: ClassVar[tuple[Callable[..., tuple[Array, Any]], Callable[[Array, Any], Array]]]
+
+    def forward(self, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
+        """Map any shape to the same shape."""
+        return self.pair[0](x, **self.config())
+
+    def backward(self, dy: Array, cache: Any, grads: Grads | None = None) -> Array:
+        """Return dx of the input's shape."""
+        return self.pair[1](dy, cache)
+
+
+class ReLU(_Pointwise):
     """Cut negative values off: ``y = max(x, 0)``; the derivative at 0 is 0.
 
     Example:
@@ -18,10 +35,144 @@ class ReLU(Layer):
         [[0.0, 2.0]]
     """
 
-    def forward(self, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
-        """Map any shape to the same shape."""
-        return F.relu_forward(x)
+    pair = F.relu_forward, F.relu_backward
 
-    def backward(self, dy: Array, cache: Any, grads: Grads | None = None) -> Array:
-        """Return dx of the input's shape."""
-        return F.relu_backward(dy, cache)
+
+class Sigmoid(_Pointwise):
+    """Squash every number into (0, 1): ``y = 1 / (1 + e^-x)``.
+
+    Example:
+        >>> import numpy as np
+        >>> Sigmoid()(np.array([[0.0, 1e4]])).tolist()
+        [[0.5, 1.0]]
+    """
+
+    pair = F.sigmoid_forward, F.sigmoid_backward
+
+
+class Tanh(_Pointwise):
+    """Squash every number into (-1, 1): ``y = tanh(x)``.
+
+    Example:
+        >>> import numpy as np
+        >>> Tanh()(np.array([[0.0, 1e4]])).tolist()
+        [[0.0, 1.0]]
+    """
+
+    pair = F.tanh_forward, F.tanh_backward
+
+
+class LeakyReLU(_Pointwise):
+    """Shrink negative values: ``y = x if x > 0 else negative_slope x``; the derivative at 0 is the slope.
+
+    Args:
+        negative_slope: factor of negative values.
+
+    Example:
+        >>> import numpy as np
+        >>> LeakyReLU()(np.array([[-1.0, 2.0]])).tolist()
+        [[-0.01, 2.0]]
+    """
+
+    pair = F.leaky_relu_forward, F.leaky_relu_backward
+
+    def __init__(self, negative_slope: float = 0.01) -> None:
+        super().__init__()
+        self.negative_slope = number("LeakyReLU", "negative_slope", negative_slope, low=-math.inf)
+
+    def config(self) -> dict[str, Any]:
+        return {"negative_slope": self.negative_slope}
+
+
+class ELU(_Pointwise):
+    """Bend negative values towards ``-alpha``: ``y = x if x > 0 else alpha (e^x - 1)``.
+
+    Args:
+        alpha: minus the limit of large negative x.
+
+    Example:
+        >>> import numpy as np
+        >>> ELU()(np.array([[-1e4, 2.0]])).tolist()
+        [[-1.0, 2.0]]
+    """
+
+    pair = F.elu_forward, F.elu_backward
+
+    def __init__(self, alpha: float = 1.0) -> None:
+        super().__init__()
+        self.alpha = number("ELU", "alpha", alpha, low=-math.inf)
+
+    def config(self) -> dict[str, Any]:
+        return {"alpha": self.alpha}
+
+
+class SELU(_Pointwise):
+    """A scaled ELU that keeps mean 0 and variance 1 through deep nets; see `fastnn.functional.selu_forward`.
+
+    Weights want ``randn / sqrt(fan_in)`` (`fastnn.init.xavier_normal`), and inputs mean 0 and variance 1.
+
+    Example:
+        >>> import numpy as np
+        >>> SELU()(np.array([[0.0, 1.0]])).tolist()
+        [[0.0, 1.0507009873554805]]
+    """
+
+    pair = F.selu_forward, F.selu_backward
+
+
+class GELU(_Pointwise):
+    """Weigh every number with the chance that a standard normal one is smaller: ``y = x Phi(x)``.
+
+    Args:
+        approximate: ``"none"``, or ``"tanh"`` for the formula of the first transformers.
+
+    Example:
+        >>> import numpy as np
+        >>> GELU()(np.array([[0.0, 1e4]])).tolist()
+        [[0.0, 10000.0]]
+    """
+
+    pair = F.gelu_forward, F.gelu_backward
+
+    def __init__(self, approximate: Literal["none", "tanh"] = "none") -> None:
+        super().__init__()
+        self.approximate = choice("GELU", "approximate", approximate, ("none", "tanh"))
+
+    def config(self) -> dict[str, Any]:
+        return {"approximate": self.approximate}
+
+
+class SiLU(_Pointwise):
+    """Weigh every number with its own sigmoid: ``y = x sigmoid(x)``, also called swish.
+
+    Example:
+        >>> import numpy as np
+        >>> SiLU()(np.array([[0.0, 1e4]])).tolist()
+        [[0.0, 10000.0]]
+    """
+
+    pair = F.silu_forward, F.silu_backward
+
+
+class Softplus(_Pointwise):
+    """Round off the corner of a ReLU: ``y = log(1 + e^(beta x)) / beta``.
+
+    Args:
+        beta: positive; the larger, the sharper the corner.
+        threshold: where ``beta x`` is larger, y is x.
+
+    Example:
+        >>> import numpy as np
+        >>> Softplus()(np.array([[-1e4, 1e4]])).tolist()
+        [[0.0, 10000.0]]
+    """
+
+    pair = F.softplus_forward, F.softplus_backward
+
+    def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
+        super().__init__()
+        self.beta = number("Softplus", "beta", beta, above=True)
+        self.threshold = number("Softplus", "threshold", threshold, low=-math.inf)
+
+    def config(self) -> dict[str, Any]:
+        return {"beta": self.beta, "threshold": self.threshold}

@@ -5,7 +5,7 @@ To add an operation, write its row in its family's module. ``CASES`` holds all o
 
 from __future__ import annotations
 
-from fastnn.testing.cases import activation, conv, dropout, gemm, loss, norm, optim, pool
+from fastnn.testing.cases import activation, conv, dropout, gemm, loss, norm, optim, piecewise, pool
 from fastnn.testing.cases._case import BadCall as BadCall
 from fastnn.testing.cases._case import Function as Function
 from fastnn.testing.cases._case import OpCase as OpCase
@@ -24,6 +24,7 @@ CASES: tuple[OpCase, ...] = (
     *norm.ROWS,
     *pool.ROWS,
     *activation.ROWS,
+    *piecewise.ROWS,
     *dropout.ROWS,
     *loss.ROWS,
     *optim.ROWS,

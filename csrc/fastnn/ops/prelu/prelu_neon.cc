@@ -1,0 +1,3 @@
+#include "fastnn/simd/neon.h"
+
+#include "fastnn/ops/prelu/prelu_kernel.inl.h"
