@@ -49,7 +49,7 @@ py::array activation_backward_as(const char* op, const ActivationSpec& spec, py:
   return dx;
 }
 
-// One pair of functions for a row of activation.inc; a and b are its constants.
+// One pair of functions for an activation of the list; a and b are its constants.
 void bind_pointwise(py::module_& m, Activation function, const char* forward, const char* backward) {
   m.def(
       forward,
@@ -206,9 +206,9 @@ void bind_activation(py::module_& m) {
                           [&](auto zero) { return maxout_backward_as<decltype(zero)>(dy, x, pieces); });
       },
       py::arg("dy"), py::arg("x"), py::arg("pieces"));
-#define FASTNN_ACTIVATION(name, Row) bind_pointwise(m, Activation::name, #name "_forward", #name "_backward");
-#include "fastnn/ops/activation/activation.inc"
-#undef FASTNN_ACTIVATION
+#define FASTNN_X(name, Row) bind_pointwise(m, Activation::name, #name "_forward", #name "_backward");
+  FASTNN_FOR_EACH_ACTIVATION(FASTNN_X)
+#undef FASTNN_X
 }
 
 }  // namespace fastnn::python

@@ -27,30 +27,58 @@ __all__: list[str] = [
     "conv2d_forward",
     "dropout_backward",
     "dropout_forward",
+    "elu_backward",
+    "elu_forward",
     "empty_cache",
+    "gelu_backward",
+    "gelu_forward",
+    "gelu_tanh_backward",
+    "gelu_tanh_forward",
     "gemm",
     "global_avgpool2d_backward",
     "global_avgpool2d_forward",
+    "groupnorm_backward",
+    "groupnorm_forward",
     "im2col",
+    "instancenorm_backward",
+    "instancenorm_forward",
+    "layernorm_backward",
+    "layernorm_forward",
+    "leaky_relu_backward",
+    "leaky_relu_forward",
     "linear_backward",
     "linear_forward",
     "live_bytes",
+    "maxout_backward",
+    "maxout_forward",
     "maxpool2d_backward",
     "maxpool2d_forward",
     "num_threads",
     "override_isa",
     "peak_bytes",
+    "prelu_backward",
+    "prelu_forward",
     "probe_fma",
     "relu_backward",
     "relu_forward",
     "reset_peak_bytes",
+    "selu_backward",
+    "selu_forward",
     "set_num_threads",
     "set_rendezvous",
     "sgd_update",
+    "sigmoid_backward",
+    "sigmoid_forward",
+    "silu_backward",
+    "silu_forward",
     "softmax",
     "softmax_cross_entropy",
     "softmax_cross_entropy_backward",
     "softmax_cross_entropy_forward",
+    "softplus_backward",
+    "softplus_forward",
+    "tanh_backward",
+    "tanh_forward",
     "threading_backend",
     "workers_seen",
 ]
@@ -288,7 +316,40 @@ def dropout_forward(
     threshold: typing.SupportsInt | typing.SupportsIndex,
     scale: typing.SupportsFloat | typing.SupportsIndex,
 ) -> numpy.ndarray: ...
+def elu_backward(
+    dy: typing.Any,
+    kept: typing.Any,
+    a: typing.SupportsFloat | typing.SupportsIndex = 0.0,
+    b: typing.SupportsFloat | typing.SupportsIndex = 0.0,
+) -> numpy.ndarray: ...
+def elu_forward(
+    x: typing.Any,
+    a: typing.SupportsFloat | typing.SupportsIndex = 0.0,
+    b: typing.SupportsFloat | typing.SupportsIndex = 0.0,
+) -> numpy.ndarray: ...
 def empty_cache() -> None: ...
+def gelu_backward(
+    dy: typing.Any,
+    kept: typing.Any,
+    a: typing.SupportsFloat | typing.SupportsIndex = 0.0,
+    b: typing.SupportsFloat | typing.SupportsIndex = 0.0,
+) -> numpy.ndarray: ...
+def gelu_forward(
+    x: typing.Any,
+    a: typing.SupportsFloat | typing.SupportsIndex = 0.0,
+    b: typing.SupportsFloat | typing.SupportsIndex = 0.0,
+) -> numpy.ndarray: ...
+def gelu_tanh_backward(
+    dy: typing.Any,
+    kept: typing.Any,
+    a: typing.SupportsFloat | typing.SupportsIndex = 0.0,
+    b: typing.SupportsFloat | typing.SupportsIndex = 0.0,
+) -> numpy.ndarray: ...
+def gelu_tanh_forward(
+    x: typing.Any,
+    a: typing.SupportsFloat | typing.SupportsIndex = 0.0,
+    b: typing.SupportsFloat | typing.SupportsIndex = 0.0,
+) -> numpy.ndarray: ...
 def gemm(
     a: typing.Any, b: typing.Any, bias: typing.Any, residual: typing.Any, relu: bool, out: typing.Any
 ) -> numpy.ndarray: ...
@@ -299,12 +360,66 @@ def global_avgpool2d_backward(
     ],
 ) -> numpy.ndarray: ...
 def global_avgpool2d_forward(x: typing.Any) -> numpy.ndarray: ...
+def groupnorm_backward(
+    dy: typing.Any,
+    x: typing.Any,
+    gamma: typing.Any,
+    beta: typing.Any,
+    statistics: typing.Any,
+    groups: typing.SupportsInt | typing.SupportsIndex | None,
+    eps: typing.SupportsFloat | typing.SupportsIndex,
+) -> tuple: ...
+def groupnorm_forward(
+    x: typing.Any,
+    gamma: typing.Any,
+    beta: typing.Any,
+    groups: typing.SupportsInt | typing.SupportsIndex | None,
+    eps: typing.SupportsFloat | typing.SupportsIndex,
+) -> tuple: ...
 def im2col(
     x: typing.Any,
     kernel_size: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
     stride: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
     padding: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
     dilation: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+) -> numpy.ndarray: ...
+def instancenorm_backward(
+    dy: typing.Any,
+    x: typing.Any,
+    gamma: typing.Any,
+    beta: typing.Any,
+    statistics: typing.Any,
+    groups: typing.SupportsInt | typing.SupportsIndex | None,
+    eps: typing.SupportsFloat | typing.SupportsIndex,
+) -> tuple: ...
+def instancenorm_forward(
+    x: typing.Any,
+    gamma: typing.Any,
+    beta: typing.Any,
+    groups: typing.SupportsInt | typing.SupportsIndex | None,
+    eps: typing.SupportsFloat | typing.SupportsIndex,
+) -> tuple: ...
+def layernorm_backward(
+    dy: typing.Any,
+    x: typing.Any,
+    gamma: typing.Any,
+    beta: typing.Any,
+    statistics: typing.Any,
+    eps: typing.SupportsFloat | typing.SupportsIndex,
+) -> tuple: ...
+def layernorm_forward(
+    x: typing.Any, gamma: typing.Any, beta: typing.Any, eps: typing.SupportsFloat | typing.SupportsIndex
+) -> tuple: ...
+def leaky_relu_backward(
+    dy: typing.Any,
+    kept: typing.Any,
+    a: typing.SupportsFloat | typing.SupportsIndex = 0.0,
+    b: typing.SupportsFloat | typing.SupportsIndex = 0.0,
+) -> numpy.ndarray: ...
+def leaky_relu_forward(
+    x: typing.Any,
+    a: typing.SupportsFloat | typing.SupportsIndex = 0.0,
+    b: typing.SupportsFloat | typing.SupportsIndex = 0.0,
 ) -> numpy.ndarray: ...
 def linear_backward(
     dy: typing.Any,
@@ -319,6 +434,10 @@ def linear_forward(
     x: typing.Any, w: typing.Any, b: typing.Any, relu: bool = False, stats: bool = False
 ) -> tuple: ...
 def live_bytes() -> int: ...
+def maxout_backward(
+    dy: typing.Any, x: typing.Any, pieces: typing.SupportsInt | typing.SupportsIndex
+) -> numpy.ndarray: ...
+def maxout_forward(x: typing.Any, pieces: typing.SupportsInt | typing.SupportsIndex) -> numpy.ndarray: ...
 def maxpool2d_backward(
     dy: typing.Any,
     winner: numpy.ndarray,
@@ -338,10 +457,23 @@ def maxpool2d_forward(
 def num_threads() -> int: ...
 def override_isa(name: str) -> None: ...
 def peak_bytes() -> int: ...
+def prelu_backward(dy: typing.Any, x: typing.Any, slope: typing.Any) -> tuple: ...
+def prelu_forward(x: typing.Any, slope: typing.Any) -> numpy.ndarray: ...
 def probe_fma(steps: typing.SupportsInt | typing.SupportsIndex) -> float: ...
 def relu_backward(dy: typing.Any, x: typing.Any) -> numpy.ndarray: ...
 def relu_forward(x: typing.Any) -> numpy.ndarray: ...
 def reset_peak_bytes() -> None: ...
+def selu_backward(
+    dy: typing.Any,
+    kept: typing.Any,
+    a: typing.SupportsFloat | typing.SupportsIndex = 0.0,
+    b: typing.SupportsFloat | typing.SupportsIndex = 0.0,
+) -> numpy.ndarray: ...
+def selu_forward(
+    x: typing.Any,
+    a: typing.SupportsFloat | typing.SupportsIndex = 0.0,
+    b: typing.SupportsFloat | typing.SupportsIndex = 0.0,
+) -> numpy.ndarray: ...
 def set_num_threads(n: typing.SupportsInt | typing.SupportsIndex) -> None: ...
 def set_rendezvous(on: bool) -> None: ...
 def sgd_update(
@@ -353,6 +485,28 @@ def sgd_update(
     nesterov: bool,
     weight_decay: typing.SupportsFloat | typing.SupportsIndex,
 ) -> None: ...
+def sigmoid_backward(
+    dy: typing.Any,
+    kept: typing.Any,
+    a: typing.SupportsFloat | typing.SupportsIndex = 0.0,
+    b: typing.SupportsFloat | typing.SupportsIndex = 0.0,
+) -> numpy.ndarray: ...
+def sigmoid_forward(
+    x: typing.Any,
+    a: typing.SupportsFloat | typing.SupportsIndex = 0.0,
+    b: typing.SupportsFloat | typing.SupportsIndex = 0.0,
+) -> numpy.ndarray: ...
+def silu_backward(
+    dy: typing.Any,
+    kept: typing.Any,
+    a: typing.SupportsFloat | typing.SupportsIndex = 0.0,
+    b: typing.SupportsFloat | typing.SupportsIndex = 0.0,
+) -> numpy.ndarray: ...
+def silu_forward(
+    x: typing.Any,
+    a: typing.SupportsFloat | typing.SupportsIndex = 0.0,
+    b: typing.SupportsFloat | typing.SupportsIndex = 0.0,
+) -> numpy.ndarray: ...
 def softmax(x: typing.Any) -> numpy.ndarray: ...
 def softmax_cross_entropy(scores: typing.Any, labels: typing.Any, weights: typing.Any) -> tuple: ...
 def softmax_cross_entropy_backward(
@@ -362,5 +516,27 @@ def softmax_cross_entropy_backward(
     weights: typing.Any,
 ) -> numpy.ndarray: ...
 def softmax_cross_entropy_forward(scores: typing.Any, labels: typing.Any, weights: typing.Any) -> tuple: ...
+def softplus_backward(
+    dy: typing.Any,
+    kept: typing.Any,
+    a: typing.SupportsFloat | typing.SupportsIndex = 0.0,
+    b: typing.SupportsFloat | typing.SupportsIndex = 0.0,
+) -> numpy.ndarray: ...
+def softplus_forward(
+    x: typing.Any,
+    a: typing.SupportsFloat | typing.SupportsIndex = 0.0,
+    b: typing.SupportsFloat | typing.SupportsIndex = 0.0,
+) -> numpy.ndarray: ...
+def tanh_backward(
+    dy: typing.Any,
+    kept: typing.Any,
+    a: typing.SupportsFloat | typing.SupportsIndex = 0.0,
+    b: typing.SupportsFloat | typing.SupportsIndex = 0.0,
+) -> numpy.ndarray: ...
+def tanh_forward(
+    x: typing.Any,
+    a: typing.SupportsFloat | typing.SupportsIndex = 0.0,
+    b: typing.SupportsFloat | typing.SupportsIndex = 0.0,
+) -> numpy.ndarray: ...
 def threading_backend() -> str: ...
 def workers_seen() -> int: ...

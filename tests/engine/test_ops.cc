@@ -4,8 +4,16 @@
 #include "fastnn/ops/adam_update/adam_update_ref.h"
 #include "fastnn/ops/batchnorm/batchnorm_ref.h"
 #include "fastnn/ops/conv2d/conv2d_ref.h"
+#include "fastnn/ops/groupnorm/groupnorm.h"
+#include "fastnn/ops/groupnorm/groupnorm_ref.h"
+#include "fastnn/ops/layernorm/layernorm.h"
+#include "fastnn/ops/layernorm/layernorm_ref.h"
 #include "fastnn/ops/linear/linear.h"
 #include "fastnn/ops/linear/linear_ref.h"
+#include "fastnn/ops/maxout/maxout.h"
+#include "fastnn/ops/maxout/maxout_ref.h"
+#include "fastnn/ops/prelu/prelu.h"
+#include "fastnn/ops/prelu/prelu_ref.h"
 #include "fastnn/ops/relu/relu.h"
 #include "fastnn/ops/relu/relu_ref.h"
 #include "fastnn/ops/sgd_update/sgd_update_ref.h"
@@ -146,6 +154,56 @@ void test_batchnorm() {
 }
 
 template <class T>
+void test_groupnorm() {
+  for (int64_t width : tail_sizes(70)) {
+    const int64_t n = 3, groups = 2, h = 7, w = 6, channels = groups * width, size = n * channels * h * w;
+    const double eps = 1e-3;
+    const Data<T> x = Data<T>::between(-2, 2, size), dy = Data<T>::between(-2, 2, size);
+    const Data<T> gamma = Data<T>::between(0.5, 1.5, channels), beta = Data<T>::between(-1, 1, channels);
+    Data<T> y(size), dx(size), dgamma(channels), dbeta(channels);
+    Data<T> y_expected(size), dx_expected(size), dgamma_expected(channels), dbeta_expected(channels);
+    Data<double> statistics(2 * n * groups);
+    const GroupNorm<T> norm{gamma.get(), beta.get(), groups, eps};
+    const auto x_view = x.image(n, channels, h, w), dy_view = dy.image(n, channels, h, w);
+    groupnorm_forward<T>(x_view, norm, y.image(n, channels, h, w), statistics.get());
+    groupnorm_backward<T>(dy_view, x_view, norm, statistics.get(), dx.image(n, channels, h, w), dgamma.get(),
+                          dbeta.get());
+    groupnorm_ref(n, h * w, channels, groups, x.get(), gamma.get(), beta.get(), eps, dy.get(),
+                  y_expected.get(), dx_expected.get(), dgamma_expected.get(), dbeta_expected.get());
+    expect_close(y, y_expected, 32, "groupnorm_forward");
+    expect_close(dx, dx_expected, 32, "groupnorm_backward dx");
+    expect_close(dgamma, dgamma_expected, 100, "groupnorm_backward dgamma");
+    expect_close(dbeta, dbeta_expected, 100, "groupnorm_backward dbeta");
+  }
+}
+
+template <class T>
+void test_layernorm() {
+  for (int64_t columns : tail_sizes(1000)) {
+    const int64_t rows = 70, size = rows * columns;
+    const double eps = 1e-3;
+    const Data<T> x = Data<T>::between(-2, 2, size), dy = Data<T>::between(-2, 2, size);
+    const Data<T> gamma = Data<T>::between(0.5, 1.5, columns), beta = Data<T>::between(-1, 1, columns);
+    Data<T> y(size), dx(size), dgamma(columns), dbeta(columns);
+    Data<T> y_expected(size), dx_expected(size), dgamma_expected(columns), dbeta_expected(columns);
+    Data<double> statistics(2 * rows);
+    const LayerNorm<T> norm{gamma.vector(), beta.vector(), eps};
+    const auto table = [&](auto* data) {
+      return TensorView<std::remove_pointer_t<decltype(data)>>{data, 2, {rows, columns}, {columns, 1}};
+    };
+    layernorm_forward<T>(table(x.get()), norm, table(y.get()), statistics.get());
+    layernorm_backward<T>(table(dy.get()), table(x.get()), norm, statistics.get(), table(dx.get()),
+                          dgamma.vector(), dbeta.vector());
+    layernorm_ref(rows, columns, x.get(), gamma.get(), beta.get(), eps, dy.get(), y_expected.get(),
+                  dx_expected.get(), dgamma_expected.get(), dbeta_expected.get());
+    expect_close(y, y_expected, 32, "layernorm_forward");
+    expect_close(dx, dx_expected, 32, "layernorm_backward dx");
+    expect_close(dgamma, dgamma_expected, 100, "layernorm_backward dgamma");
+    expect_close(dbeta, dbeta_expected, 100, "layernorm_backward dbeta");
+  }
+}
+
+template <class T>
 void test_relu() {
   for (int64_t count : tail_sizes(100'000)) {
     const Data<T> x = Data<T>::integers(count), dy = Data<T>::integers(count);
@@ -184,6 +242,54 @@ void test_activations() {
   test_activation<T>({Activation::gelu_tanh, 0, 0}, false);
   test_activation<T>({Activation::silu, 0, 0}, false);
   test_activation<T>({Activation::softplus, 2, 3}, false);
+}
+
+template <class T>
+void test_prelu() {
+  for (int64_t channels : tail_sizes(300)) {
+    const int64_t n = 2, h = 9, w = 11, rows = n * h * w;
+    const Data<T> x = Data<T>::integers(rows * channels), dy = Data<T>::integers(rows * channels);
+    const Data<T> slope = Data<T>::integers(channels);
+    Data<T> y(x.count()), y_expected(x.count()), dx(x.count()), dx_expected(x.count());
+    Data<T> dslope(channels), dslope_expected(channels);
+    prelu_forward_ref(rows, channels, x.get(), slope.get(), y_expected.get());
+    prelu_backward_ref(rows, channels, dy.get(), x.get(), slope.get(), dx_expected.get(),
+                       dslope_expected.get());
+    prelu_channels_forward<T>(x.image(n, channels, h, w), slope.get(), y.image(n, channels, h, w));
+    prelu_channels_backward<T>(dy.image(n, channels, h, w), x.image(n, channels, h, w), slope.get(),
+                               dx.image(n, channels, h, w), dslope.get());
+    expect_equal(y, y_expected, "prelu_channels_forward");
+    expect_equal(dx, dx_expected, "prelu_channels_backward dx");
+    expect_equal(dslope, dslope_expected, "prelu_channels_backward dslope");
+  }
+  for (int64_t count : tail_sizes(50'000)) {
+    const Data<T> x = Data<T>::integers(count), dy = Data<T>::integers(count);
+    const T slope = T(0.25);
+    Data<T> y(count), y_expected(count), dx(count), dx_expected(count), dslope(1), dslope_expected(1);
+    prelu_forward_ref(count, 1, x.get(), &slope, y_expected.get());
+    prelu_backward_ref(count, 1, dy.get(), x.get(), &slope, dx_expected.get(), dslope_expected.get());
+    prelu_forward<T>(x.vector(), slope, y.vector());
+    prelu_backward<T>(dy.vector(), x.vector(), slope, dx.vector(), dslope.get());
+    expect_equal(y, y_expected, "prelu_forward");
+    expect_equal(dx, dx_expected, "prelu_backward dx");
+    expect_equal(dslope, dslope_expected, "prelu_backward dslope");
+  }
+}
+
+template <class T>
+void test_maxout() {
+  for (int64_t channels : tail_sizes(300)) {
+    const int64_t n = 2, pieces = 3, h = 5, w = 3, rows = n * h * w;
+    const Data<T> x = Data<T>::integers(rows * pieces * channels), dy = Data<T>::integers(rows * channels);
+    Data<T> y(dy.count()), y_expected(dy.count()), dx(x.count()), dx_expected(x.count());
+    maxout_forward_ref(rows, pieces, channels, x.get(), y_expected.get());
+    maxout_backward_ref(rows, pieces, channels, dy.get(), x.get(), dx_expected.get());
+    const auto x_view = x.image(n, pieces * channels, h, w);
+    maxout_forward<T>(x_view, y.image(n, channels, h, w));
+    maxout_backward<T>(dy.image(n, channels, h, w), x_view, dx.image(n, pieces * channels, h, w));
+    expect_equal(y, y_expected, "maxout_forward");
+    expect_equal(dx, dx_expected, "maxout_backward");
+  }
 }
 
 template <class T>
@@ -264,8 +370,12 @@ void test_all() {
   test_linear<T>();
   test_conv2d<T>();
   test_batchnorm<T>();
+  test_groupnorm<T>();
+  test_layernorm<T>();
   test_relu<T>();
   test_activations<T>();
+  test_prelu<T>();
+  test_maxout<T>();
   test_softmax<T>();
   test_softmax_cross_entropy<T>();
   test_sgd_update<T>();

@@ -22,6 +22,13 @@ LAYERS: dict[str, tuple[Callable[[], nn.Layer], tuple[int, ...]]] = {
     "batch norm 1d": (lambda: nn.BatchNorm1d(3), (5, 3)),
     "batch norm 2d": (lambda: nn.BatchNorm2d(3), (2, 3, 3, 4)),
     "standardise": (lambda: nn.Standardise(3).fit(distinct((4, 3, 2, 2), seed=5)), (2, 3, 3, 4)),
+    "layer norm": (lambda: nn.LayerNorm(6), (4, 6)),
+    "layer norm of images": (lambda: nn.LayerNorm((3, 2, 4)), (2, 3, 2, 4)),
+    "layer norm without bias": (lambda: nn.LayerNorm(6, bias=False), (4, 6)),
+    "group norm": (lambda: nn.GroupNorm(2, 6), (2, 6, 3, 2)),
+    "group norm of rows": (lambda: nn.GroupNorm(2, 6, affine=False), (4, 6)),
+    "instance norm": (lambda: nn.InstanceNorm2d(3, affine=True), (2, 3, 3, 4)),
+    "instance norm alone": (lambda: nn.InstanceNorm2d(3), (2, 3, 3, 4)),
     "relu": (nn.ReLU, (3, 7)),
     "sigmoid": (nn.Sigmoid, (3, 7)),
     "tanh": (nn.Tanh, (3, 7)),
@@ -153,6 +160,14 @@ TORCH: list[tuple[str, tuple[Any, ...], dict[str, Any], tuple[int, ...]]] = [
     ("Conv2d", (4, 6, 3), {"groups": 2, "padding": 1, "bias": False}, (2, 4, 7, 9)),
     ("BatchNorm1d", (3,), {}, (5, 3)),
     ("BatchNorm2d", (3,), {"eps": 1e-3, "momentum": 0.3}, (2, 3, 4, 5)),
+    ("LayerNorm", (6,), {}, (4, 6)),
+    ("LayerNorm", ((3, 6),), {"eps": 1e-3, "bias": False}, (4, 3, 6)),
+    ("LayerNorm", (6,), {"elementwise_affine": False}, (4, 6)),
+    ("GroupNorm", (2, 6), {}, (2, 6, 3, 4)),
+    ("GroupNorm", (3, 6), {"eps": 1e-3, "affine": False}, (2, 6, 3, 4)),
+    ("InstanceNorm2d", (3,), {}, (2, 3, 4, 5)),
+    ("InstanceNorm2d", (3,), {"eps": 1e-3, "affine": True}, (2, 3, 4, 5)),
+    ("BatchNorm1d", (3,), {"momentum": None}, (5, 3)),
     ("ReLU", (), {}, (3, 4)),
     ("Sigmoid", (), {}, (3, 4)),
     ("Tanh", (), {}, (3, 4)),
@@ -229,6 +244,24 @@ def test_frozen_batch_norm_acts_as_in_prediction() -> None:
     y, _ = layer.forward(x, train=True)
     np.testing.assert_array_equal(y, layer(x))
     assert layer.buffers["num_batches_tracked"] == 0
+
+
+def test_recomputed_statistics_are_torchs() -> None:
+    torch = pytest.importorskip("torch")
+    x = distinct((10, 2, 3, 4)).astype(np.float32)
+    mine = nn.Sequential(nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3, momentum=0.4), nn.ReLU(), nn.Dropout(0.5))
+    twin = torch.nn.Sequential(torch.nn.Conv2d(2, 3, 3), torch.nn.BatchNorm2d(3), torch.nn.ReLU())
+    for layer in (0, 1):
+        for name, value in dict(twin[layer].named_parameters()).items():
+            mine.children[str(layer)].params[name][...] = value.detach().numpy()
+    mine.forward(x + 5, train=True, key=Key(1))  # to be forgotten
+    nn.recompute_statistics(mine, x, batch_size=3)  # the last batch, of one example, is left out
+    torch.optim.swa_utils.update_bn([torch.tensor(x[i : i + 3]) for i in (0, 3, 6)], twin)
+    norm = mine.children["1"]
+    assert isinstance(norm, nn.BatchNorm2d)
+    assert norm.momentum == 0.4
+    for name, value in twin[1].named_buffers():
+        np.testing.assert_allclose(norm.buffers[name], value, rtol=1e-5, atol=1e-6)
 
 
 def test_an_empty_batch_passes() -> None:

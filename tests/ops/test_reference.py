@@ -14,7 +14,18 @@ from fastnn import reference as ref
 from fastnn.keys import Key
 from fastnn.reference.dropout import _philox4x32_7
 
-MODULES = ["gemm", "conv", "norm", "pool", "activation", "piecewise", "dropout", "loss", "optim"]
+MODULES = [
+    "gemm",
+    "conv",
+    "norm",
+    "group_norm",
+    "pool",
+    "activation",
+    "piecewise",
+    "dropout",
+    "loss",
+    "optim",
+]
 RNG = np.random.default_rng(0)
 
 

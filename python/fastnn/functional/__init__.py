@@ -45,6 +45,15 @@ from fastnn.functional.gemm import LinearCache as LinearCache
 from fastnn.functional.gemm import gemm as gemm
 from fastnn.functional.gemm import linear_backward as linear_backward
 from fastnn.functional.gemm import linear_forward as linear_forward
+from fastnn.functional.group_norm import GroupNormCache as GroupNormCache
+from fastnn.functional.group_norm import InstanceNormCache as InstanceNormCache
+from fastnn.functional.group_norm import LayerNormCache as LayerNormCache
+from fastnn.functional.group_norm import groupnorm_backward as groupnorm_backward
+from fastnn.functional.group_norm import groupnorm_forward as groupnorm_forward
+from fastnn.functional.group_norm import instancenorm_backward as instancenorm_backward
+from fastnn.functional.group_norm import instancenorm_forward as instancenorm_forward
+from fastnn.functional.group_norm import layernorm_backward as layernorm_backward
+from fastnn.functional.group_norm import layernorm_forward as layernorm_forward
 from fastnn.functional.loss import SoftmaxCrossEntropyCache as SoftmaxCrossEntropyCache
 from fastnn.functional.loss import softmax as softmax
 from fastnn.functional.loss import softmax_cross_entropy_backward as softmax_cross_entropy_backward

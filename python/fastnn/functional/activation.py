@@ -329,7 +329,7 @@ def selu_forward(x: Array) -> tuple[Array, SeluCache]:
     Reference:
         Klambauer et al., Self-normalizing neural networks, 2017, https://arxiv.org/abs/1706.02515
     """
-    return _core.elu_forward(x, SELU_ALPHA, SELU_SCALE), SeluCache(x)
+    return _core.selu_forward(x, SELU_ALPHA, SELU_SCALE), SeluCache(x)
 
 
 def selu_backward(dy: Array, cache: SeluCache) -> Array:
@@ -353,7 +353,7 @@ def selu_backward(dy: Array, cache: SeluCache) -> Array:
         >>> selu_backward(np.ones(2), cache).tolist()
         [0.0, 1.0507009873554805]
     """
-    return _core.elu_backward(dy, cache.x, SELU_ALPHA, SELU_SCALE)
+    return _core.selu_backward(dy, cache.x, SELU_ALPHA, SELU_SCALE)
 
 
 class GeluCache(NamedTuple):

@@ -18,10 +18,14 @@ from .containers import Residual as Residual
 from .containers import Sequential as Sequential
 from .conv import Conv2d as Conv2d
 from .dropout import Dropout as Dropout
+from .group_norm import GroupNorm as GroupNorm
+from .group_norm import InstanceNorm2d as InstanceNorm2d
+from .group_norm import LayerNorm as LayerNorm
 from .layer import Layer as Layer
 from .linear import Linear as Linear
 from .norm import BatchNorm1d as BatchNorm1d
 from .norm import BatchNorm2d as BatchNorm2d
+from .norm import recompute_statistics as recompute_statistics
 from .parameters import FlatDict as FlatDict
 from .piecewise import Maxout as Maxout
 from .piecewise import PReLU as PReLU

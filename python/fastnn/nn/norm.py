@@ -1,4 +1,4 @@
-"""Batch normalisation."""
+"""Batch normalisation, and population statistics for it."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class _BatchNorm(Layer):
 
     ndim: int
 
-    def __init__(self, num_features: int, eps: float = 1e-5, momentum: float = 0.1) -> None:
+    def __init__(self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1) -> None:
         super().__init__()
         op = type(self).__name__
         self.num_features = integer(op, "num_features", num_features)
         self.eps = number(op, "eps", eps)
-        self.momentum = number(op, "momentum", momentum, high=1.0)
+        self.momentum = None if momentum is None else number(op, "momentum", momentum, high=1.0)
         self.add_param("weight", (self.num_features,), init.ones)
         self.add_param("bias", (self.num_features,), init.zeros)
         self.buffers = {
@@ -72,8 +72,9 @@ class _BatchNorm(Layer):
         if own:
             count = x.size // self.num_features
             running = buffers["running_mean"], buffers["running_var"]
-            _batchnorm_track(cache.statistics, count, self.momentum, *running)
             buffers["num_batches_tracked"] += 1
+            share = 1 / int(buffers["num_batches_tracked"]) if self.momentum is None else self.momentum
+            _batchnorm_track(cache.statistics, count, share, *running)
         return y, cache
 
     def backward(self, dy: Array, cache: Any, grads: Grads | None = None) -> Array:
@@ -107,7 +108,8 @@ class BatchNorm1d(_BatchNorm):
     Args:
         num_features: C.
         eps: added to the variance, inside the root.
-        momentum: weight of the new batch, as in PyTorch (the course's momentum is one minus this).
+        momentum: weight of the new batch, as in PyTorch (the course's momentum is one minus this); None
+            averages all batches alike.
 
     Parameters are ``weight`` (gamma, ones) and ``bias`` (beta, zeros), both (C,).
 
@@ -131,7 +133,8 @@ class BatchNorm2d(_BatchNorm):
     Args:
         num_features: C of x (N, C, H, W).
         eps: added to the variance, inside the root.
-        momentum: weight of the new batch, as in PyTorch (the course's momentum is one minus this).
+        momentum: weight of the new batch, as in PyTorch (the course's momentum is one minus this); None
+            averages all batches alike.
 
     Example:
         >>> BatchNorm2d(3)(np.ones((2, 3, 4, 4), np.float32)).shape
@@ -142,3 +145,43 @@ class BatchNorm2d(_BatchNorm):
     """
 
     ndim = 4
+
+
+def recompute_statistics(net: Layer, X: Array, *, batch_size: int = 100, key: Key | None = None) -> None:
+    """Set the running statistics of every batch norm to those of the training set, with the present weights.
+
+    The running averages of training lag behind the weights. This resets them, runs ``X`` through the net in
+    training mode, and averages the statistics of all batches alike, the variance unbiased. Parameters stay.
+
+    Args:
+        net: layer or container; a model's is ``model.net``.
+        X: training inputs, the batch on the first axis.
+        batch_size: large enough that a batch's variance is a good estimate; a last batch of one is left out.
+        key: names the randomness of dropout and its like.
+
+    Example:
+        >>> norm = BatchNorm1d(1)
+        >>> recompute_statistics(norm, np.array([[1.0], [3.0]], np.float32))
+        >>> norm.buffers["running_mean"].item(), norm.buffers["running_var"].item()
+        (2.0, 2.0)
+
+    Reference:
+        Ioffe and Szegedy, Batch normalization, 2015, section 3.1, https://arxiv.org/abs/1502.03167
+    """
+    batch_size = integer("recompute_statistics", "batch_size", batch_size, low=2)
+    norms = [layer for _, layer in net.leaves() if isinstance(layer, _BatchNorm)]
+    momenta = [norm.momentum for norm in norms]
+    key = Key.from_seed(0) if key is None else key
+    for norm in norms:
+        norm.momentum = None
+        norm.buffers["running_mean"][...] = 0
+        norm.buffers["running_var"][...] = 1
+        norm.buffers["num_batches_tracked"][...] = 0
+    try:
+        for start in range(0, len(X), batch_size):
+            batch = X[start : start + batch_size]
+            if len(batch) > 1:
+                net.forward(batch, train=True, key=key.at(start))
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum

@@ -46,6 +46,15 @@ from fastnn.reference.gemm import LinearCache as LinearCache
 from fastnn.reference.gemm import gemm as gemm
 from fastnn.reference.gemm import linear_backward as linear_backward
 from fastnn.reference.gemm import linear_forward as linear_forward
+from fastnn.reference.group_norm import GroupNormCache as GroupNormCache
+from fastnn.reference.group_norm import InstanceNormCache as InstanceNormCache
+from fastnn.reference.group_norm import LayerNormCache as LayerNormCache
+from fastnn.reference.group_norm import groupnorm_backward as groupnorm_backward
+from fastnn.reference.group_norm import groupnorm_forward as groupnorm_forward
+from fastnn.reference.group_norm import instancenorm_backward as instancenorm_backward
+from fastnn.reference.group_norm import instancenorm_forward as instancenorm_forward
+from fastnn.reference.group_norm import layernorm_backward as layernorm_backward
+from fastnn.reference.group_norm import layernorm_forward as layernorm_forward
 from fastnn.reference.loss import SoftmaxCrossEntropyCache as SoftmaxCrossEntropyCache
 from fastnn.reference.loss import softmax as softmax
 from fastnn.reference.loss import softmax_cross_entropy_backward as softmax_cross_entropy_backward

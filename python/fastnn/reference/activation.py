@@ -127,7 +127,8 @@ def sigmoid_backward(dy: Array, cache: SigmoidCache) -> Array:
         >>> sigmoid_backward(np.ones(1), cache).tolist()
         [0.25]
     """
-    return dy * cache.y * (1 - cache.y)
+    dx: Array = dy * cache.y * (1 - cache.y)
+    return dx
 
 
 class TanhCache(NamedTuple):
@@ -175,7 +176,8 @@ def tanh_backward(dy: Array, cache: TanhCache) -> Array:
         >>> tanh_backward(np.ones(1), cache).tolist()
         [1.0]
     """
-    return dy * (1 - cache.y) * (1 + cache.y)
+    dx: Array = dy * (1 - cache.y) * (1 + cache.y)
+    return dx
 
 
 class LeakyReluCache(NamedTuple):
@@ -379,9 +381,10 @@ def gelu_backward(dy: Array, cache: GeluCache) -> Array:
     if cache.approximate == "tanh":
         s = _sigmoid(_gelu_argument(x))
         du = math.sqrt(8 / math.pi) * (1 + 3 * 0.044715 * x * x)
-        return dy * (s + x * s * (1 - s) * du)
-    density = np.exp(-x * x / 2) / math.sqrt(2 * math.pi)
-    return dy * (_normal_cdf(x) + x * density)
+        slope: Array = s + x * s * (1 - s) * du
+    else:
+        slope = _normal_cdf(x) + x * np.exp(-x * x / 2) / math.sqrt(2 * math.pi)
+    return dy * slope
 
 
 class SiluCache(NamedTuple):
@@ -430,7 +433,8 @@ def silu_backward(dy: Array, cache: SiluCache) -> Array:
         [0.5, 1.0]
     """
     s = _sigmoid(cache.x)
-    return dy * s * (1 + cache.x * (1 - s))
+    dx: Array = dy * s * (1 + cache.x * (1 - s))
+    return dx
 
 
 class SoftplusCache(NamedTuple):

@@ -7,7 +7,7 @@
 //   sigmoid     1 / (1 + e^-x)                                                    y
 //   tanh        (e^2x - 1) / (e^2x + 1)                                           y
 //   leaky_relu  x where x > 0, else a x                     slope                 x
-//   elu         b x where x > 0, else b a (e^x - 1)         alpha, scale          x
+//   elu, selu   b x where x > 0, else b a (e^x - 1)         alpha, scale          x
 //   gelu        x Phi(x), Phi the normal distribution                             x
 //   gelu_tanh   x sigmoid(2 sqrt(2/pi) (x + 0.044715 x^3))                        x
 //   silu        x sigmoid(x)                                                      x

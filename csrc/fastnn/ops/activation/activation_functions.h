@@ -1,4 +1,5 @@
-// The rows of activation.inc: each a function of a register and its derivative. See activation.h.
+// The rows of the list in activation_kernel.h: each a function of a register and its derivative. See
+// activation.h.
 #pragma once
 
 #include "fastnn/ops/activation/activation_kernel.h"

@@ -6,11 +6,22 @@
 
 namespace fastnn {
 
-enum class Activation {
-#define FASTNN_ACTIVATION(name, Row) name,
-#include "fastnn/ops/activation/activation.inc"
-#undef FASTNN_ACTIVATION
-};
+// THE list of pointwise activations: X(name, Row), where Row is a struct of activation_functions.h. Kernels
+// and bindings follow it.
+#define FASTNN_FOR_EACH_ACTIVATION(X) \
+  X(sigmoid, Sigmoid)                 \
+  X(tanh, Tanh)                       \
+  X(leaky_relu, LeakyRelu)            \
+  X(elu, Elu)                         \
+  X(selu, Elu)                        \
+  X(gelu, Gelu)                       \
+  X(gelu_tanh, GeluTanh)              \
+  X(silu, Silu)                       \
+  X(softplus, Softplus)
+
+#define FASTNN_NAME_(name, Row) name,
+enum class Activation { FASTNN_FOR_EACH_ACTIVATION(FASTNN_NAME_) };
+#undef FASTNN_NAME_
 
 // One function and its constants.
 struct ActivationSpec {

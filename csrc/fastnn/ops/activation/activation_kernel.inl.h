@@ -27,11 +27,11 @@ static void activation_backward(const ActivationSpec& spec, int64_t count, const
 template <class T>
 ActivationKernel<T> activation_kernel(Activation function) {
   switch (function) {
-#define FASTNN_ACTIVATION(name, Row) \
-  case Activation::name:             \
+#define FASTNN_X(name, Row) \
+  case Activation::name:    \
     return {activation_forward<T, Row<T>>, activation_backward<T, Row<T>>};
-#include "fastnn/ops/activation/activation.inc"
-#undef FASTNN_ACTIVATION
+    FASTNN_FOR_EACH_ACTIVATION(FASTNN_X)
+#undef FASTNN_X
   }
   return {};
 }

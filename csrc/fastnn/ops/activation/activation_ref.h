@@ -24,6 +24,7 @@ inline double activation_ref(const ActivationSpec& spec, double x) {
     case Activation::leaky_relu:
       return x > 0 ? x : spec.a * x;
     case Activation::elu:
+    case Activation::selu:
       return spec.b * (x > 0 ? x : spec.a * std::expm1(x));
     case Activation::gelu:
       return x * normal_cdf_ref(x);
@@ -47,6 +48,7 @@ inline double activation_slope_ref(const ActivationSpec& spec, double x) {
     case Activation::leaky_relu:
       return x > 0 ? 1 : spec.a;
     case Activation::elu:
+    case Activation::selu:
       return spec.b * (x > 0 ? 1 : spec.a * std::exp(x));
     case Activation::gelu:
       return normal_cdf_ref(x) + x * normal_density_ref(x);

@@ -5,7 +5,18 @@ To add an operation, write its row in its family's module. ``CASES`` holds all o
 
 from __future__ import annotations
 
-from fastnn.testing.cases import activation, conv, dropout, gemm, loss, norm, optim, piecewise, pool
+from fastnn.testing.cases import (
+    activation,
+    conv,
+    dropout,
+    gemm,
+    group_norm,
+    loss,
+    norm,
+    optim,
+    piecewise,
+    pool,
+)
 from fastnn.testing.cases._case import BadCall as BadCall
 from fastnn.testing.cases._case import Function as Function
 from fastnn.testing.cases._case import OpCase as OpCase
@@ -22,6 +33,7 @@ CASES: tuple[OpCase, ...] = (
     *gemm.ROWS,
     *conv.ROWS,
     *norm.ROWS,
+    *group_norm.ROWS,
     *pool.ROWS,
     *activation.ROWS,
     *piecewise.ROWS,

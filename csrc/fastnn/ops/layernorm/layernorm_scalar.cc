@@ -1,0 +1,3 @@
+#include "fastnn/simd/scalar.h"
+
+#include "fastnn/ops/layernorm/layernorm_kernel.inl.h"
