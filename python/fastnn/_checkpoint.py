@@ -26,6 +26,8 @@ class CheckpointFile:
 
     def __init__(self, folder: Path, setup: Mapping[str, Any]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        for left_by_a_killed_run in folder.glob(f".{FILE_NAME}.*.tmp"):
+            left_by_a_killed_run.unlink(missing_ok=True)
         self.path = folder / FILE_NAME
         self._setup = dict(setup)
 

@@ -121,6 +121,8 @@ class Model:
             >>> bool(0.009 < model.params["weight"].std() < 0.011)
             True
         """
+        if weight is not None and not callable(weight):
+            raise TypeError(f"[Model] weight: expected an initialiser, got {type(weight).__name__}")
         for path, layer in self._leaves:
             for name, value in layer.params.items():
                 draw = weight if weight is not None and value.ndim >= 2 else layer.initializers.get(name)
@@ -318,6 +320,8 @@ class Model:
         Raises:
             ValueError: if a name or shape does not fit.
         """
+        if not isinstance(state, Mapping):
+            raise TypeError(f"[load_state_dict] state: expected a mapping, got {type(state).__name__}")
         held = self._state()
         aliases = self.net.aliases if isinstance(self.net, Container) else {}
         given = {aliases.get(name, name): np.asarray(value) for name, value in state.items()}

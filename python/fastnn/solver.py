@@ -117,10 +117,10 @@ class Solver:
         train_samples: int = 1000,
     ) -> None:
         self.model = model
-        self.optimizer = Adam() if optimizer is None else optimizer
-        self.schedule = schedule
+        self.optimizer = Adam() if optimizer is None else _offering("optimizer", optimizer, "step", "lr")
+        self.schedule = None if schedule is None else _offering("schedule", schedule, "__call__")
         self.epochs = check.integer("Solver", "epochs", epochs)
-        self.callbacks = list(callbacks)
+        self.callbacks = _all_offering("callbacks", callbacks, "on_train_begin", "on_train_end")
         self.history = History()
         self.step = 0
         self.loss = math.nan
@@ -128,6 +128,10 @@ class Solver:
         self._piece = check.integer("Solver", "batch_size", batch_size)
         train, validation = _resolve(data, validation_data)
         batch = self._piece * check.integer("Solver", "accumulate", accumulate)
+        seed = check.integer("Solver", "seed", seed, low=0)
+        augment = _all_offering("augment", augment, "draw")
+        if preprocess is not None:
+            _offering("preprocess", preprocess, "tables")
         options = {"preprocess": preprocess, "dtype": self._port.dtype}
         self._loader = Loader(train, batch, drop_last=drop_last, seed=seed, augment=augment, **options)
         self.steps_per_epoch = len(self._loader)
@@ -295,7 +299,10 @@ class Solver:
             raise ValueError(
                 "[Solver] sample_weights: expected a model whose loss takes `weights`, got one without"
             )
-        array = np.asarray(weights, self._port.dtype)
+        try:
+            array = np.asarray(weights, self._port.dtype)
+        except (TypeError, ValueError):
+            raise ValueError("[Solver] sample_weights: expected numbers, got other things") from None
         if array.shape != (examples,):
             raise ValueError(f"[Solver] sample_weights: expected shape ({examples},), got {array.shape}")
         if not (np.isfinite(array).all() and (array >= 0).all()):
@@ -391,10 +398,29 @@ def _resolve(data: Any, validation: Any) -> tuple[Dataset, Dataset | None]:
 
 def _dataset(name: str, data: Any) -> Dataset:
     if isinstance(data, (tuple, list)) and len(data) == 2:
-        return ArrayDataset(np.asarray(data[0]), np.asarray(data[1]))
+        try:
+            X, y = np.asarray(data[0]), np.asarray(data[1])
+        except ValueError:
+            raise ValueError(f"[Solver] {name}: expected arrays, got rows of different shapes") from None
+        return ArrayDataset(X, y)
     if isinstance(data, Dataset):
         return data
     raise TypeError(f"[Solver] {name}: expected (X, y), a data set or a mapping, got {type(data).__name__}")
+
+
+def _offering(name: str, value: Any, *attributes: str) -> Any:
+    """Return an argument that has the given attributes; a class in place of its instance is refused."""
+    if isinstance(value, type) or not all(hasattr(value, attribute) for attribute in attributes):
+        got = f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
+        raise TypeError(f"[Solver] {name}: expected an object with {' and '.join(attributes)}, got {got}")
+    return value
+
+
+def _all_offering(name: str, values: Any, *attributes: str) -> list[Any]:
+    """Return the members of a sequence, each with the given attributes."""
+    if not isinstance(values, Sequence):
+        raise TypeError(f"[Solver] {name}: expected a sequence, got {type(values).__name__}")
+    return [_offering(name, value, *attributes) for value in values]
 
 
 def _sample(data: Dataset, count: int) -> Dataset:

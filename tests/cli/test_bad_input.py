@@ -102,6 +102,15 @@ def test_pickled_examples(run: Run, trained: Path) -> None:
     assert err.startswith("error: objects.npy: expected arrays of numbers")
 
 
+@pytest.mark.parametrize("rows", [0, 20])
+def test_a_single_class(run: Run, rows: int) -> None:
+    np.savez("same.npz", X_train=np.zeros((rows, 1, 4, 4), np.float32), y_train=np.zeros(rows, int))
+    status, _, err = run("train", "--data", "same.npz", "--net", "mlp", "--out", "run")
+    assert status == 2
+    assert "--data: expected labels of at least two classes" in err
+    assert not Path("run").exists()
+
+
 def test_labels_that_the_model_does_not_know(run: Run, trained: Path) -> None:
     archive = np.load("data.npz")
     np.savez("more.npz", X_train=archive["X_train"], y_train=archive["y_train"] + 7)

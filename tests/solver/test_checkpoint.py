@@ -240,5 +240,6 @@ def test_a_folder_that_cannot_be_made_is_refused_before_training(tmp_path: Path)
 
 
 def test_no_temporary_file_outlives_a_run(tmp_path: Path) -> None:
+    (tmp_path / f".{FILE}.4711.tmp").write_text("half a checkpoint, of a process that was killed")
     make_checkpoint(tmp_path)
     assert os.listdir(tmp_path) == [FILE]

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from solver_models import Counter, Line, NoisyTwoLayer, TwoLayer, WeightedTwoLayer, blobs
 
+from fastnn.callbacks import Callback
 from fastnn.data import Splits
 from fastnn.optim import SGD, Adam
 from fastnn.schedules import Chain, Cosine, Exponential, LinearWarmup, Progress, ReduceOnPlateau
@@ -268,6 +269,21 @@ X0, Y0 = np.zeros((10, 3)), np.zeros((10, 1))
         (ValueError, {"batch_size": 2.5}, r"\[Solver\] batch_size: expected an integer >= 1, got 2.5"),
         (ValueError, {"accumulate": -1}, r"\[Solver\] accumulate: expected an integer >= 1, got -1"),
         (ValueError, {"batch_size": 64, "drop_last": True}, r"expected at most the 10 examples"),
+        (ValueError, {"seed": 1.5}, r"\[Solver\] seed: expected an integer >= 0, got 1.5"),
+        (ValueError, {"seed": -1}, r"\[Solver\] seed: expected an integer >= 0, got -1"),
+        (
+            TypeError,
+            {"optimizer": "adam"},
+            r"\[Solver\] optimizer: expected .* step and lr, got str",
+        ),
+        (TypeError, {"optimizer": SGD}, r"\[Solver\] optimizer: expected .*, got the class SGD"),
+        (TypeError, {"schedule": Cosine}, r"\[Solver\] schedule: expected .*, got the class Cosine"),
+        (TypeError, {"schedule": 0.1}, r"\[Solver\] schedule: expected an object with __call__, got float"),
+        (TypeError, {"callbacks": Callback()}, r"\[Solver\] callbacks: expected a sequence, got Callback"),
+        (TypeError, {"callbacks": [Callback]}, r"\[Solver\] callbacks: expected .*, got the class Callback"),
+        (TypeError, {"augment": "flip"}, r"\[Solver\] augment: expected an object with draw, got str"),
+        (TypeError, {"preprocess": 255}, r"\[Solver\] preprocess: expected an object with tables, got int"),
+        (ValueError, {"data": ([[1], [1, 2]], [1, 2])}, r"\[Solver\] data: expected arrays, got rows of"),
         (ValueError, {"resume": True}, r"\[Solver\] checkpoint_dir: expected a folder with resume"),
         (
             ValueError,
@@ -288,12 +304,13 @@ def test_refusals(error: Any, options: dict[str, Any], message: str) -> None:
     ("weights", "message"),
     [
         (np.ones(9), r"\[Solver\] sample_weights: expected shape \(10,\), got \(9,\)"),
+        (["a"] * 10, r"\[Solver\] sample_weights: expected numbers, got other things"),
         (-np.ones(10), r"\[Solver\] sample_weights: expected finite numbers >= 0"),
         (np.full(10, np.nan), r"\[Solver\] sample_weights: expected finite numbers >= 0"),
         (np.zeros(10), r"\[Solver\] sample_weights: expected a positive sum in every batch, got 0"),
     ],
 )
-def test_bad_weights_are_refused(weights: np.ndarray, message: str) -> None:
+def test_bad_weights_are_refused(weights: Any, message: str) -> None:
     X, y = blobs(10)
     with pytest.raises(ValueError, match=message):
         Solver(WeightedTwoLayer(), (X, y), sample_weights=weights).train()

@@ -52,6 +52,8 @@ def build_model(settings: Settings, splits: data.Splits) -> Model:
     shape = splits.X_train.shape[1:]
     regression = splits.y_train.dtype.kind == "f"
     outputs = math.prod(splits.y_train.shape[1:]) if regression else len(splits.classes)
+    if not regression and outputs < 2:
+        raise ValueError(f"--data: expected labels of at least two classes, got {outputs}")
     if settings.layers is not None:
         net = _sequential(settings.layers)
     elif settings.net not in NETS:
