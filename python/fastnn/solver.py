@@ -402,8 +402,10 @@ def _dataset(name: str, data: Any) -> Dataset:
             X, y = np.asarray(data[0]), np.asarray(data[1])
         except ValueError:
             raise ValueError(f"[Solver] {name}: expected arrays, got rows of different shapes") from None
-        return ArrayDataset(X, y)
+        data = ArrayDataset(X, y)
     if isinstance(data, Dataset):
+        if len(data) == 0:
+            raise ValueError(f"[Solver] {name}: expected examples, got none")
         return data
     raise TypeError(f"[Solver] {name}: expected (X, y), a data set or a mapping, got {type(data).__name__}")
 

@@ -104,6 +104,15 @@ def test_all_parameters_are_views_of_one_buffer() -> None:
         model.params["7.weight"] = np.zeros((27, 3))
     with pytest.raises(KeyError, match=r"'8.weight' is not one of 0.weight"):
         model.params["8.weight"] = np.zeros(3)
+    twos = {name: np.full_like(value, 2) for name, value in model.params.items()}
+    model.params.update(twos)
+    assert (model.params.flat == 2).all()
+    model.params |= {"7.bias": np.ones(3)}
+    assert model.net[7].params["bias"].tolist() == [1, 1, 1]
+    for remove in (model.params.clear, model.params.popitem, lambda: model.params.pop("7.bias")):
+        with pytest.raises(TypeError, match=r"^\[parameters\] [\w.]+: expected to stay where it is"):
+            remove()
+    assert list(model.params) == list(twos)
 
 
 def test_weights_stand_first_in_the_buffer() -> None:

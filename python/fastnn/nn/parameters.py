@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, MutableMapping, Set
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 Array: TypeAlias = npt.NDArray[Any]
+Self = TypeVar("Self", bound="BoundDict")
 
 
 class BoundDict(dict[str, Array]):
     """A dict of views into somebody else's buffer: assignment writes into the array that is there.
 
-    So ``params["weight"] = w`` changes the model and cannot detach a parameter from its flat buffer.
+    So ``params["weight"] = w`` and ``params.update(...)`` change the model, and cannot detach a parameter
+    from its flat buffer. No name can be added or removed.
 
     Example:
         >>> buffer = np.zeros(4)
@@ -33,6 +35,20 @@ class BoundDict(dict[str, Array]):
         if np.shape(value) != held.shape:
             raise ValueError(f"[parameters] {name}: expected shape {held.shape}, got {np.shape(value)}")
         held[...] = value
+
+    def __delitem__(self, name: str) -> None:
+        raise TypeError(f"[parameters] {name}: expected to stay where it is, got a removal")
+
+    def __ior__(self: Self, other: Any) -> Self:  # type: ignore[override,misc]
+        self.update(other)
+        return self
+
+    # Those of dict go round the two methods above.
+    update = MutableMapping.update
+    pop = MutableMapping.pop
+    popitem = MutableMapping.popitem
+    clear = MutableMapping.clear
+    setdefault = MutableMapping.setdefault
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (dict(self),)
