@@ -175,7 +175,22 @@ FASTNN_INLINE Vec<T> tanh(Vec<T> x) {
   return m / (m + Vec<T>::set(T(2)));
 }
 
-// 1 / (1 + e^-x): e is never a large number, so neither overflows nor loses small results.
+// 1 / (1 + e^-x) and 1 / (1 + e^x), which sum to 1: as a difference the smaller would lose its digits. The
+// exponential is never a large number, so nothing overflows.
+template <class T>
+struct Sigmoids {
+  Vec<T> value, complement;
+
+  FASTNN_INLINE explicit Sigmoids(Vec<T> x) {
+    using V = Vec<T>;
+    const V one = V::set(T(1)), e = exp(V::zero() - abs(x)), sum = one + e;
+    const V large = one / sum, small = e / sum;
+    const auto positive = x > V::zero();
+    value = select(positive, large, small);
+    complement = select(positive, small, large);
+  }
+};
+
 template <class T>
 FASTNN_INLINE Vec<T> sigmoid(Vec<T> x) {
   using V = Vec<T>;

@@ -85,9 +85,9 @@ struct GeluTanh : ActivationRow<T> {
   }
   FASTNN_INLINE V backward(V dy, V x) const {
     const V c = clamp<T>(x, -50, 50);
-    const V s = sigmoid(slope * fma(cubic * c * c, c, c));
+    const Sigmoids<T> s(slope * fma(cubic * c * c, c, c));
     const V du = slope * fma(V::set(T(3 * 0.044715)) * c, c, this->one);
-    return dy * fma(c * du, s * (this->one - s), s);
+    return dy * fma(c * du, s.value * s.complement, s.value);
   }
 };
 
@@ -98,8 +98,8 @@ struct Silu : ActivationRow<T> {
 
   FASTNN_INLINE V forward(V x) const { return x * sigmoid(x); }
   FASTNN_INLINE V backward(V dy, V x) const {
-    const V s = sigmoid(x);
-    return dy * fma(x * s, this->one - s, s);
+    const Sigmoids<T> s(x);
+    return dy * fma(x * s.value, s.complement, s.value);
   }
 };
 

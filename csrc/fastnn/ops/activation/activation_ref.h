@@ -40,9 +40,10 @@ inline double activation_ref(const ActivationSpec& spec, double x) {
 
 inline double activation_slope_ref(const ActivationSpec& spec, double x) {
   const double s = sigmoid_ref(x), u = sigmoid_ref(gelu_argument_ref(x));
+  const double not_s = sigmoid_ref(-x), not_u = sigmoid_ref(-gelu_argument_ref(x));
   switch (spec.function) {
     case Activation::sigmoid:
-      return s * (1 - s);
+      return s * not_s;
     case Activation::tanh:
       return 1 - std::tanh(x) * std::tanh(x);
     case Activation::leaky_relu:
@@ -53,9 +54,9 @@ inline double activation_slope_ref(const ActivationSpec& spec, double x) {
     case Activation::gelu:
       return normal_cdf_ref(x) + x * normal_density_ref(x);
     case Activation::gelu_tanh:
-      return u + x * u * (1 - u) * 2 * std::sqrt(2 / std::acos(-1.0)) * (1 + 3 * 0.044715 * x * x);
+      return u + x * u * not_u * 2 * std::sqrt(2 / std::acos(-1.0)) * (1 + 3 * 0.044715 * x * x);
     case Activation::silu:
-      return s + x * s * (1 - s);
+      return s + x * s * not_s;
     case Activation::softplus:
       return spec.a * x > spec.b ? 1 : sigmoid_ref(spec.a * x);
   }
