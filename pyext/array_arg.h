@@ -171,15 +171,28 @@ py::array_t<T> new_image(int64_t n, int64_t c, int64_t h, int64_t w) {
   return new_array<T>({n, c, h, w}, {h * w * c, 1, w * c, c});
 }
 
-// For the result of an elementwise operation: dense, in x's memory order where x is dense in C order or is
-// images with channels last; else images become channels-last, and all others C order.
+// Strides of the result of an elementwise operation: dense, in x's memory order where x is dense in C order
+// or is images with channels last; else images become channels-last, and all others C order.
 template <class T>
-py::array_t<T> new_like(const TensorView<T>& x) {
+std::vector<int64_t> strides_like(const TensorView<T>& x) {
+  std::vector<int64_t> strides(x.rank);
   int64_t step = 1;
   bool c_order = true;
-  for (int d = x.rank; d-- > 0; step *= x.shape[d]) c_order &= x.shape[d] == 1 || x.stride[d] == step;
-  if (x.rank == 4 && !c_order) return new_image<T>(x.shape[0], x.shape[1], x.shape[2], x.shape[3]);
-  return new_array<T>(std::vector<int64_t>(x.shape, x.shape + x.rank));
+  for (int d = x.rank; d-- > 0; step *= x.shape[d]) {
+    c_order &= x.shape[d] == 1 || x.stride[d] == step;
+    strides[d] = step;
+  }
+  if (x.rank == 4 && !c_order) {
+    const int64_t c = x.shape[1], h = x.shape[2], w = x.shape[3];
+    return {h * w * c, 1, w * c, c};
+  }
+  return strides;
+}
+
+// The array for such a result.
+template <class T>
+py::array_t<T> new_like(const TensorView<T>& x) {
+  return new_array<T>(std::vector<int64_t>(x.shape, x.shape + x.rank), strides_like(x));
 }
 
 // A new array as a view to write to.

@@ -1,4 +1,9 @@
+#include <map>
+#include <string>
+
 #include "array_arg.h"
+#include "fastnn/ops/hinge/hinge.h"
+#include "fastnn/ops/pointwise_loss/pointwise_loss.h"
 #include "fastnn/ops/softmax/softmax.h"
 #include "fastnn/ops/softmax_cross_entropy/softmax_cross_entropy.h"
 
@@ -13,34 +18,79 @@ MatrixView<T> rows_of(ArrayArg<T>& arg) {
   return view.col_stride == 1 ? view : row_major(arg.contiguous(), view.rows, view.cols);
 }
 
-// Labels and weights of N examples, and the arrays that hold them.
-template <class T>
-class TargetArgs {
+// Labels of N examples, and the array that holds them.
+class LabelArg {
  public:
-  TargetArgs(const char* op, py::handle labels_obj, py::handle weights_obj, int64_t n)
-      : weights_(optional_arg<T>(op, "weights", weights_obj)) {
-    const py::array labels = as_array(op, "labels", labels_obj);
+  LabelArg(const char* op, py::handle object, int64_t n) {
+    const py::array labels = as_array(op, "labels", object);
     const char kind = labels.dtype().kind();
-    const std::string expected = "(" + std::to_string(n) + ",)";
     // The texts cost more than the kernel: they are made when they are needed.
     if (kind != 'i' && kind != 'u')
       fail(op, "labels: expected integers, got dtype ", std::string(py::str(labels.dtype())));
     if (labels.ndim() != 1 || labels.shape(0) != n)
-      fail(op, "labels: expected shape ", expected, ", got ", shape_text(labels));
-    if (weights_) weights_->shaped({n}, expected);
-    labels_ = Labels::ensure(labels);
+      fail(op, "labels: expected shape (", n, ",), got ", shape_text(labels));
+    labels_ = Array::ensure(labels);
     if (!labels_) throw py::error_already_set();
-    view_ = {labels_.data(), weights_ ? weights_->contiguous() : nullptr};
+  }
+
+  const int64_t* data() const { return labels_.data(); }
+
+ private:
+  // Aligned too, which ensure() does not ask for by itself.
+  using Array = py::array_t<int64_t, py::array::c_style | py::array::forcecast |
+                                         py::detail::npy_api::NPY_ARRAY_ALIGNED_>;
+  Array labels_;
+};
+
+// A vector of `n` numbers that may be absent: null then.
+template <class T>
+class VectorArg {
+ public:
+  VectorArg(const char* op, const char* name, py::handle object, int64_t n)
+      : arg_(optional_arg<T>(op, name, object)) {
+    if (arg_) arg_->shaped({n}, "(" + std::to_string(n) + ",)");
+  }
+
+  const T* data() { return arg_ ? arg_->contiguous() : nullptr; }
+
+ private:
+  std::optional<ArrayArg<T>> arg_;
+};
+
+// What Python passes on of the targets of softmax_cross_entropy.
+struct TargetObjects {
+  py::object labels, weights, class_weights;
+  double smoothing;
+  std::optional<int64_t> ignore_index;
+};
+
+// The same as views, and the arrays that hold them. Labels are integers (N,), or probabilities (N, C).
+template <class T>
+class TargetArgs {
+ public:
+  TargetArgs(const char* op, const TargetObjects& objects, int64_t n, int64_t c)
+      : weights_(op, "weights", objects.weights, n),
+        class_weights_(op, "class_weights", objects.class_weights, c) {
+    const py::array labels = as_array(op, "labels", objects.labels);
+    view_ = {nullptr, weights_.data(), {}, class_weights_.data(), objects.smoothing, objects.ignore_index};
+    if (labels.ndim() == 2 && labels.dtype().kind() == 'f') {
+      given_.emplace(op, "labels", labels);
+      given_->shaped({n, c}, "(" + std::to_string(n) + ", " + std::to_string(c) + ")");
+      check(!objects.ignore_index, op, "ignore_index: expected None, since labels are probabilities, got ",
+            objects.ignore_index.value_or(0));
+      view_.given = rows_of(*given_);
+    } else {
+      labels_.emplace(op, labels, n);
+      view_.labels = labels_->data();
+    }
   }
 
   const LossTargets<T>& view() const { return view_; }
 
  private:
-  // Aligned too, which ensure() does not ask for by itself.
-  using Labels = py::array_t<int64_t, py::array::c_style | py::array::forcecast |
-                                          py::detail::npy_api::NPY_ARRAY_ALIGNED_>;
-  std::optional<ArrayArg<T>> weights_;
-  Labels labels_;
+  VectorArg<T> weights_, class_weights_;
+  std::optional<ArrayArg<T>> given_;
+  std::optional<LabelArg> labels_;
   LossTargets<T> view_;
 };
 
@@ -55,12 +105,12 @@ py::array softmax_as(py::handle x_obj) {
 }
 
 template <class T>
-py::tuple forward_as(py::handle scores_obj, py::handle labels_obj, py::handle weights_obj) {
+py::tuple cross_entropy_forward_as(py::handle scores_obj, const TargetObjects& objects) {
   const char* op = "softmax_cross_entropy_forward";
   ArrayArg<T> scores(op, "scores", scores_obj);
   const MatrixView<T> rows = rows_of(scores);
   if (rows.rows == 0) fail(op, "scores: expected at least one example, got shape ", scores.shape());
-  TargetArgs<T> targets(op, labels_obj, weights_obj, rows.rows);
+  const TargetArgs<T> targets(op, objects, rows.rows, rows.cols);
   auto probs = new_array<T>({rows.rows, rows.cols});
   T* data = probs.mutable_data();
   double value;
@@ -71,11 +121,11 @@ py::tuple forward_as(py::handle scores_obj, py::handle labels_obj, py::handle we
 }
 
 template <class T>
-py::array backward_as(double dvalue, py::handle probs_obj, py::handle labels_obj, py::handle weights_obj) {
+py::array cross_entropy_backward_as(double dvalue, py::handle probs_obj, const TargetObjects& objects) {
   const char* op = "softmax_cross_entropy_backward";
   ArrayArg<T> probs(op, "probs", probs_obj);
   const MatrixView<T> rows = rows_of(probs);
-  TargetArgs<T> targets(op, labels_obj, weights_obj, rows.rows);
+  const TargetArgs<T> targets(op, objects, rows.rows, rows.cols);
   auto dscores = new_array<T>({rows.rows, rows.cols});
   T* data = dscores.mutable_data();
   run_kernel([&] {
@@ -86,12 +136,12 @@ py::array backward_as(double dvalue, py::handle probs_obj, py::handle labels_obj
 
 // Value and dscores in one call, for dvalue = 1.
 template <class T>
-py::tuple both_as(py::handle scores_obj, py::handle labels_obj, py::handle weights_obj) {
+py::tuple cross_entropy_as(py::handle scores_obj, const TargetObjects& objects) {
   const char* op = "softmax_cross_entropy_forward";
   ArrayArg<T> scores(op, "scores", scores_obj);
   const MatrixView<T> rows = rows_of(scores);
   if (rows.rows == 0) fail(op, "scores: expected at least one example, got shape ", scores.shape());
-  TargetArgs<T> targets(op, labels_obj, weights_obj, rows.rows);
+  const TargetArgs<T> targets(op, objects, rows.rows, rows.cols);
   auto result = new_array<T>({rows.rows, rows.cols});
   const MatrixView<T> out = row_major(result.mutable_data(), rows.rows, rows.cols);
   double value;
@@ -100,6 +150,107 @@ py::tuple both_as(py::handle scores_obj, py::handle labels_obj, py::handle weigh
     softmax_cross_entropy_backward<T>(1, out, targets.view(), out);
   });
   return py::make_tuple(value, result);
+}
+
+// The arguments of both passes of hinge.
+template <class T>
+struct HingeArgs {
+  HingeArgs(const char* op, py::handle scores_obj, py::handle labels_obj, py::handle weights_obj,
+            double margin)
+      : scores(op, "scores", scores_obj),
+        rows(rows_of(scores)),
+        labels(op, labels_obj, rows.rows),
+        weights(op, "weights", weights_obj, rows.rows),
+        targets{labels.data(), weights.data(), margin} {}
+
+  ArrayArg<T> scores;
+  MatrixView<T> rows;
+  LabelArg labels;
+  VectorArg<T> weights;
+  HingeTargets<T> targets;
+};
+
+template <class T>
+double hinge_forward_as(py::handle scores, py::handle labels, py::handle weights, double margin) {
+  const HingeArgs<T> args("hinge_forward", scores, labels, weights, margin);
+  double value;
+  run_kernel([&] { value = hinge_forward<T>(args.rows, args.targets); });
+  return value;
+}
+
+template <class T>
+py::array hinge_backward_as(double dvalue, py::handle scores, py::handle labels, py::handle weights,
+                            double margin) {
+  const HingeArgs<T> args("hinge_backward", scores, labels, weights, margin);
+  auto dscores = new_array<T>({args.rows.rows, args.rows.cols});
+  const MatrixView<T> out = row_major(dscores.mutable_data(), args.rows.rows, args.rows.cols);
+  run_kernel([&] { hinge_backward<T>(dvalue, args.rows, args.targets, out); });
+  return dscores;
+}
+
+// Which loss a name means, and what its functions are called in messages.
+struct PointwiseName {
+  explicit PointwiseName(const std::string& name) {
+    static const std::map<std::string, PointwiseLoss> losses = {
+        {"mse", PointwiseLoss::squared},
+        {"l1", PointwiseLoss::absolute},
+        {"huber", PointwiseLoss::huber},
+        {"binary_cross_entropy", PointwiseLoss::logistic},
+    };
+    loss = losses.at(name);
+    forward = name + "_forward";
+    backward = name + "_backward";
+  }
+
+  PointwiseLoss loss;
+  std::string forward, backward;
+};
+
+// The arguments of both passes of a pointwise loss.
+template <class T>
+struct PointwiseArgs {
+  PointwiseArgs(const char* op, py::handle scores_obj, py::handle targets_obj, py::handle weights_obj)
+      : scores(op, "scores", scores_obj),
+        targets(op, "targets", targets_obj),
+        weights(op, "weights", weights_obj, scores.rank() ? scores.dim(0) : 0) {
+    if (scores.rank() == 0 || scores.dim(0) == 0)
+      fail(op, "scores: expected at least one example, got shape ", scores.shape());
+    scores.batched();
+    targets.shaped_like(scores);
+  }
+
+  ArrayArg<T> scores, targets;
+  VectorArg<T> weights;
+};
+
+template <class T>
+double pointwise_forward_as(const PointwiseName& name, py::handle scores_obj, py::handle targets_obj,
+                            py::handle weights_obj, double delta) {
+  const char* op = name.forward.c_str();
+  PointwiseArgs<T> args(op, scores_obj, targets_obj, weights_obj);
+  const std::vector<int64_t> order = strides_like(args.scores.view());
+  const T* weights = args.weights.data();
+  double value;
+  run_kernel([&] {
+    value = pointwise_loss_forward<T>(op, args.scores.view(), args.targets.view(), weights, order.data(),
+                                      {name.loss, delta});
+  });
+  return value;
+}
+
+template <class T>
+py::array pointwise_backward_as(const PointwiseName& name, double dvalue, py::handle scores_obj,
+                                py::handle targets_obj, py::handle weights_obj, double delta) {
+  const char* op = name.backward.c_str();
+  PointwiseArgs<T> args(op, scores_obj, targets_obj, weights_obj);
+  auto dscores = new_like(args.scores.view());
+  const TensorView<T> out = view_of(dscores);
+  const T* weights = args.weights.data();
+  run_kernel([&] {
+    pointwise_loss_backward<T>(op, dvalue, args.scores.view(), args.targets.view(), weights, out,
+                               {name.loss, delta});
+  });
+  return dscores;
 }
 
 }  // namespace
@@ -113,26 +264,73 @@ void bind_loss(py::module_& m) {
       py::arg("x"));
   m.def(
       "softmax_cross_entropy_forward",
-      [](py::object scores, py::object labels, py::object weights) {
-        return with_dtype("softmax_cross_entropy_forward", "scores", scores,
-                          [&](auto zero) { return forward_as<decltype(zero)>(scores, labels, weights); });
-      },
-      py::arg("scores"), py::arg("labels"), py::arg("weights"));
-  m.def(
-      "softmax_cross_entropy_backward",
-      [](double dvalue, py::object probs, py::object labels, py::object weights) {
-        return with_dtype("softmax_cross_entropy_backward", "probs", probs, [&](auto zero) {
-          return backward_as<decltype(zero)>(dvalue, probs, labels, weights);
+      [](py::object scores, py::object labels, py::object weights, py::object class_weights,
+         double label_smoothing, std::optional<int64_t> ignore_index) {
+        return with_dtype("softmax_cross_entropy_forward", "scores", scores, [&](auto zero) {
+          return cross_entropy_forward_as<decltype(zero)>(
+              scores, {labels, weights, class_weights, label_smoothing, ignore_index});
         });
       },
-      py::arg("dvalue"), py::arg("probs"), py::arg("labels"), py::arg("weights"));
+      py::arg("scores"), py::arg("labels"), py::arg("weights"), py::arg("class_weights"),
+      py::arg("label_smoothing"), py::arg("ignore_index"));
+  m.def(
+      "softmax_cross_entropy_backward",
+      [](double dvalue, py::object probs, py::object labels, py::object weights, py::object class_weights,
+         double label_smoothing, std::optional<int64_t> ignore_index) {
+        return with_dtype("softmax_cross_entropy_backward", "probs", probs, [&](auto zero) {
+          return cross_entropy_backward_as<decltype(zero)>(
+              dvalue, probs, {labels, weights, class_weights, label_smoothing, ignore_index});
+        });
+      },
+      py::arg("dvalue"), py::arg("probs"), py::arg("labels"), py::arg("weights"), py::arg("class_weights"),
+      py::arg("label_smoothing"), py::arg("ignore_index"));
   m.def(
       "softmax_cross_entropy",
-      [](py::object scores, py::object labels, py::object weights) {
-        return with_dtype("softmax_cross_entropy_forward", "scores", scores,
-                          [&](auto zero) { return both_as<decltype(zero)>(scores, labels, weights); });
+      [](py::object scores, py::object labels, py::object weights, py::object class_weights,
+         double label_smoothing, std::optional<int64_t> ignore_index) {
+        return with_dtype("softmax_cross_entropy_forward", "scores", scores, [&](auto zero) {
+          return cross_entropy_as<decltype(zero)>(
+              scores, {labels, weights, class_weights, label_smoothing, ignore_index});
+        });
       },
-      py::arg("scores"), py::arg("labels"), py::arg("weights"));
+      py::arg("scores"), py::arg("labels"), py::arg("weights"), py::arg("class_weights"),
+      py::arg("label_smoothing"), py::arg("ignore_index"));
+  m.def(
+      "hinge_forward",
+      [](py::object scores, py::object labels, py::object weights, double margin) {
+        return with_dtype("hinge_forward", "scores", scores, [&](auto zero) {
+          return hinge_forward_as<decltype(zero)>(scores, labels, weights, margin);
+        });
+      },
+      py::arg("scores"), py::arg("labels"), py::arg("weights"), py::arg("margin"));
+  m.def(
+      "hinge_backward",
+      [](double dvalue, py::object scores, py::object labels, py::object weights, double margin) {
+        return with_dtype("hinge_backward", "scores", scores, [&](auto zero) {
+          return hinge_backward_as<decltype(zero)>(dvalue, scores, labels, weights, margin);
+        });
+      },
+      py::arg("dvalue"), py::arg("scores"), py::arg("labels"), py::arg("weights"), py::arg("margin"));
+  m.def(
+      "pointwise_loss_forward",
+      [](const std::string& loss, py::object scores, py::object targets, py::object weights, double delta) {
+        const PointwiseName name(loss);
+        return with_dtype(name.forward.c_str(), "scores", scores, [&](auto zero) {
+          return pointwise_forward_as<decltype(zero)>(name, scores, targets, weights, delta);
+        });
+      },
+      py::arg("loss"), py::arg("scores"), py::arg("targets"), py::arg("weights"), py::arg("delta"));
+  m.def(
+      "pointwise_loss_backward",
+      [](const std::string& loss, double dvalue, py::object scores, py::object targets, py::object weights,
+         double delta) {
+        const PointwiseName name(loss);
+        return with_dtype(name.backward.c_str(), "scores", scores, [&](auto zero) {
+          return pointwise_backward_as<decltype(zero)>(name, dvalue, scores, targets, weights, delta);
+        });
+      },
+      py::arg("loss"), py::arg("dvalue"), py::arg("scores"), py::arg("targets"), py::arg("weights"),
+      py::arg("delta"));
 }
 
 }  // namespace fastnn::python

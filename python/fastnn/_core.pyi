@@ -13,6 +13,8 @@ __all__: list[str] = [
     "PlanFloat32",
     "PlanFloat64",
     "active_isa",
+    "adadelta_update",
+    "adagrad_update",
     "adam_update",
     "available_isas",
     "avgpool2d_backward",
@@ -39,6 +41,8 @@ __all__: list[str] = [
     "global_avgpool2d_forward",
     "groupnorm_backward",
     "groupnorm_forward",
+    "hinge_backward",
+    "hinge_forward",
     "im2col",
     "instancenorm_backward",
     "instancenorm_forward",
@@ -53,15 +57,19 @@ __all__: list[str] = [
     "maxout_forward",
     "maxpool2d_backward",
     "maxpool2d_forward",
+    "nadam_update",
     "num_threads",
     "override_isa",
     "peak_bytes",
+    "pointwise_loss_backward",
+    "pointwise_loss_forward",
     "prelu_backward",
     "prelu_forward",
     "probe_fma",
     "relu_backward",
     "relu_forward",
     "reset_peak_bytes",
+    "rmsprop_update",
     "selu_backward",
     "selu_forward",
     "set_num_threads",
@@ -204,6 +212,24 @@ class PlanFloat64:
     def relu(self, x: typing.SupportsInt | typing.SupportsIndex) -> int: ...
 
 def active_isa() -> str: ...
+def adadelta_update(
+    param: typing.Any,
+    grad: typing.Any,
+    square: typing.Any,
+    change: typing.Any,
+    lr: typing.SupportsFloat | typing.SupportsIndex,
+    rho: typing.SupportsFloat | typing.SupportsIndex,
+    eps: typing.SupportsFloat | typing.SupportsIndex,
+    weight_decay: typing.SupportsFloat | typing.SupportsIndex,
+) -> None: ...
+def adagrad_update(
+    param: typing.Any,
+    grad: typing.Any,
+    total: typing.Any,
+    lr: typing.SupportsFloat | typing.SupportsIndex,
+    eps: typing.SupportsFloat | typing.SupportsIndex,
+    weight_decay: typing.SupportsFloat | typing.SupportsIndex,
+) -> None: ...
 def adam_update(
     param: typing.Any,
     grad: typing.Any,
@@ -376,6 +402,19 @@ def groupnorm_forward(
     groups: typing.SupportsInt | typing.SupportsIndex | None,
     eps: typing.SupportsFloat | typing.SupportsIndex,
 ) -> tuple: ...
+def hinge_backward(
+    dvalue: typing.SupportsFloat | typing.SupportsIndex,
+    scores: typing.Any,
+    labels: typing.Any,
+    weights: typing.Any,
+    margin: typing.SupportsFloat | typing.SupportsIndex,
+) -> numpy.ndarray: ...
+def hinge_forward(
+    scores: typing.Any,
+    labels: typing.Any,
+    weights: typing.Any,
+    margin: typing.SupportsFloat | typing.SupportsIndex,
+) -> float: ...
 def im2col(
     x: typing.Any,
     kernel_size: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
@@ -454,11 +493,41 @@ def maxpool2d_forward(
     stride: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
     padding: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
 ) -> tuple: ...
+def nadam_update(
+    param: typing.Any,
+    grad: typing.Any,
+    m: typing.Any,
+    v: typing.Any,
+    lr: typing.SupportsFloat | typing.SupportsIndex,
+    grad_rate: typing.SupportsFloat | typing.SupportsIndex,
+    m_rate: typing.SupportsFloat | typing.SupportsIndex,
+    v_scale: typing.SupportsFloat | typing.SupportsIndex,
+    beta1: typing.SupportsFloat | typing.SupportsIndex,
+    beta2: typing.SupportsFloat | typing.SupportsIndex,
+    eps: typing.SupportsFloat | typing.SupportsIndex,
+    weight_decay: typing.SupportsFloat | typing.SupportsIndex,
+    decoupled: bool,
+) -> None: ...
 def num_threads() -> int: ...
 def override_isa(name: str) -> None: ...
 def peak_bytes() -> int: ...
 def prelu_backward(dy: typing.Any, x: typing.Any, slope: typing.Any) -> tuple: ...
 def prelu_forward(x: typing.Any, slope: typing.Any) -> numpy.ndarray: ...
+def pointwise_loss_backward(
+    loss: str,
+    dvalue: typing.SupportsFloat | typing.SupportsIndex,
+    scores: typing.Any,
+    targets: typing.Any,
+    weights: typing.Any,
+    delta: typing.SupportsFloat | typing.SupportsIndex,
+) -> numpy.ndarray: ...
+def pointwise_loss_forward(
+    loss: str,
+    scores: typing.Any,
+    targets: typing.Any,
+    weights: typing.Any,
+    delta: typing.SupportsFloat | typing.SupportsIndex,
+) -> float: ...
 def probe_fma(steps: typing.SupportsInt | typing.SupportsIndex) -> float: ...
 def relu_backward(dy: typing.Any, x: typing.Any) -> numpy.ndarray: ...
 def relu_forward(x: typing.Any) -> numpy.ndarray: ...
@@ -474,6 +543,18 @@ def selu_forward(
     a: typing.SupportsFloat | typing.SupportsIndex = 0.0,
     b: typing.SupportsFloat | typing.SupportsIndex = 0.0,
 ) -> numpy.ndarray: ...
+def rmsprop_update(
+    param: typing.Any,
+    grad: typing.Any,
+    square: typing.Any,
+    mean: typing.Any,
+    velocity: typing.Any,
+    lr: typing.SupportsFloat | typing.SupportsIndex,
+    alpha: typing.SupportsFloat | typing.SupportsIndex,
+    eps: typing.SupportsFloat | typing.SupportsIndex,
+    weight_decay: typing.SupportsFloat | typing.SupportsIndex,
+    momentum: typing.SupportsFloat | typing.SupportsIndex,
+) -> None: ...
 def set_num_threads(n: typing.SupportsInt | typing.SupportsIndex) -> None: ...
 def set_rendezvous(on: bool) -> None: ...
 def sgd_update(
@@ -514,6 +595,9 @@ def softmax_cross_entropy_backward(
     probs: typing.Any,
     labels: typing.Any,
     weights: typing.Any,
+    class_weights: typing.Any,
+    label_smoothing: typing.SupportsFloat | typing.SupportsIndex,
+    ignore_index: typing.SupportsInt | typing.SupportsIndex | None,
 ) -> numpy.ndarray: ...
 def softmax_cross_entropy_forward(scores: typing.Any, labels: typing.Any, weights: typing.Any) -> tuple: ...
 def softplus_backward(
@@ -538,5 +622,13 @@ def tanh_forward(
     a: typing.SupportsFloat | typing.SupportsIndex = 0.0,
     b: typing.SupportsFloat | typing.SupportsIndex = 0.0,
 ) -> numpy.ndarray: ...
+def softmax_cross_entropy_forward(
+    scores: typing.Any,
+    labels: typing.Any,
+    weights: typing.Any,
+    class_weights: typing.Any,
+    label_smoothing: typing.SupportsFloat | typing.SupportsIndex,
+    ignore_index: typing.SupportsInt | typing.SupportsIndex | None,
+) -> tuple: ...
 def threading_backend() -> str: ...
 def workers_seen() -> int: ...

@@ -24,6 +24,7 @@ MODULES = [
     "piecewise",
     "dropout",
     "loss",
+    "pointwise_loss",
     "optim",
 ]
 RNG = np.random.default_rng(0)

@@ -31,6 +31,18 @@ FASTNN_INLINE void store(V x, T* p, int n) {
   x.store(p, n);
 }
 
+// x with 0 in the lanes that are not in use, for a sum of what is not 0 there.
+template <class V>
+FASTNN_INLINE V used(V x, AllLanes) {
+  return x;
+}
+template <class V>
+FASTNN_INLINE V used(V x, int n) {
+  decltype(sum(x)) lanes[V::lanes];
+  x.store(lanes);
+  return V::load(lanes, n);
+}
+
 // Calls body(i, lanes) for i = 0, V::lanes, ... below count: lanes is AllLanes, or the number that is left at
 // last.
 template <class V, class Body>

@@ -1,0 +1,3 @@
+#include "fastnn/simd/avx512.h"
+
+#include "fastnn/ops/hinge/hinge_kernel.inl.h"

@@ -1,0 +1,3 @@
+#include "fastnn/simd/scalar.h"
+
+#include "fastnn/ops/hinge/hinge_kernel.inl.h"

@@ -1,0 +1,3 @@
+#include "fastnn/simd/scalar.h"
+
+#include "fastnn/ops/pointwise_loss/pointwise_loss_kernel.inl.h"
