@@ -107,7 +107,9 @@ class ModelPort:
 
     def measure(self, scores: Array, y: Array) -> dict[str, float]:
         """Return the metric of the task, higher is better, and the model's loss where it can tell it."""
-        if y.dtype.kind != "f" and scores.ndim == 2 and scores.shape[1] > 1:
+        if getattr(self.model, "task", None) == "binary":
+            result = {"accuracy": metrics.binary_accuracy(scores, y)}
+        elif y.dtype.kind != "f" and scores.ndim == 2 and scores.shape[1] > 1:
             result = {"accuracy": metrics.accuracy(scores, y)}
         else:
             result = {"r2": metrics.r2(scores, y)}

@@ -8,14 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from ._arguments import integer
-from .losses import MSE, SoftmaxCrossEntropy
+from .losses import MSE, BinaryCrossEntropy, check_labels
 
 Array: TypeAlias = npt.NDArray[Any]
 
 
 def _scores_and_labels(op: str, scores: Any, y: Any) -> tuple[Array, Array]:
     scores = np.asarray(scores)
-    labels = SoftmaxCrossEntropy().check(scores, y)
+    labels = check_labels(op, scores, np.asarray(y))
     if len(labels) == 0:
         raise ValueError(f"[{op}] y: expected at least one example, got none")
     return scores, labels
@@ -63,6 +63,24 @@ def confusion_matrix(scores: Any, y: Any) -> Array:
     counts = np.zeros((scores.shape[1],) * 2, np.int64)
     np.add.at(counts, (labels, scores.argmax(axis=1)), 1)
     return counts
+
+
+def binary_accuracy(scores: Any, y: Any) -> float:
+    """Return the share of yes-or-no answers that are right: a positive score means yes.
+
+    Args:
+        scores: (N, ...) before the sigmoid, N at least 1.
+        y: 0 or 1, shape of ``scores``, or (N,) for scores (N, 1).
+
+    Example:
+        >>> binary_accuracy([[2.0], [-1.0]], [1, 1])
+        0.5
+    """
+    scores = np.asarray(scores, np.float64)
+    targets = BinaryCrossEntropy().check(scores, y)
+    if scores.size == 0:
+        raise ValueError("[binary_accuracy] y: expected at least one example, got none")
+    return float(np.mean((scores > 0) == (targets > 0.5)))
 
 
 def mean_squared_error(scores: Any, y: Any) -> float:

@@ -47,7 +47,8 @@ class Model:
 
     Args:
         net: a layer, usually `fastnn.nn.Sequential`; hand-written layers are welcome.
-        loss: ``"softmax"``, ``"mse"``, or a callable ``value, dscores = loss(scores, y, weights)``.
+        loss: one of `fastnn.losses` or its name, as ``"softmax"`` or ``"mse"``, or a callable
+            ``value, dscores = loss(scores, y, weights)``.
         regularizer: penalty on weights that is part of the loss, as `fastnn.regularizers.L2`.
         seed: redraws every parameter from (seed, its full name), and names the randomness of training; None
             keeps the values that the layers hold.
@@ -60,7 +61,7 @@ class Model:
         step: number of the next training step, part of the key of its randomness; set it to go on from a
             checkpoint.
         example: number, within the step, of the first example of the next batch, for gradient accumulation.
-        task: ``"classification"`` or ``"regression"``, the loss's.
+        task: ``"classification"``, ``"binary"`` or ``"regression"``, the loss's.
 
     Example:
         >>> from fastnn import nn
@@ -208,13 +209,18 @@ class Model:
     # Prediction
 
     def predict(self, X: Any, *, batch_size: int = 256) -> Array:
-        """Return the class of the greatest score (N,) as int64, or for regression the scores themselves.
+        """Return the answers: classes, yes or no, or numbers.
+
+        Classification: the class of the greatest score (N,) as int64. Binary: 1 where a score is positive,
+        else 0, as int64. Regression: the scores themselves.
 
         Args:
             X: (N, ...); N may be 0.
             batch_size: how many examples run at once; bounds the memory.
         """
         scores = self.predict_scores(X, batch_size=batch_size)
+        if self.task == "binary":
+            return (scores > 0).astype(np.int64)
         return scores.argmax(axis=1) if self.task == "classification" else scores
 
     def predict_scores(self, X: Any, *, batch_size: int = 256) -> Array:
@@ -222,16 +228,22 @@ class Model:
         return self._in_batches(X, batch_size, lambda x: self.net.forward(x)[0])
 
     def predict_proba(self, X: Any, *, batch_size: int = 256) -> Array:
-        """Return the probability of every class (N, C), the softmax of the scores.
+        """Return the probability of every class (N, C), or of every yes.
+
+        For classification it is the softmax of the scores, for binary answers their sigmoid.
 
         Raises:
-            ValueError: if the loss is not one of classification.
+            ValueError: if the loss is one of regression.
         """
-        if self.task != "classification":
+        if self.task not in ("classification", "binary"):
             raise ValueError(
                 f"[Model] predict_proba: expected a model of classification, got one of {self.task}"
             )
         scores = self.predict_scores(X, batch_size=batch_size)
+        if self.task == "binary":
+            # tanh neither overflows nor underflows: sigmoid(s) = (1 + tanh(s / 2)) / 2.
+            yes: Array = (1 + np.tanh(scores / 2)) / 2
+            return yes
         powers = np.exp(scores - scores.max(axis=1, keepdims=True))
         probabilities: Array = powers / powers.sum(axis=1, keepdims=True)
         return probabilities
@@ -257,13 +269,15 @@ class Model:
             batch_size: how many examples run at once.
 
         Returns:
-            ``{"loss", "accuracy"}`` for classification, ``{"loss", "mae"}`` for regression, ``{"loss"}`` for
-            a loss that is a bare callable.
+            ``{"loss", "accuracy"}`` for classification and yes-or-no answers, ``{"loss", "mae"}`` for
+            regression, ``{"loss"}`` for a loss that is a bare callable.
         """
         scores = self.predict_scores(X, batch_size=batch_size)
         result = {"loss": self.loss_function(scores, y, weights)[0]}
         if self.task == "classification":
             return result | {"accuracy": metrics.accuracy(scores, y)}
+        if self.task == "binary":
+            return result | {"accuracy": metrics.binary_accuracy(scores, y)}
         if isinstance(self.loss_function, Loss):
             result["mae"] = metrics.mean_absolute_error(scores, y)
         return result
@@ -424,7 +438,7 @@ class Model:
             shape = config["input_shape"]
             model = cls(
                 from_config(config["net"]),
-                config["loss"],
+                losses.from_config(config["loss"]),
                 regularizer=regularizers.from_config(config["regularizer"]),
                 seed=None,
                 dtype=config["dtype"],
@@ -449,7 +463,7 @@ class Model:
             hand_written = str(error).partition("got ")[2]
         loss, regularizer = self.loss_function, self.regularizer
         if isinstance(loss, Loss) and type(loss) in losses.LOSSES.values():
-            parts["loss"] = loss.name
+            parts["loss"] = losses.to_config(loss)
         else:
             hand_written = hand_written or "a hand-written loss"
         if regularizer is None or type(regularizer).__module__ == regularizers.__name__:

@@ -432,7 +432,7 @@ def test_a_state_that_does_not_fit_changes_nothing() -> None:
         (lambda m: m.predict(X, batch_size=0), "[Model] batch_size: expected an integer >= 1, got 0"),
         (lambda m: m.features(X, "12"), "[Sequential] layer: expected a path below it, got '12'"),
         (lambda m: m.astype("f2"), "[Model] dtype: expected float32 or float64, got 'f2'"),
-        (lambda m: Model(m.net, "sofmax"), "[losses] loss: expected one of 'softmax', 'mse', got 'sofmax'"),
+        (lambda m: Model(m.net, "sofmax"), f"[losses] loss: expected one of {str([*losses.LOSSES])[1:-1]}, got 'sofmax'"),
         (lambda m: m.load_state_dict(None), "[load_state_dict] state: expected a mapping, got NoneType"),
         (lambda m: m.initialize(weight="he"), "[Model] weight: expected an initialiser, got str"),
         (lambda m: Model(m.net, seed=-1), "[Model] seed: expected an integer >= 0, got -1"),

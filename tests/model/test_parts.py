@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import fastnn.nn
-from fastnn import init, losses, metrics, regularizers
+from fastnn import init, metrics, regularizers
 from fastnn.testing.gradcheck import numerical_gradient, relative_error
 
 RNG = np.random.default_rng(0)
@@ -29,46 +29,6 @@ def test_docstring_examples(name: str) -> None:
     result = doctest.testmod(importlib.import_module(name))
     assert result.attempted > 0
     assert result.failed == 0
-
-
-@pytest.mark.parametrize("weights", [None, np.array([1.0, 0.0, 2.5, 1.0])])
-@pytest.mark.parametrize("name", losses.LOSSES)
-def test_loss_gradients(name: str, weights: Any) -> None:
-    loss = losses.get(name)
-    scores = RNG.normal(size=(4, 3))
-    y = np.array([0, 2, 1, 1]) if name == "softmax" else RNG.normal(size=(4, 3))
-    _, dscores = loss(scores, y, weights)
-    expected = numerical_gradient(lambda s: loss(s, y, weights)[0], scores)
-    assert relative_error(dscores, expected) < 1e-7
-
-
-def test_losses_are_torch_s() -> None:
-    torch = pytest.importorskip("torch")
-    scores, labels, y = RNG.normal(size=(5, 3)), np.array([0, 2, 1, 1, 0]), RNG.normal(size=(5, 3))
-    functional, ts = torch.nn.functional, torch.tensor(scores)
-    softmax = functional.cross_entropy(ts, torch.tensor(labels)).item()
-    assert losses.SoftmaxCrossEntropy()(scores, labels)[0] == pytest.approx(softmax, rel=1e-12)
-    assert losses.MSE()(scores, y)[0] == pytest.approx(
-        functional.mse_loss(ts, torch.tensor(y)).item(), rel=1e-12
-    )
-    images, targets = RNG.normal(size=(2, 3, 4, 4)), RNG.normal(size=(2, 3, 4, 4))
-    expected = functional.mse_loss(torch.tensor(images), torch.tensor(targets)).item()
-    assert losses.MSE()(images, targets)[0] == pytest.approx(expected, rel=1e-12)
-
-
-@pytest.mark.parametrize(
-    ("scores", "y", "line"),
-    [
-        (np.zeros((2, 1)), [1.0, math.nan], "[mse] y: expected numbers, got NaN"),
-        (np.zeros((2, 3)), [1.0, 2.0], "[mse] y: expected shape (2, 3), got (2,)"),
-        (np.zeros((2, 1)), ["a", "b"], "[mse] y: expected numbers, got <U1"),
-        (np.zeros((0, 1)), np.zeros((0, 1)), "[mse] scores: expected at least one example, got none"),
-    ],
-)
-def test_mse_refuses(scores: Any, y: Any, line: str) -> None:
-    with pytest.raises(ValueError) as caught:
-        losses.MSE()(scores, y)
-    assert str(caught.value) == line
 
 
 @pytest.mark.parametrize(
