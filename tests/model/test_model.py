@@ -15,6 +15,8 @@ from fastnn import init, losses, metrics, nn, regularizers
 from fastnn.model import Model
 from fastnn.testing.gradcheck import numerical_gradient, relative_error
 
+LOSS_NAMES = str([*losses.LOSSES])[1:-1]
+
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(6, 2, 6, 6))
 Y = np.array([0, 2, 1, 1, 0, 2])
@@ -432,7 +434,7 @@ def test_a_state_that_does_not_fit_changes_nothing() -> None:
         (lambda m: m.predict(X, batch_size=0), "[Model] batch_size: expected an integer >= 1, got 0"),
         (lambda m: m.features(X, "12"), "[Sequential] layer: expected a path below it, got '12'"),
         (lambda m: m.astype("f2"), "[Model] dtype: expected float32 or float64, got 'f2'"),
-        (lambda m: Model(m.net, "sofmax"), f"[losses] loss: expected one of {str([*losses.LOSSES])[1:-1]}, got 'sofmax'"),
+        (lambda m: Model(m.net, "sofmax"), f"[losses] loss: expected one of {LOSS_NAMES}, got 'sofmax'"),
         (lambda m: m.load_state_dict(None), "[load_state_dict] state: expected a mapping, got NoneType"),
         (lambda m: m.initialize(weight="he"), "[Model] weight: expected an initialiser, got str"),
         (lambda m: Model(m.net, seed=-1), "[Model] seed: expected an integer >= 0, got -1"),
