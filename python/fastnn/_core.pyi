@@ -589,7 +589,14 @@ def silu_forward(
     b: typing.SupportsFloat | typing.SupportsIndex = 0.0,
 ) -> numpy.ndarray: ...
 def softmax(x: typing.Any) -> numpy.ndarray: ...
-def softmax_cross_entropy(scores: typing.Any, labels: typing.Any, weights: typing.Any) -> tuple: ...
+def softmax_cross_entropy(
+    scores: typing.Any,
+    labels: typing.Any,
+    weights: typing.Any,
+    class_weights: typing.Any,
+    label_smoothing: typing.SupportsFloat | typing.SupportsIndex,
+    ignore_index: typing.SupportsInt | typing.SupportsIndex | None,
+) -> tuple: ...
 def softmax_cross_entropy_backward(
     dvalue: typing.SupportsFloat | typing.SupportsIndex,
     probs: typing.Any,

@@ -10,6 +10,7 @@ cover the usual shapes with PyTorch's argument names. They are pure functions of
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Any, Literal, NamedTuple
@@ -18,6 +19,7 @@ from fastnn import _arguments as check
 
 Unit = Literal["epoch", "step"]
 Mode = Literal["min", "max"]
+CyclicMode = Literal["triangular", "triangular2", "exp_range"]
 _UNITS = ("epoch", "step")
 
 
@@ -107,6 +109,30 @@ class Step(Schedule):
         return float(base_lr * self.gamma ** (progress.done(self.by) // self.step_size))
 
 
+class MultiStep(Schedule):
+    """Multiply the rate by ``gamma`` at each milestone: ``lr = base * gamma**(milestones passed)``.
+
+    Args:
+        milestones: rising epochs (or steps, see ``by``) at which the rate drops.
+        gamma: factor of one drop.
+        by: milestones in ``"epoch"`` or ``"step"``.
+
+    Example:
+        >>> MultiStep([30, 60])(0.5, Progress(step=310, total_steps=900, steps_per_epoch=10))
+        0.05
+    """
+
+    def __init__(self, milestones: list[int], gamma: float = 0.1, *, by: Unit = "epoch") -> None:
+        self.milestones = [check.integer("MultiStep", "milestones", m) for m in milestones]
+        if any(a >= b for a, b in pairwise(self.milestones)):
+            raise ValueError(f"[MultiStep] milestones: expected rising numbers, got {milestones}")
+        self.gamma = check.number("MultiStep", "gamma", gamma)
+        self.by = _unit("MultiStep", by)
+
+    def __call__(self, base_lr: float, progress: Progress) -> float:
+        return float(base_lr * self.gamma ** bisect_right(self.milestones, progress.done(self.by)))
+
+
 class Exponential(Schedule):
     """Multiply the rate by ``gamma`` every epoch: ``lr = base * gamma**n``.
 
@@ -147,6 +173,31 @@ class InverseTime(Schedule):
         return base_lr / (1.0 + self.decay * progress.done(self.by))
 
 
+class Polynomial(Schedule):
+    """Fall to zero along a power: ``lr = base * (1 - n / total_iters)**power``, and stay there.
+
+    Args:
+        total_iters: length of the descent, by default the whole run.
+        power: 1 for a straight line.
+        by: count ``n`` and ``total_iters`` in ``"epoch"`` or ``"step"``.
+
+    Example:
+        >>> Polynomial(power=2)(0.4, Progress(step=50, total_steps=100, steps_per_epoch=10))
+        0.1
+    """
+
+    def __init__(self, total_iters: int | None = None, power: float = 1.0, *, by: Unit = "step") -> None:
+        self.total_iters = (
+            None if total_iters is None else check.integer("Polynomial", "total_iters", total_iters)
+        )
+        self.power = check.number("Polynomial", "power", power)
+        self.by = _unit("Polynomial", by)
+
+    def __call__(self, base_lr: float, progress: Progress) -> float:
+        length = self.total_iters or progress.total(self.by)
+        return float(base_lr * (1.0 - min(progress.done(self.by) / length, 1.0)) ** self.power)
+
+
 class Cosine(Schedule):
     """Half a cosine from the base rate to ``eta_min``.
 
@@ -175,6 +226,88 @@ class Cosine(Schedule):
     def __call__(self, base_lr: float, progress: Progress) -> float:
         length = self.T_max or progress.total(self.by)
         return _cosine(base_lr, self.eta_min, progress.done(self.by) / length)
+
+
+class WarmRestarts(Schedule):
+    """SGDR: half a cosine from the base rate to ``eta_min``, again and again, each ``T_mult`` times as long.
+
+    Args:
+        T_0: length of the first descent.
+        T_mult: length of a descent over that of the one before, an integer.
+        eta_min: the lowest rate.
+        by: count in ``"epoch"`` or ``"step"``.
+
+    Example:
+        >>> restarts = WarmRestarts(10, T_mult=2)
+        >>> [restarts(0.1, Progress(step, 100, 10)) for step in (0, 5, 10, 20, 30)]
+        [0.1, 0.05, 0.1, 0.05, 0.1]
+
+    Reference:
+        Loshchilov and Hutter, SGDR, 2017, https://arxiv.org/abs/1608.03983
+    """
+
+    def __init__(self, T_0: int, T_mult: int = 1, eta_min: float = 0.0, *, by: Unit = "step") -> None:
+        self.T_0 = check.integer("WarmRestarts", "T_0", T_0)
+        self.T_mult = check.integer("WarmRestarts", "T_mult", T_mult)
+        self.eta_min = check.number("WarmRestarts", "eta_min", eta_min)
+        self.by = _unit("WarmRestarts", by)
+
+    def __call__(self, base_lr: float, progress: Progress) -> float:
+        done, length = progress.done(self.by), self.T_0
+        if self.T_mult == 1:
+            done %= length
+        while done >= length:
+            done -= length
+            length *= self.T_mult
+        return _cosine(base_lr, self.eta_min, done / length)
+
+
+class Cyclic(Schedule):
+    """Rise in a straight line from the base rate to ``max_lr`` and fall back, again and again.
+
+    Args:
+        max_lr: the highest rate of the first cycle.
+        step_size_up: length of a rise.
+        step_size_down: length of a fall, by default that of a rise.
+        mode: ``"triangular"`` keeps the height, ``"triangular2"`` halves it after every cycle,
+            ``"exp_range"`` multiplies it by ``gamma`` with every step.
+        gamma: see ``"exp_range"``.
+        by: count in ``"epoch"`` or ``"step"``.
+
+    Example:
+        >>> cyclic = Cyclic(0.5, step_size_up=10, mode="triangular2")
+        >>> [round(cyclic(0.1, Progress(step, 100, 10)), 3) for step in (0, 5, 10, 20, 30)]
+        [0.1, 0.3, 0.5, 0.1, 0.3]
+
+    Reference:
+        Smith, Cyclical learning rates for training neural networks, 2017, https://arxiv.org/abs/1506.01186
+    """
+
+    def __init__(
+        self,
+        max_lr: float,
+        step_size_up: int = 2000,
+        step_size_down: int | None = None,
+        mode: CyclicMode = "triangular",
+        gamma: float = 1.0,
+        *,
+        by: Unit = "step",
+    ) -> None:
+        self.max_lr = check.number("Cyclic", "max_lr", max_lr)
+        self.step_size_up = check.integer("Cyclic", "step_size_up", step_size_up)
+        down = self.step_size_up if step_size_down is None else step_size_down
+        self.step_size_down = check.integer("Cyclic", "step_size_down", down)
+        check.choice("Cyclic", "mode", mode, ("triangular", "triangular2", "exp_range"))
+        self.mode = mode
+        self.gamma = check.number("Cyclic", "gamma", gamma)
+        self.by = _unit("Cyclic", by)
+
+    def __call__(self, base_lr: float, progress: Progress) -> float:
+        done, up, down = progress.done(self.by), self.step_size_up, self.step_size_down
+        cycle, place = divmod(done, up + down)
+        height = place / up if place <= up else (up + down - place) / down
+        scale = {"triangular": 1.0, "triangular2": 0.5**cycle, "exp_range": self.gamma**done}[self.mode]
+        return base_lr + (self.max_lr - base_lr) * height * scale
 
 
 class OneCycle(Schedule):

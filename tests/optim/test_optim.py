@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import pytest
 
-from fastnn.optim import SGD, Adam, AdamW, Optimizer
+from fastnn.optim import SGD, Adadelta, Adagrad, Adam, AdamW, NAdam, Optimizer, RMSprop
 
 SHAPES = {"0.weight": (5, 4), "0.bias": (5,), "1.weight": (3, 5, 2, 2), "1.bias": (3,)}
 
@@ -25,6 +25,27 @@ SETTINGS: dict[str, tuple[type[Optimizer], dict[str, Any]]] = {
     "adam, no averages": (Adam, {"lr": 0.01, "betas": (0.0, 0.0), "eps": 1e-3}),
     "adamw": (AdamW, {"lr": 0.01}),
     "adamw, settings": (AdamW, {"lr": 0.03, "betas": (0.7, 0.9), "eps": 1e-6, "weight_decay": 0.3}),
+    "adagrad": (Adagrad, {"lr": 0.5}),
+    "adagrad, settings": (
+        Adagrad,
+        {"lr": 0.5, "lr_decay": 1e-4, "weight_decay": 0.1, "initial_accumulator_value": 0.3, "eps": 1e-4},
+    ),
+    "rmsprop": (RMSprop, {"lr": 0.01}),
+    "rmsprop, settings": (RMSprop, {"lr": 0.02, "alpha": 0.8, "eps": 1e-4, "weight_decay": 0.1}),
+    "rmsprop, momentum": (RMSprop, {"lr": 0.005, "momentum": 0.8}),
+    "rmsprop, centered": (RMSprop, {"lr": 0.01, "centered": True, "eps": 1e-3}),
+    "rmsprop, all": (
+        RMSprop,
+        {"lr": 0.004, "alpha": 0.9, "centered": True, "momentum": 0.5, "weight_decay": 0.05, "eps": 1e-3},
+    ),
+    "adadelta": (Adadelta, {"lr": 2.0}),
+    "adadelta, settings": (Adadelta, {"lr": 1.5, "rho": 0.8, "eps": 1e-4, "weight_decay": 0.1}),
+    "nadam": (NAdam, {"lr": 0.01}),
+    "nadam, settings": (
+        NAdam,
+        {"lr": 0.02, "betas": (0.8, 0.95), "eps": 1e-4, "weight_decay": 0.1, "momentum_decay": 0.02},
+    ),
+    "nadam, decoupled": (NAdam, {"lr": 0.02, "weight_decay": 0.1, "decoupled_weight_decay": True}),
 }
 
 
@@ -79,6 +100,11 @@ MINIMISERS: dict[str, tuple[Optimizer, float, int]] = {
     "nesterov": (SGD(1e-3, momentum=0.9, nesterov=True), 0.02, 10_000),
     "adam": (Adam(0.02), 0.02, 5_000),
     "adamw": (AdamW(0.02, weight_decay=0.0), 0.02, 5_000),
+    "adagrad": (Adagrad(0.5), 0.02, 10_000),
+    "rmsprop": (RMSprop(1e-3), 0.02, 10_000),
+    # Its steps keep their size, and bounce between the walls of the valley.
+    "adadelta": (Adadelta(0.3), 0.4, 20_000),
+    "nadam": (NAdam(0.02), 0.02, 5_000),
 }
 
 
@@ -108,10 +134,19 @@ def test_rosenbrock_is_minimised(name: str, dtype: Any) -> None:
     np.testing.assert_allclose(w, [1.0, 1.0], atol=tolerance)
 
 
+@pytest.fixture
+def double_torch() -> Iterator[Any]:
+    """PyTorch with float64 as its default, in which NAdam keeps the product of its momenta."""
+    torch = pytest.importorskip("torch")
+    torch.set_default_dtype(torch.float64)
+    yield torch
+    torch.set_default_dtype(torch.float32)
+
+
 @pytest.mark.parametrize("flat", [False, True])
 @pytest.mark.parametrize("name", SETTINGS)
-def test_100_steps_equal_torch(name: str, flat: bool) -> None:
-    torch = pytest.importorskip("torch")
+def test_100_steps_equal_torch(name: str, flat: bool, double_torch: Any) -> None:
+    torch = double_torch
     kind, options = SETTINGS[name]
     start = draw(0)
     theirs = {key: torch.tensor(value, requires_grad=True) for key, value in start.items()}
@@ -260,3 +295,63 @@ def test_state_of_another_model_is_refused_and_nothing_is_lost(flat: bool) -> No
     ):
         resumed.step(target, grads)
     assert_same_state(optimizer, resumed)
+
+
+GROUPS = {"0": {"lr_scale": 0.1}, "1.bias": {"lr_scale": 3.0, "weight_decay": 0.2}}
+
+
+@pytest.mark.parametrize("flat", [False, True])
+@pytest.mark.parametrize("name", SETTINGS)
+def test_groups_are_those_of_torch(name: str, flat: bool, double_torch: Any) -> None:
+    kind, options = SETTINGS[name]
+    start = draw(0)
+    theirs = {key: double_torch.tensor(value, requires_grad=True) for key, value in start.items()}
+    lr = options["lr"]
+    peer = getattr(double_torch.optim, kind.__name__)(
+        [
+            {"params": [theirs["0.weight"], theirs["0.bias"]], "lr": 0.1 * lr},
+            {"params": [theirs["1.bias"]], "lr": 3 * lr, "weight_decay": 0.2},
+            {"params": [theirs["1.weight"]]},
+        ],
+        **options,
+    )
+    ours: Any = Flat(start) if flat else start
+    optimizer = kind(**options, groups=GROUPS)  # type: ignore[call-arg]
+    for step in range(30):
+        grads = draw(step + 1)
+        for key, tensor in theirs.items():
+            tensor.grad = double_torch.tensor(grads[key])
+        peer.step()
+        optimizer.step(ours, Flat(grads) if flat else grads)
+        if step == 10:  # with its groups
+            state = optimizer.state_dict()
+            optimizer = kind(lr=1.0)
+            optimizer.load_state_dict(state)
+    for key, tensor in theirs.items():
+        np.testing.assert_allclose(ours[key], tensor.detach().numpy(), rtol=1e-9, atol=1e-12)
+
+
+def test_groups_cut_the_buffer_only_where_they_meet() -> None:
+    calls: list[int] = []
+
+    class Counting(SGD):
+        def _update(self, param: Any, *rest: Any) -> None:
+            calls.append(param.size)
+            super()._update(param, *rest)
+
+    params, grads = Flat(draw(0)), Flat(draw(1))
+    Counting(0.1, groups={"0": {"lr_scale": 0.5}}).step(params, grads)
+    assert calls == [params["0.weight"].size + params["0.bias"].size, params["1.weight"].size + 3]
+
+
+@pytest.mark.parametrize(
+    ("groups", "message"),
+    [
+        ({"2": {"lr_scale": 1.0}}, r"\[SGD\] groups: expected prefixes of 0.weight, .*, got '2'"),
+        ({"0": {"lr": 1.0}}, r"\[SGD\] groups\['0'\]: expected one of 'lr_scale', 'weight_decay', got 'lr'"),
+        ({"0": {"lr_scale": -1.0}}, r"\[SGD\] groups\['0'\] lr_scale: expected a finite number >= 0"),
+    ],
+)
+def test_bad_groups_are_refused(groups: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        SGD(0.1, groups=groups).step(draw(0), draw(1))

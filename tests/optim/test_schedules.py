@@ -31,7 +31,47 @@ def torch_rates(make: Any, steps: int = 1000, every: int = 1, lr: float = BASE) 
     return values
 
 
+def torch_cyclic(max_lr: float, **settings: Any) -> Any:
+    return lambda m, o: m.CyclicLR(o, BASE, max_lr, cycle_momentum=False, **settings)
+
+
 TORCH_PAIRS = {
+    "multi-step": (
+        S.MultiStep([3, 40, 41], 0.5),
+        lambda m, o: m.MultiStepLR(o, [3, 40, 41], 0.5),
+        STEPS_PER_EPOCH,
+    ),
+    "multi-step by step": (S.MultiStep([500], by="step"), lambda m, o: m.MultiStepLR(o, [500]), 1),
+    "polynomial": (S.Polynomial(), lambda m, o: m.PolynomialLR(o, 1000), 1),
+    "polynomial, settings": (S.Polynomial(700, 2.5), lambda m, o: m.PolynomialLR(o, 700, 2.5), 1),
+    "polynomial by epoch": (
+        S.Polynomial(power=0.5, by="epoch"),
+        lambda m, o: m.PolynomialLR(o, 100, 0.5),
+        STEPS_PER_EPOCH,
+    ),
+    "restarts": (S.WarmRestarts(130), lambda m, o: m.CosineAnnealingWarmRestarts(o, 130), 1),
+    "restarts, settings": (
+        S.WarmRestarts(50, 3, 0.01),
+        lambda m, o: m.CosineAnnealingWarmRestarts(o, 50, 3, 0.01),
+        1,
+    ),
+    "restarts by epoch": (
+        S.WarmRestarts(7, 2, by="epoch"),
+        lambda m, o: m.CosineAnnealingWarmRestarts(o, 7, 2),
+        STEPS_PER_EPOCH,
+    ),
+    "cyclic": (S.Cyclic(1.5, 70), torch_cyclic(1.5, step_size_up=70), 1),
+    "cyclic, uneven": (S.Cyclic(1.5, 70, 21), torch_cyclic(1.5, step_size_up=70, step_size_down=21), 1),
+    "cyclic, halved": (
+        S.Cyclic(1.5, 70, mode="triangular2"),
+        torch_cyclic(1.5, step_size_up=70, mode="triangular2"),
+        1,
+    ),
+    "cyclic, exponential": (
+        S.Cyclic(1.5, 70, mode="exp_range", gamma=0.998),
+        torch_cyclic(1.5, step_size_up=70, mode="exp_range", gamma=0.998),
+        1,
+    ),
     "step": (S.Step(7, 0.5), lambda m, o: m.StepLR(o, 7, 0.5), STEPS_PER_EPOCH),
     "step by step": (S.Step(130, 0.3, by="step"), lambda m, o: m.StepLR(o, 130, 0.3), 1),
     "exponential": (S.Exponential(0.97), lambda m, o: m.ExponentialLR(o, 0.97), STEPS_PER_EPOCH),
@@ -146,6 +186,10 @@ def test_tiny_runs_stay_finite_and_within_the_base(schedule: S.Schedule, steps: 
 @pytest.mark.parametrize(
     ("make", "message"),
     [
+        (lambda: S.MultiStep([5, 5]), r"\[MultiStep\] milestones: expected rising numbers, got \[5, 5\]"),
+        (lambda: S.Polynomial(0), r"\[Polynomial\] total_iters: expected an integer >= 1, got 0"),
+        (lambda: S.WarmRestarts(10, 0), r"\[WarmRestarts\] T_mult: expected an integer >= 1, got 0"),
+        (lambda: S.Cyclic(1.0, mode="saw"), r"\[Cyclic\] mode: expected one of 'triangular'"),  # type: ignore[arg-type]
         (lambda: S.Step(0), r"\[Step\] step_size: expected an integer >= 1, got 0"),
         (lambda: S.Step(3, math.nan), r"\[Step\] gamma: expected a finite number >= 0, got nan"),
         (lambda: S.Exponential(-0.1), r"\[Exponential\] gamma: expected a finite number >= 0, got -0.1"),

@@ -1,16 +1,8 @@
-"""Optimizers: they turn gradients into parameter updates, in place.
-
-``optimizer.step(params, grads)`` takes two mappings from parameter name to array. Where both keep their
-arrays in one buffer (attribute ``flat``, as a `Model`'s do), each contiguous stretch of trainable parameters
-is one kernel call; otherwise there is one call per array. Both give the same numbers and one state format.
-
-Formulas, argument names and defaults are PyTorch's. `weight_decay` acts on every parameter that is trained
-and never shows in the reported loss; a regularizer is the way to a penalty on weights alone.
-"""
+"""What the optimizers have in common: their state, laid out as the parameters are, and parameter groups."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -18,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn import _arguments as check
-from fastnn import functional as F
 
 Array = NDArray[Any]
+Groups = Mapping[str, Mapping[str, float]]
+
+_GROUP_OPTIONS = ("lr_scale", "weight_decay")
 
 
 class _Place(NamedTuple):
@@ -44,6 +38,7 @@ class _Block:
 
     where: slice | str
     places: list[_Place]
+    group: str | None
     steps: int
     slots: dict[str, Array]
 
@@ -63,16 +58,32 @@ class Optimizer:
     parameter, so that a parameter released late gets Adam's bias correction from its own first step. Use one
     optimizer for one model.
 
+    Args:
+        lr: learning rate, >= 0.
+        weight_decay: adds ``weight_decay * w`` to the gradient of every trained parameter.
+        groups: by prefix of parameter names, what is different there: ``lr_scale`` multiplies the rate, also
+            one that a schedule has set, and ``weight_decay`` replaces the general one. The longest prefix
+            wins; ``"3"`` means ``"3.weight"`` and not ``"30.weight"``.
+
     Attributes:
         lr: learning rate; a schedule writes it before every step.
+
+    Example:
+        >>> from fastnn.optim import SGD
+        >>> optimizer = SGD(0.5, groups={"body": {"lr_scale": 0.1}, "body.0": {"lr_scale": 0.0}})
+        >>> params = {"body.0.weight": np.ones(1), "body.1.weight": np.ones(1), "head.weight": np.ones(1)}
+        >>> optimizer.step(params, {name: np.ones(1) for name in params})
+        >>> {name: value.item() for name, value in params.items()}
+        {'body.0.weight': 1.0, 'body.1.weight': 0.95, 'head.weight': 0.5}
     """
 
     lr: float
-    _options: tuple[str, ...] = ("lr", "weight_decay")
+    _options: tuple[str, ...] = ("lr", "weight_decay", "groups")
 
-    def __init__(self, lr: float, weight_decay: float) -> None:
+    def __init__(self, lr: float, weight_decay: float, groups: Groups | None = None) -> None:
         self.lr = self._number("lr", lr)
         self.weight_decay = self._number("weight_decay", weight_decay)
+        self.groups = {prefix: self._group(prefix, options) for prefix, options in (groups or {}).items()}
         self._blocks: list[_Block] = []
         self._layout: tuple[Any, ...] = ()
         self._at_rest: dict[str, _Memory] = {}
@@ -98,7 +109,10 @@ class Optimizer:
             self._layout = layout
         for block in self._blocks:
             block.steps += 1
-            self._update(targets[block.where], slopes[block.where], block)
+            options = {} if block.group is None else self.groups[block.group]
+            lr = self.lr * options.get("lr_scale", 1.0)
+            weight_decay = options.get("weight_decay", self.weight_decay)
+            self._update(targets[block.where], slopes[block.where], block, lr, weight_decay)
 
     def state_dict(self) -> dict[str, Any]:
         """Return options and state: ``{"options": {...}, "parameters": {name: {"steps": n, slot: array}}}``.
@@ -134,18 +148,38 @@ class Optimizer:
         }
 
     def __repr__(self) -> str:
-        return (
-            f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)}' for name in self._options)})"
-        )
+        shown = [name for name in self._options if name != "groups" or self.groups]
+        return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)}' for name in shown)})"
 
     def _slot_names(self) -> tuple[str, ...]:
         raise NotImplementedError
 
-    def _update(self, param: Array, grad: Array, block: _Block) -> None:
+    def _first(self, slot: str) -> float:
+        """Return what a state array holds before the first step."""
+        return 0.0
+
+    def _update(self, param: Array, grad: Array, block: _Block, lr: float, weight_decay: float) -> None:
         raise NotImplementedError
 
     def _number(self, name: str, value: Any, **bounds: Any) -> float:
         return check.number(type(self).__name__, name, value, **bounds)
+
+    def _betas(self, betas: Any) -> tuple[float, float]:
+        if not isinstance(betas, (tuple, list)) or len(betas) != 2:
+            raise ValueError(f"[{type(self).__name__}] betas: expected two numbers, got {betas!r}")
+        beta1, beta2 = (self._number("betas", beta, high=1.0, below=True) for beta in betas)
+        return beta1, beta2
+
+    def _group(self, prefix: str, options: Mapping[str, float]) -> dict[str, float]:
+        where = f"groups[{prefix!r}]"
+        for name in options:
+            check.choice(type(self).__name__, where, name, _GROUP_OPTIONS)
+        return {name: self._number(f"{where} {name}", value) for name, value in options.items()}
+
+    def _group_of(self, name: str) -> str | None:
+        """Return the longest prefix in ``groups`` that is a path of ``name``."""
+        prefixes = [prefix for prefix in self.groups if f"{name}.".startswith(f"{prefix}.")]
+        return max(prefixes, key=len, default=None)
 
     def _memories(self) -> Iterator[tuple[str, _Memory]]:
         """Yield the state of every parameter: views into the blocks, and what waits for its parameter."""
@@ -163,7 +197,17 @@ class Optimizer:
             raise ValueError(
                 f"[{type(self).__name__}] params: expected {unknown[0]!r} among them, got {names}"
             )
-        steps = {name: memory.steps for name, memory in memories.items()}
+        for prefix in self.groups:
+            if not any(f"{name}.".startswith(f"{prefix}.") for name in params):
+                raise ValueError(
+                    f"[{type(self).__name__}] groups: expected prefixes of {', '.join(params)}, "
+                    f"got {prefix!r}"
+                )
+
+        def kind(name: str) -> tuple[int, str | None]:
+            """Neighbours of one kind share a block."""
+            return memories.get(name, _Memory(0, {})).steps, self._group_of(name)
+
         blocks = []
         for where in wheres:
             if isinstance(where, str):
@@ -171,14 +215,14 @@ class Optimizer:
                 blocks.append(self._block(where, [place], params[where], memories))
             else:
                 flat = params.flat  # type: ignore[attr-defined]
-                for stretch, places in _stretches(params, flat, where, steps):
+                for stretch, places in _stretches(params, flat, where, kind):
                     blocks.append(self._block(stretch, places, flat[stretch], memories))
         self._blocks, self._at_rest = blocks, memories
 
     def _block(
         self, where: slice | str, places: list[_Place], param: Array, memories: dict[str, _Memory]
     ) -> _Block:
-        slots = {name: np.zeros_like(param) for name in self._slot_names()}
+        slots = {name: np.full_like(param, self._first(name)) for name in self._slot_names()}
         steps = 0
         for place in places:
             memory = memories.pop(place.name, _Memory(0, {}))
@@ -191,157 +235,7 @@ class Optimizer:
                         f"{view.dtype}, got {saved.shape} {saved.dtype}"
                     )
                 view[...] = saved
-        return _Block(where, places, steps, slots)
-
-
-class SGD(Optimizer):
-    """Stochastic gradient descent, with momentum and Nesterov's form of it.
-
-    ``g = grad + weight_decay*w;  v = momentum*v + g;  w -= lr*v``, with Nesterov
-    ``w -= lr*(g + momentum*v)``. The rate stands outside the velocity (a lecture often writes
-    ``v = momentum*v - lr*g``): the two differ when the rate changes.
-
-    Args:
-        lr: learning rate, >= 0.
-        momentum: in [0, 1); 0 needs no state.
-        nesterov: look ahead; needs a momentum.
-        weight_decay: adds ``weight_decay * w`` to the gradient of every trained parameter.
-
-    Raises:
-        ValueError: an option is negative, not finite or out of range.
-
-    Example:
-        >>> import numpy as np
-        >>> params = {"w": np.array([1.0, -2.0])}
-        >>> SGD(lr=0.5).step(params, {"w": np.array([1.0, 1.0])})
-        >>> params["w"]
-        array([ 0.5, -2.5])
-
-    Reference:
-        Sutskever et al., On the importance of initialization and momentum in deep learning, 2013,
-        https://proceedings.mlr.press/v28/sutskever13.html
-    """
-
-    _options = ("lr", "momentum", "nesterov", "weight_decay")
-
-    def __init__(
-        self, lr: float, momentum: float = 0.0, nesterov: bool = False, weight_decay: float = 0.0
-    ) -> None:
-        super().__init__(lr, weight_decay)
-        self.momentum = self._number("momentum", momentum, high=1.0, below=True)
-        self.nesterov = bool(nesterov)
-        if self.nesterov and self.momentum == 0.0:
-            raise ValueError("[SGD] nesterov: expected a momentum > 0 with it, got momentum 0")
-
-    def _slot_names(self) -> tuple[str, ...]:
-        return ("velocity",) if self.momentum else ()
-
-    def _update(self, param: Array, grad: Array, block: _Block) -> None:
-        F.sgd_update(
-            param,
-            grad,
-            block.slots.get("velocity"),
-            lr=self.lr,
-            momentum=self.momentum,
-            nesterov=self.nesterov,
-            weight_decay=self.weight_decay,
-        )
-
-
-class Adam(Optimizer):
-    """Adam: steps scaled by running averages of the gradient and of its square.
-
-    ``m = b1*m + (1-b1)*g;  v = b2*v + (1-b2)*g^2;  w -= lr * m/(1-b1^t) / (sqrt(v/(1-b2^t)) + eps)``:
-    bias-corrected, eps outside the root. Here ``weight_decay`` is part of the gradient; `AdamW` decouples it.
-
-    Args:
-        lr: learning rate, >= 0.
-        betas: decay of the two averages, each in [0, 1).
-        eps: added to the root, >= 0.
-        weight_decay: adds ``weight_decay * w`` to the gradient of every trained parameter.
-
-    Raises:
-        ValueError: an option is negative, not finite or out of range.
-
-    Example:
-        >>> import numpy as np
-        >>> params = {"w": np.array([1.0, -2.0])}
-        >>> Adam(lr=0.5).step(params, {"w": np.array([3.0, -0.1])})
-        >>> params["w"].round(6)
-        array([ 0.5, -1.5])
-
-    Reference:
-        Kingma and Ba, Adam: a method for stochastic optimization, 2015, https://arxiv.org/abs/1412.6980
-    """
-
-    _options = ("lr", "betas", "eps", "weight_decay")
-    _decoupled = False
-
-    def __init__(
-        self,
-        lr: float = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8,
-        weight_decay: float = 0.0,
-    ) -> None:
-        super().__init__(lr, weight_decay)
-        if not isinstance(betas, (tuple, list)) or len(betas) != 2:
-            raise ValueError(f"[{type(self).__name__}] betas: expected two numbers, got {betas!r}")
-        beta1, beta2 = (self._number("betas", beta, high=1.0, below=True) for beta in betas)
-        self.betas = (beta1, beta2)
-        self.eps = self._number("eps", eps)
-
-    def _slot_names(self) -> tuple[str, ...]:
-        return ("m", "v")
-
-    def _update(self, param: Array, grad: Array, block: _Block) -> None:
-        F.adam_update(
-            param,
-            grad,
-            block.slots["m"],
-            block.slots["v"],
-            step=block.steps,
-            lr=self.lr,
-            betas=self.betas,
-            eps=self.eps,
-            weight_decay=self.weight_decay,
-            decoupled=self._decoupled,
-        )
-
-
-class AdamW(Adam):
-    """Adam with decoupled weight decay: ``w -= lr*weight_decay*w`` before Adam's step on the bare gradient.
-
-    Args:
-        lr: learning rate, >= 0.
-        betas: decay of the two averages, each in [0, 1).
-        eps: added to the root, >= 0.
-        weight_decay: fraction of each weight, times ``lr``, that a step removes.
-
-    Raises:
-        ValueError: an option is negative, not finite or out of range.
-
-    Example:
-        >>> import numpy as np
-        >>> params = {"w": np.array([1.0])}
-        >>> AdamW(lr=0.5, weight_decay=0.1).step(params, {"w": np.array([0.0])})
-        >>> params["w"]
-        array([0.95])
-
-    Reference:
-        Loshchilov and Hutter, Decoupled weight decay regularization, 2019, https://arxiv.org/abs/1711.05101
-    """
-
-    _decoupled = True
-
-    def __init__(
-        self,
-        lr: float = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8,
-        weight_decay: float = 1e-2,
-    ) -> None:
-        super().__init__(lr, betas, eps, weight_decay)
+        return _Block(where, places, self._group_of(places[0].name), steps, slots)
 
 
 def _trainable_slices(params: Any) -> tuple[slice, ...]:
@@ -352,9 +246,9 @@ def _trainable_slices(params: Any) -> tuple[slice, ...]:
 
 
 def _stretches(
-    params: Mapping[str, Array], flat: Array, where: slice, steps: dict[str, int]
+    params: Mapping[str, Array], flat: Array, where: slice, kind: Callable[[str], object]
 ) -> Iterator[tuple[slice, list[_Place]]]:
-    """Cut ``flat[where]`` where neighbours have made different numbers of steps; usually nowhere."""
+    """Cut ``flat[where]`` where neighbours are of different kinds; usually nowhere."""
     base = flat.__array_interface__["data"][0]
     inside = []
     for name, view in params.items():
@@ -364,7 +258,7 @@ def _stretches(
     inside.sort()
     runs: list[list[tuple[int, str, tuple[int, ...]]]] = []
     for item in inside:
-        if runs and steps.get(runs[-1][-1][1], 0) == steps.get(item[1], 0):
+        if runs and kind(runs[-1][-1][1]) == kind(item[1]):
             runs[-1].append(item)
         else:
             runs.append([item])

@@ -1,0 +1,145 @@
+"""Clipping, averages of parameters, and the optimizers that use curvature."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fastnn import Model, nn
+from fastnn.optim import LBFGS, SGD, Newton, ParameterAverage, clip_grad_norm, clip_grad_value
+
+RNG = np.random.default_rng(0)
+
+
+@pytest.mark.parametrize(
+    "name", ["_base", "first_order", "adaptive", "second_order", "clipping", "averaging"]
+)
+def test_docstring_examples(name: str) -> None:
+    result = doctest.testmod(importlib.import_module(f"fastnn.optim.{name}"))
+    assert result.attempted > 0
+    assert result.failed == 0
+
+
+@pytest.mark.parametrize("max_norm", [0.5, 1e3])
+def test_clipping_is_torch_s(max_norm: float) -> None:
+    torch = pytest.importorskip("torch")
+    grads = {"a": RNG.normal(size=(3, 4)), "b": RNG.normal(size=5)}
+    tensors = [torch.zeros(g.shape, dtype=torch.float64) for g in grads.values()]
+    for tensor, grad in zip(tensors, grads.values(), strict=True):
+        tensor.grad = torch.tensor(grad)
+    norm = torch.nn.utils.clip_grad_norm_(tensors, max_norm)
+    assert clip_grad_norm(grads, max_norm) == pytest.approx(norm.item(), rel=1e-12)
+    for tensor, grad in zip(tensors, grads.values(), strict=True):
+        np.testing.assert_allclose(grad, tensor.grad.numpy(), rtol=1e-12)
+    torch.nn.utils.clip_grad_value_(tensors, 0.1)
+    clip_grad_value(grads, 0.1)
+    for tensor, grad in zip(tensors, grads.values(), strict=True):
+        np.testing.assert_allclose(grad, tensor.grad.numpy(), rtol=1e-12)
+
+
+def test_clipping_reaches_the_buffer_of_a_model() -> None:
+    model = Model(nn.Linear(3, 2), seed=0)
+    _, grads = model.loss(RNG.normal(size=(8, 3)), [0, 1] * 4)
+    assert clip_grad_norm(grads, 1e-3) > 1e-3
+    norm = math.sqrt(sum(float(np.square(g).sum()) for g in grads.values()))
+    assert norm == pytest.approx(1e-3, rel=0.01)
+
+
+def test_averages() -> None:
+    values = RNG.normal(size=(20, 3))
+    plain, fading, params = ParameterAverage(None), ParameterAverage(0.9), {"w": np.zeros(3)}
+    expected = values[0]
+    for i, value in enumerate(values):
+        params["w"][:] = value
+        plain.update(params)
+        fading.update(params)
+        if i:
+            expected = 0.9 * expected + 0.1 * value
+        if i == 10:  # on from a saved state
+            state = fading.state_dict()
+            fading = ParameterAverage(0.9)
+            fading.load_state_dict(state)
+    np.testing.assert_allclose(plain.averages["w"], values.mean(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(fading.averages["w"], expected, rtol=1e-12)
+    with fading.swapped_into(params):
+        np.testing.assert_array_equal(params["w"], fading.averages["w"])
+    np.testing.assert_array_equal(params["w"], values[-1])
+
+
+def rosenbrock(params: dict[str, Any]) -> Any:
+    def loss() -> Any:
+        x, y = params["w"]
+        slope = [-2 * (1 - x) - 400 * x * (y - x * x), 200 * (y - x * x)]
+        return (1 - x) ** 2 + 100 * (y - x * x) ** 2, {"w": np.array(slope)}
+
+    return loss
+
+
+@pytest.mark.parametrize("method", [LBFGS(), LBFGS(history_size=1, max_iter=500), Newton()], ids=repr)
+def test_rosenbrock(method: Any) -> None:
+    params = {"w": np.array([-1.2, 1.0])}
+    result = method.minimize(params, rosenbrock(params))
+    np.testing.assert_allclose(params["w"], [1.0, 1.0], atol=1e-6)
+    assert result.reason in ("gradient", "change")
+    assert result.evaluations < 1500
+
+
+@pytest.mark.parametrize("method", [LBFGS(max_iter=300), Newton()], ids=["lbfgs", "newton"])
+def test_parabola_ends_where_torch_s_does(method: Any) -> None:
+    torch = pytest.importorskip("torch")
+    root = RNG.normal(size=(6, 6))
+    matrix, shift = root @ root.T + 0.1 * np.eye(6), RNG.normal(size=6)
+    params = {"a": np.zeros((2, 2)), "b": np.zeros(2)}
+
+    def loss() -> Any:
+        w = np.concatenate([params["a"].ravel(), params["b"]])
+        slope = matrix @ w - shift
+        return 0.5 * w @ matrix @ w - shift @ w, {"a": slope[:4].reshape(2, 2), "b": slope[4:]}
+
+    result = method.minimize(params, loss)
+    w = torch.zeros(6, dtype=torch.float64, requires_grad=True)
+    peer = torch.optim.LBFGS([w], max_iter=300, tolerance_change=1e-12, line_search_fn="strong_wolfe")
+
+    def closure() -> Any:
+        peer.zero_grad()
+        value = 0.5 * w @ torch.tensor(matrix) @ w - torch.tensor(shift) @ w
+        value.backward()
+        return value
+
+    peer.step(closure)
+    found = np.concatenate([params["a"].ravel(), params["b"]])
+    np.testing.assert_allclose(found, w.detach().numpy(), atol=1e-6)
+    assert result.value == loss()[0]
+
+
+def test_a_small_net_is_trained_better_than_by_descent() -> None:
+    X = RNG.normal(size=(64, 3))
+    y = np.sin(X.sum(axis=1, keepdims=True))
+
+    def make() -> Model:
+        net = nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Linear(8, 1))
+        return Model(net, loss="mse", dtype=np.float64)
+
+    by_curvature, by_descent = make(), make()
+    result = LBFGS(max_iter=60).minimize(by_curvature.params, lambda: by_curvature.loss(X, y))
+    optimizer = SGD(0.1)
+    for _ in range(result.evaluations):
+        value = by_descent.train_step(X, y, optimizer)
+    assert result.value < 0.7 * value
+
+
+def test_newton_refuses_what_it_cannot_pay_for() -> None:
+    big = {"w": np.zeros(2001)}
+    message = r"\[Newton\] params: expected at most 2,000 numbers, since the Hessian has their square"
+    with pytest.raises(ValueError, match=message):
+        Newton().minimize(big, lambda: (0.0, big))
+    small = {"w": np.zeros(2, np.float32)}
+    with pytest.raises(ValueError, match=r"\[Newton\] params: expected float64"):
+        Newton().minimize(small, lambda: (0.0, small))
+    with pytest.raises(ValueError, match=r"\[LBFGS\] loss: expected a finite number at the start, got nan"):
+        LBFGS().minimize(small, lambda: (math.nan, small))
