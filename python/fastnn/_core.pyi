@@ -606,7 +606,6 @@ def softmax_cross_entropy_backward(
     label_smoothing: typing.SupportsFloat | typing.SupportsIndex,
     ignore_index: typing.SupportsInt | typing.SupportsIndex | None,
 ) -> numpy.ndarray: ...
-def softmax_cross_entropy_forward(scores: typing.Any, labels: typing.Any, weights: typing.Any) -> tuple: ...
 def softplus_backward(
     dy: typing.Any,
     kept: typing.Any,

@@ -190,3 +190,75 @@ def ones(shape: Shape, rng: np.random.Generator) -> Array:
         [1.0, 1.0]
     """
     return np.ones(shape)
+
+
+_GAINS = {
+    "linear": 1.0,
+    "sigmoid": 1.0,
+    "tanh": 5 / 3,
+    "relu": math.sqrt(2),
+    "selu": 3 / 4,
+}
+
+
+def gain(activation: str, negative_slope: float = 0.01) -> float:
+    """Return the factor that makes up for what an activation does to the scale of its inputs.
+
+    The numbers are PyTorch's: 1 for linear and sigmoid, 5/3 for tanh, sqrt(2) for ReLU, 3/4 for SELU, and
+    ``sqrt(2 / (1 + negative_slope^2))`` for leaky ReLU.
+
+    Args:
+        activation: ``"linear"``, ``"sigmoid"``, ``"tanh"``, ``"relu"``, ``"leaky_relu"`` or ``"selu"``.
+        negative_slope: of leaky ReLU.
+
+    Example:
+        >>> gain("leaky_relu", 1.0)
+        1.0
+    """
+    choice("gain", "activation", activation, (*_GAINS, "leaky_relu"))
+    if activation == "leaky_relu":
+        return math.sqrt(2 / (1 + negative_slope**2))
+    return _GAINS[activation]
+
+
+def orthogonal(shape: Shape, rng: np.random.Generator, *, gain: float = 1.0) -> Array:
+    """Draw a weight whose rows, or columns if those are fewer, are orthogonal and of length ``gain``.
+
+    Axes after the first count as one, so that a filter is a row. The draw is uniform over such matrices:
+    signs of the QR decomposition's diagonal are taken out.
+
+    Example:
+        >>> w = orthogonal((3, 5), generator(0, "weight"))
+        >>> bool(np.allclose(w @ w.T, np.eye(3)))
+        True
+
+    Reference:
+        Saxe et al., Exact solutions to the nonlinear dynamics of learning in deep linear neural networks,
+        2014, https://arxiv.org/abs/1312.6120
+    """
+    rows, columns = shape[0], fans(shape)[0]
+    q, r = np.linalg.qr(rng.normal(size=(max(rows, columns), min(rows, columns))))
+    q *= np.sign(np.diag(r))
+    w: Array = gain * (q if rows >= columns else q.T)
+    return w.reshape(shape)
+
+
+def random_walk(shape: Shape, rng: np.random.Generator, *, activation: str = "relu") -> Array:
+    """Draw a weight under which the log of a gradient's length walks without drift through many layers.
+
+    ``randn * g / sqrt(fan_in)`` with ``g = sqrt(2) exp(1.2 / (max(n, 6) - 2.4))`` for ReLU and
+    ``exp(1 / (2 n))`` for linear layers, n the fan-in: a little above Kaiming's, most for narrow layers.
+
+    Example:
+        >>> w = random_walk((100, 50), generator(0, "weight"))
+        >>> bool(abs(w.std() / (2 / 50) ** 0.5 - 1) < 0.05)
+        True
+
+    Reference:
+        Sussillo and Abbott, Random walk initialization for training very deep feedforward networks, 2014,
+        https://arxiv.org/abs/1412.6558
+    """
+    choice("random_walk", "activation", activation, ("relu", "linear"))
+    n = fans(shape)[0]
+    scale = math.sqrt(2) * math.exp(1.2 / (max(n, 6) - 2.4)) if activation == "relu" else math.exp(0.5 / n)
+    return kaiming_normal(shape, rng, gain=scale)

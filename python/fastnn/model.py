@@ -14,7 +14,6 @@ import numpy.typing as npt
 
 from . import init, io, losses, metrics, regularizers
 from ._arguments import integer
-from .inference import Predictor
 from .init import Initializer
 from .keys import Key
 from .losses import Loss, LossFunction
@@ -227,19 +226,51 @@ class Model:
         """Return the net's outputs in prediction mode, computed batch by batch."""
         return self._in_batches(X, batch_size, lambda x: self.net.forward(x)[0])
 
-    def predict_proba(self, X: Any, *, batch_size: int = 256) -> Array:
+    def predict_proba(self, X: Any, *, batch_size: int = 256, samples: int | None = None) -> Array:
         """Return the probability of every class (N, C), or of every yes.
 
-        For classification it is the softmax of the scores, for binary answers their sigmoid.
+        For classification it is the softmax of the scores, for binary answers their sigmoid. With ``samples``
+        it is the mean over so many predictions in which random layers draw as in training (dropout, noise,
+        stochastic depth); batch norm keeps to its running statistics.
+
+        Args:
+            X: (N, ...); N may be 0.
+            batch_size: how many examples run at once.
+            samples: how many random predictions to average; None for one without randomness.
 
         Raises:
             ValueError: if the loss is one of regression.
+
+        Reference:
+            Gal and Ghahramani, Dropout as a Bayesian approximation, 2016, https://arxiv.org/abs/1506.02142
         """
         if self.task not in ("classification", "binary"):
             raise ValueError(
                 f"[Model] predict_proba: expected a model of classification, got one of {self.task}"
             )
-        scores = self.predict_scores(X, batch_size=batch_size)
+        if samples is None:
+            return self._probabilities(self.predict_scores(X, batch_size=batch_size))
+        count = integer("Model", "samples", samples)
+        total: Array | float = 0.0
+        for sample in range(count):
+            key = Key.from_seed(self.seed).fold("sample").fold(sample)
+            total = total + self._probabilities(self._sampled_scores(X, batch_size, key))
+        mean: Array = total / self.dtype.type(count)
+        return mean
+
+    def _sampled_scores(self, X: Any, batch_size: int, key: Key) -> Array:
+        """Return scores in prediction mode, but with the random layers drawing under ``key``."""
+        done = 0
+
+        def run(x: Array) -> Array:
+            nonlocal done
+            scores = self.net.forward(x, key=key.at(done))[0]
+            done += len(x)
+            return scores
+
+        return self._in_batches(X, batch_size, run)
+
+    def _probabilities(self, scores: Array) -> Array:
         if self.task == "binary":
             # tanh neither overflows nor underflows: sigmoid(s) = (1 + tanh(s / 2)) / 2.
             yes: Array = (1 + np.tanh(scores / 2)) / 2
@@ -247,17 +278,6 @@ class Model:
         powers = np.exp(scores - scores.max(axis=1, keepdims=True))
         probabilities: Array = powers / powers.sum(axis=1, keepdims=True)
         return probabilities
-
-    def for_inference(self) -> Predictor:
-        """Return a `Predictor` with the scores of this moment: batch norm folded, one call, no training.
-
-        Example:
-            >>> from fastnn import nn
-            >>> model = Model(nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3)))
-            >>> model.for_inference()(np.ones((2, 4), np.float32)).shape
-            (2, 3)
-        """
-        return Predictor(self.net, self.dtype, self.task)
 
     def evaluate(self, X: Any, y: Any, *, weights: Any = None, batch_size: int = 256) -> dict[str, float]:
         """Return the loss in prediction mode, without the regularizer, and accuracy or mean absolute error.

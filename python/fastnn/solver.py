@@ -22,7 +22,7 @@ from fastnn._model_port import ModelPort
 from fastnn.callbacks import Callback
 from fastnn.data import ArrayDataset, Dataset, Loader, Splits
 from fastnn.history import History as History
-from fastnn.optim import Adam, Optimizer
+from fastnn.optim import Adam, Optimizer, clip_grad_norm, clip_grad_value
 from fastnn.schedules import Progress, RateFunction, Schedule
 
 Array = NDArray[Any]
@@ -67,6 +67,9 @@ class Solver:
         checkpoint_every: write it after every so many updates, too.
         resume: go on from the checkpoint in ``checkpoint_dir``, if there is one; the run then ends with the
             same bits as if it had never stopped.
+        clip_norm: shrink the gradients of an update together to this norm at most, see
+            `fastnn.optim.clip_grad_norm`.
+        clip_value: cut every element of them to this size at most.
         train_samples: how many training examples the training metric is measured on after an epoch.
 
     Attributes:
@@ -114,6 +117,8 @@ class Solver:
         checkpoint_dir: str | os.PathLike[str] | None = None,
         checkpoint_every: int | None = None,
         resume: bool = False,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
         train_samples: int = 1000,
     ) -> None:
         self.model = model
@@ -149,6 +154,10 @@ class Solver:
         self._earlier_seconds = 0.0
         self._interrupted = self._started = False
         self._resume = bool(resume)
+        self._clip_norm, self._clip_value = (
+            None if bound is None else check.number("Solver", name, bound, above=True)
+            for name, bound in (("clip_norm", clip_norm), ("clip_value", clip_value))
+        )
         self._every = (
             None
             if checkpoint_every is None
@@ -246,6 +255,10 @@ class Solver:
                 f"(epoch {epoch}, learning rate {self.optimizer.lr:g}); try a smaller learning rate"
             )
             raise DivergedError(self.history.stop_reason)
+        if self._clip_value is not None:
+            clip_grad_value(grads, self._clip_value)
+        if self._clip_norm is not None:
+            clip_grad_norm(grads, self._clip_norm)
         self.optimizer.step(self.model.params, grads)
         self.step += 1
         self._epoch_loss += self.loss * mass

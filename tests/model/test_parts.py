@@ -113,3 +113,61 @@ def test_metrics_of_nothing_are_refused() -> None:
         metrics.accuracy(np.zeros((0, 3)), np.zeros(0, int))
     with pytest.raises(ValueError, match=r"^\[r2\] y: expected targets that differ, got equal ones$"):
         metrics.r2([1.0, 2.0], [3.0, 3.0])
+
+
+def test_gains_are_torch_s() -> None:
+    torch = pytest.importorskip("torch")
+    for name in ("linear", "sigmoid", "tanh", "relu", "leaky_relu", "selu"):
+        assert init.gain(name) == pytest.approx(torch.nn.init.calculate_gain(name), rel=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(6, 6), (4, 9), (9, 4), (4, 3, 2, 2), (32, 2, 3, 3)])
+def test_orthogonal(shape: Any) -> None:
+    w = init.orthogonal(shape, init.generator(2, "weight"), gain=3.0).reshape(shape[0], -1)
+    gram = w @ w.T if w.shape[0] <= w.shape[1] else w.T @ w
+    np.testing.assert_allclose(gram, 9 * np.eye(len(gram)), atol=1e-12)
+
+
+def kolmogorov_smirnov(values: Any, distribution: Callable[[float], float]) -> float:
+    """Return the greatest distance of the empirical distribution, in units of its spread."""
+    ordered = np.sort(values.ravel())
+    expected = np.array([distribution(v) for v in ordered])
+    steps = np.arange(len(ordered) + 1) / len(ordered)
+    distance = max(np.abs(expected - steps[:-1]).max(), np.abs(expected - steps[1:]).max())
+    return float(distance * math.sqrt(len(ordered)))
+
+
+@pytest.mark.parametrize("name", ["kaiming", "xavier"])
+@pytest.mark.parametrize("mode", ["fan_in", "fan_avg", "fan_out"])
+def test_distributions(name: str, mode: Any) -> None:
+    shape, gain = (40, 30, 3, 3), 1.3
+    fan = {"fan_in": 270, "fan_out": 360, "fan_avg": 315}[mode]
+    std = gain / math.sqrt(fan)
+    rng = init.generator(5, "weight")
+    normal = getattr(init, f"{name}_normal")(shape, rng, mode=mode, gain=gain)
+    uniform = getattr(init, f"{name}_uniform")(shape, rng, mode=mode, gain=gain)
+    # 1.95 has a chance of 0.001.
+    assert kolmogorov_smirnov(normal, lambda v: (1 + math.erf(v / std / math.sqrt(2))) / 2) < 1.95
+    bound = std * math.sqrt(3)
+    assert kolmogorov_smirnov(uniform, lambda v: (v + bound) / (2 * bound)) < 1.95
+
+
+@pytest.mark.parametrize(
+    ("draw", "activation"),
+    [
+        (init.kaiming_normal, "relu"),
+        (init.kaiming_uniform, "relu"),
+        (init.random_walk, "relu"),
+        (init.xavier_normal, "linear"),
+        (init.orthogonal, "linear"),
+    ],
+)
+def test_scale_survives_20_layers(draw: Any, activation: str) -> None:
+    x = RNG.normal(size=(200, 512))
+    start = np.square(x).mean()
+    for layer in range(20):
+        x = x @ draw((512, 512), init.generator(0, f"{layer}.weight")).T
+        if activation == "relu":
+            x = np.maximum(x, 0)
+    spread = np.square(x).mean()
+    assert 0.4 < spread / start < 2.5

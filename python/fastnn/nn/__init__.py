@@ -23,6 +23,10 @@ from .group_norm import InstanceNorm2d as InstanceNorm2d
 from .group_norm import LayerNorm as LayerNorm
 from .layer import Layer as Layer
 from .linear import Linear as Linear
+from .noise import DropConnectLinear as DropConnectLinear
+from .noise import GaussianNoise as GaussianNoise
+from .noise import SpatialDropout as SpatialDropout
+from .noise import StochasticDepth as StochasticDepth
 from .norm import BatchNorm1d as BatchNorm1d
 from .norm import BatchNorm2d as BatchNorm2d
 from .norm import recompute_statistics as recompute_statistics

@@ -17,7 +17,7 @@ class Dropout(Layer):
     the lecture's first form: training leaves survivors alone and prediction scales by ``1 - drop_prob``.
 
     The mask depends on the call's key and on logical positions, and is drawn again in backward: none is
-    stored.
+    stored. A key given outside training draws too: one sample of Monte-Carlo prediction.
 
     Args:
         drop_prob: chance of a zero, in [0, 1); courses before 2018 and CS231n's code give the chance to keep.
@@ -43,7 +43,7 @@ class Dropout(Layer):
 
     def forward(self, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
         """Map any shape with the batch on its first axis to the same shape."""
-        if not train:
+        if not train and key is None:
             return (x if self.inverted else x * x.dtype.type(self._predict_scale)), None
         if key is None:
             raise ValueError("[Dropout] key: expected a fastnn.Key in training, got None")

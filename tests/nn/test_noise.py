@@ -1,0 +1,97 @@
+"""Random layers: means, gradients, keys, and Monte-Carlo prediction."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fastnn import Model, nn
+from fastnn.keys import Key
+from fastnn.testing.gradcheck import numerical_gradient, relative_error
+
+RNG = np.random.default_rng(0)
+LAYERS: list[tuple[Any, tuple[int, ...]]] = [
+    (lambda: nn.Dropout(0.4), (3, 2, 4, 5)),
+    (lambda: nn.SpatialDropout(0.4), (3, 2, 4, 5)),
+    (lambda: nn.StochasticDepth(0.4), (3, 2, 4, 5)),
+    (lambda: nn.GaussianNoise(0.3), (3, 2, 4, 5)),
+    (lambda: nn.DropConnectLinear(6, 4, drop_prob=0.4), (3, 6)),
+]
+
+
+@pytest.mark.parametrize(("make", "shape"), LAYERS)
+def test_gradients_under_one_key(make: Any, shape: Any) -> None:
+    layer, key = make().astype(np.float64), Key.from_seed(3)
+    x = RNG.normal(size=shape)
+    y, cache = layer.forward(x, train=True, key=key)
+    dy = RNG.normal(size=y.shape)
+    dx = layer.backward(dy, cache)
+    expected = numerical_gradient(lambda v: float((layer.forward(v, train=True, key=key)[0] * dy).sum()), x)
+    assert relative_error(dx, expected) < 1e-7
+    for name, value in layer.params.items():
+
+        def loss(v: Any, name: str = name) -> float:
+            layer.params[name] = v
+            return float((layer.forward(x, train=True, key=key)[0] * dy).sum())
+
+        assert relative_error(layer.grads[name], numerical_gradient(loss, value)) < 1e-7
+
+
+@pytest.mark.parametrize(("make", "shape"), LAYERS)
+def test_the_mean_is_the_prediction(make: Any, shape: Any) -> None:
+    layer, x = make().astype(np.float64), RNG.normal(size=shape)
+    draws = np.stack([layer.forward(x, train=True, key=Key.from_seed(i))[0] for i in range(3000)])
+    error = draws.std(axis=0) / np.sqrt(len(draws)) + 1e-12
+    assert np.abs(draws.mean(axis=0) - layer(x)).max() < 6 * error.max()
+    assert draws.std() > 0
+
+
+@pytest.mark.parametrize(("make", "shape"), LAYERS)
+def test_batches_may_be_cut(make: Any, shape: Any) -> None:
+    layer, x, key = make().astype(np.float64), RNG.normal(size=shape), Key.from_seed(5)
+    whole = layer.forward(x, train=True, key=key)[0]
+    parts = [layer.forward(x[i : i + 1], train=True, key=key.at(i))[0] for i in range(len(x))]
+    np.testing.assert_allclose(np.concatenate(parts), whole, rtol=1e-12)
+
+
+@pytest.mark.parametrize(("make", "shape"), LAYERS)
+def test_training_needs_a_key(make: Any, shape: Any) -> None:
+    with pytest.raises(ValueError, match=r"key: expected a fastnn.Key in training, got None"):
+        make().forward(np.ones(shape, np.float32), train=True)
+
+
+def test_what_is_zeroed_together() -> None:
+    x, key = np.ones((64, 8, 3, 3)), Key.from_seed(0)
+    channels = nn.SpatialDropout(0.5).forward(x, train=True, key=key)[0].reshape(64 * 8, 9)
+    examples = nn.StochasticDepth(0.5).forward(x, train=True, key=key)[0].reshape(64, 72)
+    for groups in (channels, examples):
+        assert (groups == groups[:, :1]).all()
+        assert set(groups[:, 0]) == {0.0, 2.0}
+
+
+def test_noise_is_normal() -> None:
+    noise = nn.GaussianNoise(2.0).forward(np.zeros((50, 1001)), train=True, key=Key.from_seed(0))[0] / 2
+    assert abs(noise.mean()) < 5 / np.sqrt(noise.size)
+    assert abs(noise.std() - 1) < 5 / np.sqrt(2 * noise.size)
+    assert abs((noise**4).mean() - 3) < 5 * np.sqrt(96 / noise.size)
+
+
+def test_monte_carlo_prediction() -> None:
+    net = nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Dropout(0.5), nn.Linear(16, 3))
+    model, X = Model(net), RNG.normal(size=(10, 4))
+    averaged = model.predict_proba(X, samples=50)
+    np.testing.assert_allclose(averaged.sum(axis=1), 1, rtol=1e-5)
+    np.testing.assert_allclose(model.predict_proba(X, samples=50, batch_size=3), averaged, rtol=1e-5)
+    assert np.abs(averaged - model.predict_proba(X)).max() > 1e-4
+    single = model.predict_proba(X, samples=1)
+    assert np.abs(single - averaged).max() > 1e-3
+
+
+def test_stochastic_depth_leaves_blocks_out() -> None:
+    block = nn.Residual(nn.Sequential(nn.Linear(3, 3), nn.StochasticDepth(0.5)))
+    x = RNG.normal(size=(40, 3)).astype(np.float32)
+    y = block.forward(x, train=True, key=Key.from_seed(1))[0]
+    left_out = (y == x).all(axis=1)
+    assert 5 < left_out.sum() < 35
