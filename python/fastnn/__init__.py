@@ -35,6 +35,7 @@ _MODULES = frozenset(
         "losses",
         "metrics",
         "model",
+        "model_init",
         "nets",
         "nn",
         "optim",
