@@ -112,7 +112,7 @@ def fixup(model: Model) -> None:
         >>> body = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4))
         >>> model = Model(nn.Sequential(nn.Residual(body), nn.Linear(4, 2)))
         >>> fixup(model)
-        >>> body[2].params["weight"].any(), model.predict_scores(np.ones((1, 4))).tolist()
+        >>> bool(body[2].params["weight"].any()), model.predict_scores(np.ones((1, 4))).tolist()
         (False, [[0.0, 0.0]])
 
     Reference:
