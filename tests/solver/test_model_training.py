@@ -115,3 +115,14 @@ def test_regression_reports_r2_and_loss() -> None:
     ).train()
     assert history.val_r2.max() > 0.95
     assert history.val_loss[-1] < 0.1 * history.val_loss[0]
+
+
+@pytest.mark.parametrize(("option", "bound"), [("clip_norm", 1e-3), ("clip_value", 1e-4)])
+def test_clipped_gradients_bound_the_step(option: str, bound: float) -> None:
+    X, y = np.random.default_rng(0).normal(size=(16, 3)).astype(np.float32), np.arange(16) % 2
+    linear = Model(nn.Linear(3, 2))
+    before = linear.params.flat.copy()
+    Solver(linear, (X, y), optimizer=SGD(1.0), epochs=1, batch_size=16, **{option: bound}).train()
+    step = np.abs(linear.params.flat - before)
+    size = float(np.linalg.norm(step)) if option == "clip_norm" else float(step.max())
+    assert size == pytest.approx(bound, rel=0.01)
