@@ -32,7 +32,7 @@ def contest(net: Net, threads: int, *, compile: bool) -> Contest:
     """Compare scores in prediction mode; ours as `Model.for_inference` packs it."""
     model = net.build()
     X, _ = net.data(model)
-    ours = model.for_inference() if hasattr(model, "for_inference") else partial(model.predict_scores)
+    ours = model.for_inference()
     session = twins.onnx_session(model, net.batch, threads)
     plain = tensor(X).numpy()
     rivals: dict[str, Callable[[], object]] = {ONNX: lambda: session(plain)}

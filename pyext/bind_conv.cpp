@@ -105,7 +105,7 @@ template <class T>
 py::tuple conv2d_backward_as(py::handle dy_obj, py::handle x_obj, py::handle w_obj, const Pair& stride,
                              const Pair& padding, const Pair& dilation, int64_t groups,
                              const std::string& algo, bool need_db, bool need_dx, py::handle dw_obj,
-                             py::handle db_obj) {
+                             py::handle db_obj, py::handle residual_obj) {
   const char* op = "conv2d_backward";
   ArrayArg<T> dy(op, "dy", dy_obj), x(op, "x", x_obj), w(op, "w", w_obj);
   const Conv2dSettings settings = make_settings(op, x, w, stride, padding, dilation, groups, algo);
@@ -113,6 +113,8 @@ py::tuple conv2d_backward_as(py::handle dy_obj, py::handle x_obj, py::handle w_o
   const int64_t oh = settings.window.h.outputs(height), ow = settings.window.w.outputs(width);
   dy.shaped({n, f, oh, ow}, "(" + std::to_string(n) + ", " + std::to_string(f) + ", " + std::to_string(oh) +
                                 ", " + std::to_string(ow) + ")");
+  const auto residual = optional_arg<T>(op, "dx_residual", residual_obj);
+  if (residual) residual->shaped_like(x);
   Result<T> dw(op, "dw", dw_obj, {f, w.dim(1), w.dim(2), w.dim(3)});
   std::optional<Result<T>> db;
   if (need_db) db.emplace(op, "db", db_obj, std::vector<int64_t>{f});
@@ -124,8 +126,8 @@ py::tuple conv2d_backward_as(py::handle dy_obj, py::handle x_obj, py::handle w_o
     dx = array;
   }
   run_kernel([&] {
-    conv2d_backward<T>(dy.view(), x.view(), w.view(), dx_view, dw.view(), db ? db->data() : nullptr,
-                       settings);
+    conv2d_backward<T>(dy.view(), x.view(), w.view(), dx_view, dw.view(), db ? db->data() : nullptr, settings,
+                       residual ? residual->view() : TensorView<T>{});
   });
   return py::make_tuple(dx, dw.array(), db ? py::object(db->array()) : py::none());
 }
@@ -181,15 +183,16 @@ void bind_conv(py::module_& m) {
   m.def(
       "conv2d_backward",
       [](py::object dy, py::object x, py::object w, Pair stride, Pair padding, Pair dilation, int64_t groups,
-         const std::string& algo, bool need_db, bool need_dx, py::object dw, py::object db) {
+         const std::string& algo, bool need_db, bool need_dx, py::object dw, py::object db,
+         py::object dx_residual) {
         return with_dtype("conv2d_backward", "dy", dy, [&](auto zero) {
           return conv2d_backward_as<decltype(zero)>(dy, x, w, stride, padding, dilation, groups, algo,
-                                                    need_db, need_dx, dw, db);
+                                                    need_db, need_dx, dw, db, dx_residual);
         });
       },
       py::arg("dy"), py::arg("x"), py::arg("w"), py::arg("stride"), py::arg("padding"), py::arg("dilation"),
       py::arg("groups"), py::arg("algo"), py::arg("need_db"), py::arg("need_dx"), py::arg("dw") = py::none(),
-      py::arg("db") = py::none());
+      py::arg("db") = py::none(), py::arg("dx_residual") = py::none());
   m.def(
       "im2col",
       [](py::object x, Pair kernel_size, Pair stride, Pair padding, Pair dilation) {

@@ -315,6 +315,7 @@ def conv2d_backward(
     need_dx: bool,
     dw: typing.Any = None,
     db: typing.Any = None,
+    dx_residual: typing.Any = None,
 ) -> tuple: ...
 def conv2d_forward(
     x: typing.Any,

@@ -54,4 +54,4 @@ class Key(NamedTuple):
 
     def at(self, example: int) -> Key:
         """Return this key for a batch whose first row is example number ``example`` of the step."""
-        return self._replace(example=example)
+        return Key(self.bits, example)

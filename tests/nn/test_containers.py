@@ -114,6 +114,23 @@ def test_products_take_the_statistics_and_norms_the_residual(monkeypatch: pytest
     assert calls == [(False, False)] * 5
 
 
+def test_convolutions_add_the_gradient_of_the_identity(monkeypatch: pytest.MonkeyPatch) -> None:
+    from fastnn.nn import conv
+
+    added, backward = [], conv._conv2d_backward
+
+    def record(*args: Any, **options: Any) -> Any:
+        added.append(options["dx_residual"] is not None)
+        return backward(*args, **options)
+
+    monkeypatch.setattr(conv, "_conv2d_backward", record)
+    gradients(block_net())
+    assert added == [False, True, False, False, False, False, True, False]
+    added.clear()
+    gradients(block_net(fuse=False))
+    assert not any(added)
+
+
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_fused_gradients_are_the_same_bits_for_any_number_of_threads(dtype: Any, threads: int) -> None:

@@ -168,3 +168,27 @@ def test_the_algorithm_can_be_chosen_for_all() -> None:
         fastnn.set_conv_algo("auto")
     with pytest.raises(ValueError, match=r"^\[set_conv_algo\] algo: expected one of .*, got 'winograd'$"):
         fastnn.set_conv_algo("winograd")
+
+
+@pytest.mark.parametrize("algo", ["auto", "direct", "im2col"])
+@pytest.mark.parametrize(
+    ("x_shape", "w_shape", "settings"),
+    [*CORNERS, ((2, 32, 8, 9), (32, 32, 3, 3), {"padding": 1}), ((3, 20, 7, 7), (24, 20, 1, 1), {})],
+)
+def test_dx_takes_a_residual(
+    algo: str, x_shape: tuple[int, ...], w_shape: tuple[int, ...], settings: dict[str, Any]
+) -> None:
+    from fastnn.functional.conv import _conv2d_backward
+
+    x, w, residual = integers(x_shape), integers(w_shape), integers(x_shape)
+    y, cache = F.conv2d_forward(x, w, algo=algo, **settings)
+    dy = integers(y.shape)
+    expected, expected_dw, _ = F.conv2d_backward(dy, cache)
+    for added in (residual, fastnn.channels_last(residual), residual[::-1, :, ::-1]):
+        before = added.copy()
+        dx, dw, _ = _conv2d_backward(dy, cache, dx_residual=added)
+        np.testing.assert_allclose(dx, expected + added, rtol=1e-5, atol=1e-4)
+        np.testing.assert_array_equal(dw, expected_dw)
+        np.testing.assert_array_equal(added, before)
+    with pytest.raises(ValueError, match=r"^\[conv2d_backward\] dx_residual: expected shape "):
+        _conv2d_backward(dy, cache, dx_residual=np.zeros((9, 9), np.float32))

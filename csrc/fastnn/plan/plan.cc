@@ -4,6 +4,7 @@
 
 #include "fastnn/base/allocator.h"
 #include "fastnn/base/check.h"
+#include "fastnn/base/pixel_rows.h"
 #include "fastnn/ops/avgpool2d/avgpool2d.h"
 #include "fastnn/ops/linear/linear.h"
 #include "fastnn/ops/maxpool2d/maxpool2d.h"
@@ -30,53 +31,17 @@ TensorView<T> dense_like(const TensorView<const T>& x) {
                      : images<T>(x.shape[0], x.shape[1], x.shape[2], x.shape[3]);
 }
 
+// A dense view of x's shape, the last axis innermost.
 template <class T>
-bool same_layout(const TensorView<const T>& x, const TensorView<T>& y) {
-  for (int d = 0; d < x.rank; ++d) {
-    if (x.shape[d] > 1 && x.stride[d] != y.stride[d]) return false;
+TensorView<T> c_order(const TensorView<const T>& x, T* data) {
+  TensorView<T> view{data, x.rank, {}, {}};
+  int64_t step = 1;
+  for (int d = x.rank - 1; d >= 0; step *= x.shape[d--]) {
+    view.shape[d] = x.shape[d];
+    view.stride[d] = step;
   }
-  return true;
+  return view;
 }
-
-// Elements in the order of axes 0, order[0], order[1], order[2] of x.
-template <class T>
-void copy_in_order(const TensorView<const T>& x, const int (&order)[3], T* to) {
-  int64_t size[3], step[3];
-  for (int i = 0; i < 3; ++i) {
-    const bool there = order[i] < x.rank;
-    size[i] = there ? x.shape[order[i]] : 1;
-    step[i] = there ? x.stride[order[i]] : 0;
-  }
-  for (int64_t n = 0; n < x.shape[0]; ++n) {
-    for (int64_t i = 0; i < size[0]; ++i) {
-      for (int64_t j = 0; j < size[1]; ++j) {
-        const T* from = x.data + n * x.stride[0] + i * step[0] + j * step[1];
-        for (int64_t k = 0; k < size[2]; ++k) *to++ = from[k * step[2]];
-      }
-    }
-  }
-}
-
-// A residual as the epilogue of a product wants it: dense rows of `cols`, itself or a copy.
-template <class T>
-class DenseRows {
- public:
-  DenseRows(const TensorView<const T>& x, int64_t cols) {
-    if (!x.data) return;
-    const T* data = x.data;
-    if (!same_layout(x, dense_like(x))) {
-      copy_ = Buffer<T>(x.size());
-      copy_in_order(x, {2, 3, 1}, copy_.get());
-      data = copy_.get();
-    }
-    view_ = {data, x.size() / cols, cols, cols, 1};
-  }
-  const MatrixView<const T>& view() const { return view_; }
-
- private:
-  Buffer<T> copy_;
-  MatrixView<const T> view_;
-};
 
 void check_rank(int rank, int expected, const char* axes) {
   check(rank == expected, kOp, "X: expected a shape that leads to ", axes, ", got one that leads to rank ",
@@ -111,10 +76,10 @@ struct LinearStep final : Step<T> {
   }
   void run(const TensorView<const T>& x, const TensorView<const T>& residual,
            const TensorView<T>& y) const override {
-    const DenseRows<T> added(residual, w.cols);
+    const PixelRows<T> added(residual);
     Epilogue<T> epilogue;
     epilogue.bias = b.empty() ? nullptr : b.data();
-    epilogue.residual = added.view();
+    epilogue.residual = added.matrix();
     epilogue.relu = relu;
     MatrixView<const T> in = row_major(x.data, x.shape[0], w.rows);
     if (x.rank == 2) {
@@ -140,10 +105,9 @@ struct Conv2dStep final : Step<T> {
         b(copied(b, w.shape[0])),
         settings(settings),
         relu(relu) {
-    copy_in_order(w, {1, 2, 3}, weights.data());
-    this->w.data = weights.data();
-    int64_t step = 1;
-    for (int d = 3; d >= 0; step *= w.shape[d--]) this->w.stride[d] = step;
+    const TensorView<T> copy = c_order(w, weights.data());
+    copy_dense(w, copy);
+    this->w = copy;
   }
 
   TensorView<T> result(const TensorView<const T>& x) const override {
@@ -155,10 +119,10 @@ struct Conv2dStep final : Step<T> {
   }
   void run(const TensorView<const T>& x, const TensorView<const T>& residual,
            const TensorView<T>& y) const override {
-    const DenseRows<T> added(residual, w.shape[0]);
+    const PixelRows<T> added(residual);
     Epilogue<T> epilogue;
     epilogue.bias = b.empty() ? nullptr : b.data();
-    epilogue.residual = added.view();
+    epilogue.residual = added.matrix();
     epilogue.relu = relu;
     conv2d_forward<T>(x, w, y, settings, {}, epilogue);
   }
@@ -259,7 +223,7 @@ struct FlattenStep final : Step<T> {
     return rows<T>(x.shape[0], features);
   }
   void run(const TensorView<const T>& x, const TensorView<const T>&, const TensorView<T>& y) const override {
-    copy_in_order(x, {1, 2, 3}, y.data);
+    copy_dense(x, c_order(x, y.data));
   }
 };
 

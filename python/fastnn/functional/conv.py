@@ -170,11 +170,22 @@ def _conv2d_forward(
 
 
 def _conv2d_backward(
-    dy: Array, cache: Conv2dCache, *, need_dx: bool = True, dw: Array | None = None, db: Array | None = None
+    dy: Array,
+    cache: Conv2dCache,
+    *,
+    need_dx: bool = True,
+    dw: Array | None = None,
+    db: Array | None = None,
+    dx_residual: Array | None = None,
 ) -> tuple[Array | None, Array, Array | None]:
-    """Like `conv2d_backward`; ``dw`` and ``db`` are where to write the gradients of those names."""
+    """Like `conv2d_backward`; ``dw`` and ``db`` are where to write the gradients of those names.
+
+    ``dx_residual``, of dx's shape, is added to dx.
+    """
     x, w, has_bias, stride, padding, dilation, groups, algo = cache
-    return _core.conv2d_backward(dy, x, w, stride, padding, dilation, groups, algo, has_bias, need_dx, dw, db)
+    return _core.conv2d_backward(
+        dy, x, w, stride, padding, dilation, groups, algo, has_bias, need_dx, dw, db, dx_residual
+    )
 
 
 def im2col(

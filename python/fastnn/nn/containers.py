@@ -369,34 +369,62 @@ class Sequential(Container):
         return self.backward_fused(dy, cache, grads, need_dx=need_dx)[0]
 
     def backward_fused(
-        self, dy: Array, cache: Any, grads: Grads | None = None, *, need_dx: bool = True, joined: bool = False
+        self,
+        dy: Array,
+        cache: Any,
+        grads: Grads | None = None,
+        *,
+        need_dx: bool = True,
+        joined: bool = False,
+        identity: bool = False,
     ) -> tuple[Array | None, Array | None]:
-        """Like `backward`; the second result is the gradient of the residual that was ``joined``."""
+        """Like `backward`; the second result is the gradient of the residual that was ``joined``.
+
+        If that residual was the input itself, by ``identity``, its gradient is part of dx.
+        """
         first = 0
         if not need_dx:
-            first = next(
-                (i for i, (step, _) in enumerate(cache) if self._step_needs_gradient(step)), len(cache)
-            )
-        lowest = min(first, len(cache) - 1) if joined else first
+            needed = (i for i, (step, _) in enumerate(cache) if self._step_needs_gradient(step))
+            first = next(needed, len(cache))
+        last = len(cache) - 1
+        lowest = min(first, last) if joined else first
         dx: Array | None = dy
         dresidual: Array | None = None
-        for i in reversed(range(lowest, len(cache))):
+        to_add: Array | None = None
+        for i in reversed(range(lowest, last + 1)):
             step, kept = cache[i]
             assert dx is not None
             wanted = need_dx or i > first
-            if isinstance(step, Run):
-                dx, below = self._backward_run(step, dx, kept, grads, wanted)
-                dresidual = below if i == len(cache) - 1 else dresidual
-            else:
+            if not isinstance(step, Run):
                 dx = self._backward_child(step, dx, kept, grads, wanted)
+                continue
+            merges = i == 0 < last and to_add is not None and self._adds_to_dx(step)
+            dx, below = self._backward_run(step, dx, kept, grads, wanted, to_add if merges else None)
+            if merges:
+                to_add = None
+            if i == last and joined:
+                dresidual = below
+                to_add = below if identity and need_dx else None
+        if dx is not None and to_add is not None:
+            dx = np.add(dx, to_add)
         return dx if need_dx else None, dresidual
+
+    def _adds_to_dx(self, run: Run) -> bool:
+        """Return whether a run can add something to its dx on the way out."""
+        return run.product is not None and type(self.children[run.product]) is Conv2d
 
     def _step_needs_gradient(self, step: str | Run) -> bool:
         names = step.names if isinstance(step, Run) else (step,)
         return any(self._needs_gradient(name) for name in names)
 
     def _backward_run(
-        self, run: Run, dy: Array, cache: _RunCache, grads: Grads | None, need_dx: bool
+        self,
+        run: Run,
+        dy: Array,
+        cache: _RunCache,
+        grads: Grads | None,
+        need_dx: bool,
+        dx_residual: Array | None = None,
     ) -> tuple[Array | None, Array | None]:
         dx: Array | None = dy
         dresidual: Array | None = None
@@ -410,7 +438,12 @@ class Sequential(Container):
             dx, dresidual = norm.backward_fused(dy, cache.norm, self._scope(run.norm, grads))
         if run.product is not None:
             assert dx is not None
-            dx = self._backward_child(run.product, dx, cache.product, grads, need_dx)
+            if dx_residual is None:
+                dx = self._backward_child(run.product, dx, cache.product, grads, need_dx)
+            else:
+                conv: Any = self.children[run.product]
+                scope = self._scope(run.product, grads)
+                dx = conv.backward_fused(dx, cache.product, scope, residual=dx_residual)
         return dx, dresidual
 
     def walk(self, x: Array, path: str = "") -> Generator[Visit, None, Array]:
@@ -492,15 +525,24 @@ class Residual(Container):
     ) -> Array | None:
         """Return dx, the sum over both paths, or None without ``need_dx``."""
         body: Any = self.children["body"]
+        identity = "shortcut" not in self.children
         dx: Array | None
         other: Array | None
         if cache.joined:
-            scope = self._scope("body", grads)
-            dx, other = body.backward_fused(dy, cache.body, scope, need_dx=need_dx, joined=True)
+            dx, other = body.backward_fused(
+                dy,
+                cache.body,
+                self._scope("body", grads),
+                need_dx=need_dx,
+                joined=True,
+                identity=identity,
+            )
+            if identity:
+                return dx
         else:
             other = F.relu_backward(dy, cache.relu) if self.activation == "relu" else dy
             dx = self._backward_child("body", other, cache.body, grads, need_dx)
-        if "shortcut" in self.children:
+        if not identity:
             assert other is not None
             other = self._backward_child("shortcut", other, cache.shortcut, grads, need_dx)
         if not need_dx:

@@ -120,10 +120,27 @@ class Conv2d(Layer):
         self, dy: Array, cache: Any, grads: Grads | None = None, *, need_dx: bool = True
     ) -> Array | None:
         """Return dx (N, C, H, W), or None without ``need_dx``; add dw and db."""
+        return self.backward_fused(dy, cache, grads, need_dx=need_dx)
+
+    def backward_fused(
+        self,
+        dy: Array,
+        cache: Any,
+        grads: Grads | None = None,
+        *,
+        need_dx: bool = True,
+        residual: Array | None = None,
+    ) -> Array | None:
+        """Like `backward`; the residual is added to dx."""
         grads = self.grads if grads is None else grads
         fresh = blank(grads)
         dx, dw, db = _conv2d_backward(
-            dy, cache, need_dx=need_dx, dw=fresh.get("weight"), db=fresh.get("bias")
+            dy,
+            cache,
+            need_dx=need_dx,
+            dw=fresh.get("weight"),
+            db=fresh.get("bias"),
+            dx_residual=residual,
         )
         if not fresh:
             grads["weight"] += dw

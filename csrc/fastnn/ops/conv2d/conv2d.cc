@@ -47,10 +47,26 @@ struct Phase {
   }
 };
 
-// dx by direct convolution: phase by phase.
+// dx += residual, where the kernels cannot add it on their way out: they do not write dx row by row.
+template <class T>
+void add_rows(const MatrixView<const T>& residual, const TensorView<T>& dx) {
+  constexpr int64_t kChunkRows = 256;
+  const int64_t channels = residual.cols;
+  const double bytes = 3.0 * sizeof(T) * static_cast<double>(dx.size());
+  parallel_for(ceil_div(residual.rows, kChunkRows), bytes / kBytesPerNs, [&](int64_t chunk) {
+    const int64_t end = std::min(residual.rows, (chunk + 1) * kChunkRows);
+    for (int64_t i = chunk * kChunkRows; i < end; ++i) {
+      const T* from = residual.data + i * residual.row_stride;
+      T* to = dx.data + i * channels;
+      for (int64_t c = 0; c < channels; ++c) to[c] += from[c];
+    }
+  });
+}
+
+// dx by direct convolution: phase by phase. The epilogue is for stride 1, which has one phase.
 template <class T>
 void backward_data(const TensorView<const T>& dy, const TensorView<const T>& w, const TensorView<T>& dx,
-                   const Conv2dSettings& settings) {
+                   const Conv2dSettings& settings, const Epilogue<T>& epilogue) {
   const WindowAxis &h = settings.window.h, &v = settings.window.w;
   const int64_t filters = w.shape[0] / settings.groups;
   for (int64_t i = 0; i < h.stride; ++i) {
@@ -69,7 +85,7 @@ void backward_data(const TensorView<const T>& dy, const TensorView<const T>& w, 
                                   w.stride[0],
                                   row.tap_distance * w.stride[2],
                                   col.tap_distance * w.stride[3]};
-      correlate<T>({dy, rotated, y, row.axis, col.axis, settings.groups});
+      correlate<T>({dy, rotated, y, row.axis, col.axis, settings.groups}, {}, epilogue);
     }
   }
 }
@@ -143,19 +159,26 @@ void conv2d_forward(TensorView<const T> x, TensorView<const T> w, TensorView<T> 
 
 template <class T>
 void conv2d_backward(TensorView<const T> dy, TensorView<const T> x, TensorView<const T> w, TensorView<T> dx,
-                     TensorView<T> dw, T* db, const Conv2dSettings& settings) {
+                     TensorView<T> dw, T* db, const Conv2dSettings& settings,
+                     const TensorView<const T>& dx_residual) {
   const ConvAlgo algo = resolve<T>(x, w.shape[0], settings);
-  if (algo == ConvAlgo::im2col) return conv2d_backward_im2col(dy, x, w, dx, dw, db, settings);
-  if (algo == ConvAlgo::winograd) {
+  const PixelRows<T> residual(dx_residual);
+  const bool one_phase = settings.window.h.stride == 1 && settings.window.w.stride == 1;
+  Epilogue<T> epilogue;
+  if (one_phase && algo != ConvAlgo::im2col) epilogue.residual = residual.matrix();
+  if (algo == ConvAlgo::im2col) {
+    conv2d_backward_im2col(dy, x, w, dx, dw, db, settings);
+  } else if (algo == ConvAlgo::winograd) {
     const int64_t pad_h = settings.window.h.padding, pad_w = settings.window.w.padding;
-    if (dx.data) winograd_backward_data<T>(winograd_tile(dx.shape), dy, w, pad_h, pad_w, dx);
+    if (dx.data) winograd_backward_data<T>(winograd_tile(dx.shape), dy, w, pad_h, pad_w, dx, epilogue);
     winograd_backward_weights<T>(winograd_tile(dy.shape), dy, x, pad_h, pad_w, dw.data);
     if (db) column_sums<T>(PixelRows<T>(dy).matrix(), db);
-    return;
+  } else {
+    dy = channels_stride(dy);
+    if (dx.data) backward_data(dy, w, dx, settings, epilogue);
+    correlate_weights(dy, channels_stride(x), dw, db, settings);
   }
-  dy = channels_stride(dy);
-  if (dx.data) backward_data(dy, w, dx, settings);
-  correlate_weights(dy, channels_stride(x), dw, db, settings);
+  if (dx.data && residual.matrix().data && !epilogue.residual.data) add_rows(residual.matrix(), dx);
 }
 
 #define FASTNN_X(T)                                                                               \
@@ -163,7 +186,8 @@ void conv2d_backward(TensorView<const T> dy, TensorView<const T> x, TensorView<c
   template void conv2d_forward(TensorView<const T>, TensorView<const T>, TensorView<T>,           \
                                const Conv2dSettings&, const Prologue<T>&, const Epilogue<T>&);    \
   template void conv2d_backward(TensorView<const T>, TensorView<const T>, TensorView<const T>,    \
-                                TensorView<T>, TensorView<T>, T*, const Conv2dSettings&);
+                                TensorView<T>, TensorView<T>, T*, const Conv2dSettings&,          \
+                                const TensorView<const T>&);
 FASTNN_X(float)
 FASTNN_X(double)
 #undef FASTNN_X

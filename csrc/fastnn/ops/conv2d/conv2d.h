@@ -42,9 +42,11 @@ void conv2d_forward(TensorView<const T> x, TensorView<const T> w, TensorView<T> 
                     const Conv2dSettings& settings, const Prologue<T>& prologue = {},
                     const Epilogue<T>& epilogue = {});
 
-// dx and db are skipped where their data is null.
+// dx and db are skipped where their data is null. dx_residual, of dx's shape, is added to dx where it has
+// data.
 template <class T>
 void conv2d_backward(TensorView<const T> dy, TensorView<const T> x, TensorView<const T> w, TensorView<T> dx,
-                     TensorView<T> dw, T* db, const Conv2dSettings& settings);
+                     TensorView<T> dw, T* db, const Conv2dSettings& settings,
+                     const TensorView<const T>& dx_residual = {});
 
 }  // namespace fastnn

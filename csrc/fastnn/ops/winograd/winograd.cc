@@ -304,8 +304,8 @@ void winograd_forward(int m, TensorView<const T> x, TensorView<const T> w, int64
 
 template <class T>
 void winograd_backward_data(int m, TensorView<const T> dy, TensorView<const T> w, int64_t pad_h,
-                            int64_t pad_w, TensorView<T> dx) {
-  winograd_forward<T>(m, dy, turned(w), 2 - pad_h, 2 - pad_w, dx);
+                            int64_t pad_w, TensorView<T> dx, const Epilogue<T>& epilogue) {
+  winograd_forward<T>(m, dy, turned(w), 2 - pad_h, 2 - pad_w, dx, epilogue);
 }
 
 template <class T>
@@ -396,7 +396,7 @@ int winograd_lanes() {
   template void winograd_forward(int, TensorView<const T>, TensorView<const T>, int64_t, int64_t,          \
                                  TensorView<T>, const Epilogue<T>&);                                       \
   template void winograd_backward_data(int, TensorView<const T>, TensorView<const T>, int64_t, int64_t,    \
-                                       TensorView<T>);                                                     \
+                                       TensorView<T>, const Epilogue<T>&);                                 \
   template void winograd_backward_weights(int, TensorView<const T>, TensorView<const T>, int64_t, int64_t, \
                                           T*);
 FASTNN_X(float)
