@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from . import init, io, losses, metrics, regularizers
 from ._arguments import integer
+from .inference import Predictor
 from .init import Initializer
 from .keys import Key
 from .losses import Loss, LossFunction
@@ -278,6 +279,17 @@ class Model:
         powers = np.exp(scores - scores.max(axis=1, keepdims=True))
         probabilities: Array = powers / powers.sum(axis=1, keepdims=True)
         return probabilities
+
+    def for_inference(self) -> Predictor:
+        """Return a `Predictor` with the scores of this moment: batch norm folded, one call, no training.
+
+        Example:
+            >>> from fastnn import nn
+            >>> model = Model(nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3)))
+            >>> model.for_inference()(np.ones((2, 4), np.float32)).shape
+            (2, 3)
+        """
+        return Predictor(self.net, self.dtype, self.task)
 
     def evaluate(self, X: Any, y: Any, *, weights: Any = None, batch_size: int = 256) -> dict[str, float]:
         """Return the loss in prediction mode, without the regularizer, and accuracy or mean absolute error.
