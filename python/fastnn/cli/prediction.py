@@ -82,13 +82,14 @@ def _inputs(source: str) -> Array:
     if path.suffix not in (".npy", ".npz") or not path.is_file():
         return _held_out(data.load(source))[1].X
     try:
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return loaded
-        with loaded:
-            if "X" in loaded:
-                inputs: Array = loaded["X"]
-                return inputs
+        with path.open("rb") as file:  # NumPy forgets to close a broken archive that it has opened itself
+            loaded = np.load(file, allow_pickle=False)
+            if isinstance(loaded, np.ndarray):
+                return loaded
+            with loaded:
+                if "X" in loaded:
+                    inputs: Array = loaded["X"]
+                    return inputs
     except (ValueError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path}: expected arrays of numbers, got: {error}") from None
     return _held_out(data.load(source))[1].X
