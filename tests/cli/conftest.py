@@ -69,3 +69,9 @@ def trained(run: Run, problem: list[str]) -> Path:
     """Return the folder of a finished run."""
     assert run("train", *problem, "--out", "run")[0] == 0
     return Path("run")
+
+
+def arrays(file: str) -> dict[str, np.ndarray]:
+    """Return all arrays of an archive, which is closed again."""
+    with np.load(file) as archive:
+        return dict(archive)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import SMALL_NET, Run
+from conftest import SMALL_NET, Run, arrays
 
 FILES = {
     "empty.npz": b"",
@@ -112,7 +112,7 @@ def test_a_single_class(run: Run, rows: int) -> None:
 
 
 def test_labels_that_the_model_does_not_know(run: Run, trained: Path) -> None:
-    archive = np.load("data.npz")
+    archive = arrays("data.npz")
     np.savez("more.npz", X_train=archive["X_train"], y_train=archive["y_train"] + 7)
     status, _, err = run("evaluate", trained / "model.safetensors", "more.npz")
     assert status == 2
@@ -126,7 +126,7 @@ def test_a_truncated_model(run: Run, trained: Path) -> None:
 
 
 def test_a_run_whose_data_have_changed(run: Run, trained: Path) -> None:
-    archive = np.load("data.npz")
+    archive = arrays("data.npz")
     np.savez("data.npz", X_train=archive["X_train"][:50], y_train=archive["y_train"][:50])
     before = files(trained)
     status, _, err = run("train", "--out", trained, "--resume")

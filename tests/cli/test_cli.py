@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Run
+from conftest import Run, arrays
 
 import fastnn
 from fastnn.model import Model
@@ -30,7 +30,7 @@ def test_a_run_leaves_four_files(trained: Path) -> None:
 
 
 def test_the_model_predicts_on_raw_data(trained: Path) -> None:
-    archive = np.load("data.npz")
+    archive = arrays("data.npz")
     model = Model.load(trained / "model.safetensors")
     assert np.mean(model.predict(archive["X_test"]) == archive["y_test"]) > 0.9
 
@@ -43,12 +43,12 @@ def test_evaluate_and_predict_agree(run: Run, trained: Path) -> None:
     assert run("predict", trained / "model.safetensors", "data.npz", "--out", "labels.csv")[0] == 0
     with open("labels.csv") as file:
         predicted = [int(row["class"]) for row in csv.DictReader(file)]
-    labels = np.load("data.npz")["y_test"]
+    labels = arrays("data.npz")["y_test"]
     assert float(found[1]) == pytest.approx(np.mean(predicted == labels), abs=1e-4)
 
 
 def test_predict_takes_examples_without_labels(run: Run, trained: Path) -> None:
-    X = np.load("data.npz")["X_test"][:5]
+    X = arrays("data.npz")["X_test"][:5]
     np.save("plain.npy", X)
     np.savez("named.npz", X=X)
     outputs = [run("predict", trained / "model.safetensors", name)[1] for name in ("plain.npy", "named.npz")]
