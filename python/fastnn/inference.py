@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from . import nn
 from ._arguments import integer
+from .functional import sigmoid_forward, softmax
 from .functional._plan import Plan, new_plan
-from .functional.loss import softmax
 
 Array: TypeAlias = npt.NDArray[Any]
 Stage: TypeAlias = Callable[[Array], Array]
@@ -67,29 +67,47 @@ class Predictor:
         return x
 
     def predict(self, X: Array, *, batch_size: int = 256) -> Array:
-        """Return the class of the greatest score (N,) as int64, or for regression the scores themselves.
+        """Return classes, yes or no, or numbers, as `Model.predict`.
 
         Args:
             X: (N, ...); N may be 0.
             batch_size: how many examples run at once; bounds the memory.
         """
-        scores = self._in_batches(X, batch_size)
-        return scores.argmax(axis=1) if self.task == "classification" else scores
+        return answers(self._in_batches(X, batch_size), self.task)
 
     def predict_proba(self, X: Array, *, batch_size: int = 256) -> Array:
-        """Return the probability of every class (N, C), the softmax of the scores.
+        """Return the probability of every class (N, C), or of every yes, as `Model.predict_proba`.
 
         Raises:
             ValueError: if the model is not one of classification.
         """
-        if self.task != "classification":
-            raise ValueError(f"[predict_proba] model: expected one of classification, got one of {self.task}")
-        return softmax(self._in_batches(X, batch_size))
+        return probabilities(self._in_batches(X, batch_size), self.task)
 
     def _in_batches(self, X: Array, batch_size: int) -> Array:
         size = integer("predict", "batch_size", batch_size)
         parts = [self(X[i : i + size]) for i in range(0, max(len(X), 1), size)]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+# From scores to answers
+
+
+def answers(scores: Array, task: str) -> Array:
+    """Return the class of the greatest score, 1 where a binary score is positive, or numbers as they are."""
+    if task == "binary":
+        return (scores > 0).astype(np.int64)
+    return scores.argmax(axis=1) if task == "classification" else scores
+
+
+def probabilities(scores: Array, task: str) -> Array:
+    """Return the softmax of scores (N, C), or for binary answers the sigmoid of each.
+
+    Raises:
+        ValueError: if the task is neither.
+    """
+    if task not in ("classification", "binary"):
+        raise ValueError(f"[predict_proba] model: expected one of classification, got one of {task}")
+    return softmax(scores) if task == "classification" else sigmoid_forward(scores)[0]
 
 
 # From layers to stages

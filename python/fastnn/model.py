@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, overload
 import numpy as np
 import numpy.typing as npt
 
-from . import init, io, losses, metrics, regularizers
+from . import init, io, losses, regularizers
 from ._arguments import integer
-from .inference import Predictor
+from ._prediction import Predicting
 from .init import Initializer
 from .keys import Key
 from .losses import Loss, LossFunction
@@ -38,7 +38,7 @@ class SupportsStep(Protocol):
         """Move ``params`` along ``grads``."""
 
 
-class Model:
+class Model(Predicting):
     """Wrap a net and a loss so that they can be trained, used for prediction and saved.
 
     All parameters move into one flat buffer and all gradients into another; ``params["0.weight"]`` and the
@@ -98,11 +98,6 @@ class Model:
         self._bind()
         if seed is not None:
             self.initialize(seed)
-
-    @property
-    def task(self) -> str:
-        """Return what the loss is for; a bare callable counts as regression."""
-        return getattr(self.loss_function, "task", "regression")
 
     def initialize(self, seed: int = 0, *, weight: Initializer | None = None) -> None:
         """Draw every parameter anew, each from (seed, its full name), so that no order matters.
@@ -205,137 +200,6 @@ class Model:
         from .solver import Solver
 
         return Solver(self, X if y is None else (X, y), **options).train()
-
-    # Prediction
-
-    def predict(self, X: Any, *, batch_size: int = 256) -> Array:
-        """Return the answers: classes, yes or no, or numbers.
-
-        Classification: the class of the greatest score (N,) as int64. Binary: 1 where a score is positive,
-        else 0, as int64. Regression: the scores themselves.
-
-        Args:
-            X: (N, ...); N may be 0.
-            batch_size: how many examples run at once; bounds the memory.
-        """
-        scores = self.predict_scores(X, batch_size=batch_size)
-        if self.task == "binary":
-            return (scores > 0).astype(np.int64)
-        return scores.argmax(axis=1) if self.task == "classification" else scores
-
-    def predict_scores(self, X: Any, *, batch_size: int = 256) -> Array:
-        """Return the net's outputs in prediction mode, computed batch by batch."""
-        return self._in_batches(X, batch_size, lambda x: self.net.forward(x)[0])
-
-    def predict_proba(self, X: Any, *, batch_size: int = 256, samples: int | None = None) -> Array:
-        """Return the probability of every class (N, C), or of every yes.
-
-        For classification it is the softmax of the scores, for binary answers their sigmoid. With ``samples``
-        it is the mean over so many predictions in which random layers draw as in training (dropout, noise,
-        stochastic depth); batch norm keeps to its running statistics.
-
-        Args:
-            X: (N, ...); N may be 0.
-            batch_size: how many examples run at once.
-            samples: how many random predictions to average; None for one without randomness.
-
-        Raises:
-            ValueError: if the loss is one of regression.
-
-        Reference:
-            Gal and Ghahramani, Dropout as a Bayesian approximation, 2016, https://arxiv.org/abs/1506.02142
-        """
-        if self.task not in ("classification", "binary"):
-            raise ValueError(
-                f"[Model] predict_proba: expected a model of classification, got one of {self.task}"
-            )
-        if samples is None:
-            return self._probabilities(self.predict_scores(X, batch_size=batch_size))
-        count = integer("Model", "samples", samples)
-        total: Array | float = 0.0
-        for sample in range(count):
-            key = Key.from_seed(self.seed).fold("sample").fold(sample)
-            total = total + self._probabilities(self._sampled_scores(X, batch_size, key))
-        mean: Array = total / self.dtype.type(count)
-        return mean
-
-    def _sampled_scores(self, X: Any, batch_size: int, key: Key) -> Array:
-        """Return scores in prediction mode, but with the random layers drawing under ``key``."""
-        done = 0
-
-        def run(x: Array) -> Array:
-            nonlocal done
-            scores = self.net.forward(x, key=key.at(done))[0]
-            done += len(x)
-            return scores
-
-        return self._in_batches(X, batch_size, run)
-
-    def _probabilities(self, scores: Array) -> Array:
-        if self.task == "binary":
-            # tanh neither overflows nor underflows: sigmoid(s) = (1 + tanh(s / 2)) / 2.
-            yes: Array = (1 + np.tanh(scores / 2)) / 2
-            return yes
-        powers = np.exp(scores - scores.max(axis=1, keepdims=True))
-        probabilities: Array = powers / powers.sum(axis=1, keepdims=True)
-        return probabilities
-
-    def for_inference(self) -> Predictor:
-        """Return a `Predictor` with the scores of this moment: batch norm folded, one call, no training.
-
-        Example:
-            >>> from fastnn import nn
-            >>> model = Model(nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3)))
-            >>> model.for_inference()(np.ones((2, 4), np.float32)).shape
-            (2, 3)
-        """
-        return Predictor(self.net, self.dtype, self.task)
-
-    def evaluate(self, X: Any, y: Any, *, weights: Any = None, batch_size: int = 256) -> dict[str, float]:
-        """Return the loss in prediction mode, without the regularizer, and accuracy or mean absolute error.
-
-        Args:
-            X: (N, ...), N at least 1.
-            y: N targets.
-            weights: (N,) importance of the examples in the loss.
-            batch_size: how many examples run at once.
-
-        Returns:
-            ``{"loss", "accuracy"}`` for classification and yes-or-no answers, ``{"loss", "mae"}`` for
-            regression, ``{"loss"}`` for a loss that is a bare callable.
-        """
-        scores = self.predict_scores(X, batch_size=batch_size)
-        result = {"loss": self.loss_function(scores, y, weights)[0]}
-        if self.task == "classification":
-            return result | {"accuracy": metrics.accuracy(scores, y)}
-        if self.task == "binary":
-            return result | {"accuracy": metrics.binary_accuracy(scores, y)}
-        if isinstance(self.loss_function, Loss):
-            result["mae"] = metrics.mean_absolute_error(scores, y)
-        return result
-
-    def features(self, X: Any, layer: str | int, *, batch_size: int = 256) -> Array:
-        """Return the output of the layer at path ``layer`` in prediction mode; nothing after it runs.
-
-        Args:
-            X: (N, ...).
-            layer: path as in ``params``, such as ``"3"`` or ``"3.body.0"``.
-            batch_size: how many examples run at once.
-
-        Raises:
-            ValueError: if there is no such layer.
-        """
-        net, path = self.net, str(layer)
-        if not isinstance(net, Container):
-            raise ValueError(f"[Model] layer: expected a net with layers below it, got {type(net).__name__}")
-        net.layer(path)
-        return self._in_batches(X, batch_size, lambda x: next(y for at, _, _, y in net.walk(x) if at == path))
-
-    def _in_batches(self, X: Any, batch_size: int, run: Callable[[Array], Array]) -> Array:
-        size = integer("Model", "batch_size", batch_size)
-        X = self._checked(X)
-        parts = [run(self._input(X[i : i + size])) for i in range(0, max(len(X), 1), size)]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     # What it is made of
 
@@ -568,22 +432,6 @@ class Model:
 
     def _key(self) -> Key:
         return Key.from_seed(self.seed, self.step).at(self.example)
-
-    def _checked(self, X: Any) -> Array:
-        try:
-            x = np.asarray(X)
-        except ValueError:
-            raise ValueError("[Model] X: expected an array, got rows of different shapes") from None
-        if x.ndim < 2:
-            raise ValueError(f"[Model] X: expected shape (N, ...), a batch, got {x.shape}")
-        if x.dtype.kind not in "biuf":
-            raise ValueError(f"[Model] X: expected real numbers, got {x.dtype}")
-        return x
-
-    def _input(self, X: Any) -> Array:
-        x = self._checked(X)
-        self.input_shape = x.shape[1:]
-        return x if x.dtype == self.dtype else x.astype(self.dtype)
 
 
 def _overwriting(net: Any) -> set[int]:

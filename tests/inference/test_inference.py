@@ -144,6 +144,12 @@ def test_predictions_are_the_model_s() -> None:
     np.testing.assert_allclose(regression.for_inference().predict(rows), regression.predict(rows), rtol=1e-4)
     with pytest.raises(ValueError, match=r"^\[predict_proba\] model: expected one of classification"):
         regression.for_inference().predict_proba(rows)
+    binary = Model(nn.Linear(4, 2), "binary_cross_entropy")
+    rows = np.random.default_rng(5).normal(size=(6, 4))
+    np.testing.assert_array_equal(binary.for_inference().predict(rows), binary.predict(rows))
+    np.testing.assert_allclose(
+        binary.for_inference().predict_proba(rows), binary.predict_proba(rows), rtol=1e-5
+    )
 
 
 @pytest.mark.parametrize(

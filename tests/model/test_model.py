@@ -219,7 +219,7 @@ def test_regression() -> None:
     np.testing.assert_allclose(model.params["weight"], [[1.0, -2.0, 0.5]], rtol=1e-6)
     assert model.predict(x).shape == (50, 1)
     assert model.evaluate(x, y)["mae"] < 1e-6
-    with pytest.raises(ValueError, match=r"^\[Model\] predict_proba: expected a model of classification"):
+    with pytest.raises(ValueError, match=r"^\[predict_proba\] model: expected one of classification"):
         model.predict_proba(x)
 
 

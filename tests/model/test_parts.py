@@ -20,6 +20,7 @@ from fastnn.testing.gradcheck import numerical_gradient, relative_error
 RNG = np.random.default_rng(0)
 MODULES = [
     *("fastnn.init", "fastnn.losses", "fastnn.regularizers", "fastnn.metrics", "fastnn.model", "fastnn.nets"),
+    *("fastnn._prediction", "fastnn.inference"),
     *(f"fastnn.nn.{module.name}" for module in pkgutil.iter_modules(fastnn.nn.__path__)),
 ]
 
