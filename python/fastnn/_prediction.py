@@ -13,7 +13,7 @@ from ._arguments import integer
 from .inference import Predictor, answers, probabilities
 from .keys import Key
 from .losses import Loss, LossFunction
-from .nn.containers import Container
+from .nn.container import Container
 from .nn.layer import Layer
 
 Array: TypeAlias = npt.NDArray[Any]

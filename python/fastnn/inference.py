@@ -62,9 +62,7 @@ class Predictor:
             x = x.astype(self.dtype)
         if x.ndim < 2:
             raise ValueError(f"[predict] X: expected shape (N, ...), a batch, got {x.shape}")
-        for stage in self.stages:
-            x = stage(x)
-        return x
+        return _through(self.stages, x)
 
     def predict(self, X: Array, *, batch_size: int = 256) -> Array:
         """Return classes, yes or no, or numbers, as `Model.predict`.
@@ -123,14 +121,25 @@ def _stages(net: nn.Layer, dtype: np.dtype[Any]) -> Iterator[Stage]:
         if stretch:
             yield _planned(stretch, dtype)
             stretch = []
-        yield _alone(layer)
+        yield _alone(layer, dtype)
     if stretch:
         yield _planned(stretch, dtype)
 
 
-def _alone(layer: nn.Layer) -> Stage:
-    twin = copy.deepcopy(layer)
-    return lambda x: twin.forward(x)[0]
+def _alone(layer: nn.Layer, dtype: np.dtype[Any]) -> Stage:
+    if type(layer) not in (nn.Parallel, nn.Concat):
+        twin = copy.deepcopy(layer)
+        return lambda x: twin.forward(x)[0]
+    container: Any = layer
+    branches = [list(_stages(branch, dtype)) for branch in container.children.values()]
+    join = type(container).join
+    return lambda x: join([_through(branch, x) for branch in branches])
+
+
+def _through(stages: list[Stage], x: Array) -> Array:
+    for stage in stages:
+        x = stage(x)
+    return x
 
 
 def _planned(layers: list[nn.Layer], dtype: np.dtype[Any]) -> Plan:
@@ -149,11 +158,23 @@ def _inlined(layer: nn.Layer) -> Iterator[nn.Layer]:
 
 
 def _has_step(layer: nn.Layer) -> bool:
-    if type(layer) is not nn.Residual:
+    if type(layer) not in (nn.Residual, nn.Parallel):
         return type(layer) in _PLANNED
-    paths = [list(_inlined(child)) for child in layer.children.values()]
-    ends_open = bool(paths[0]) and type(paths[0][-1]) in _PRODUCTS + _NORMS
-    return ends_open and all(_has_step(part) for path in paths for part in path)
+    terms = _terms(layer)
+    return all(map(_takes_residual, terms[1:])) and all(_has_step(part) for path in terms for part in path)
+
+
+def _terms(layer: nn.Layer) -> list[list[nn.Layer]]:
+    """Return the paths whose results a layer adds up, in the order to run them: each adds the one before."""
+    children = layer.children  # type: ignore[attr-defined]
+    if type(layer) is nn.Residual:
+        shortcut = children.get("shortcut")
+        return [[] if shortcut is None else list(_inlined(shortcut)), list(_inlined(children["body"]))]
+    return sorted((list(_inlined(child)) for child in children.values()), key=_takes_residual)
+
+
+def _takes_residual(path: list[nn.Layer]) -> bool:
+    return bool(path) and type(path[-1]) in _PRODUCTS + _NORMS
 
 
 class _Writer:
@@ -171,8 +192,8 @@ class _Writer:
         rest = list(layers)
         while rest:
             layer: Any = rest.pop(0)
-            if type(layer) is nn.Residual:
-                x = self._residual(layer, x)
+            if type(layer) in (nn.Residual, nn.Parallel):
+                x = self._sum(layer, x)
                 continue
             if type(layer) not in _PRODUCTS + _NORMS:
                 x = self._simple(layer, x, rest)
@@ -188,13 +209,14 @@ class _Writer:
             x = self._norm(layer, x, ends) if norm is layer else self._product(layer, norm, x, ends)
         return x
 
-    def _residual(self, layer: nn.Residual, x: int) -> int:
-        channels, shortcut = self.channels, x
-        if "shortcut" in layer.children:
-            shortcut = self.write(list(_inlined(layer.children["shortcut"])), x)
-        self.channels = channels
-        body = list(_inlined(layer.children["body"]))
-        return self.write(body, x, shortcut, relu=layer.activation == "relu")
+    def _sum(self, layer: Any, x: int) -> int:
+        channels = self.channels
+        first, *others = _terms(layer)
+        y = self.write(first, x)
+        for path in others:
+            self.channels = channels
+            y = self.write(path, x, y, relu=getattr(layer, "activation", None) == "relu")
+        return y
 
     def _product(self, layer: Any, norm: Any, x: int, ends: dict[str, Any]) -> int:
         w, b = layer.params["weight"], layer.params.get("bias")

@@ -19,9 +19,11 @@ from .init import Initializer
 from .keys import Key
 from .losses import Loss, LossFunction
 from .nn.config import from_config, to_config
-from .nn.containers import MAKERS, Container, Residual, Sequential
+from .nn.container import Container
+from .nn.joins import CONTAINERS
 from .nn.layer import Layer, adopt
 from .nn.parameters import BoundDict, FlatDict, LayerGrads, Turn
+from .nn.sequential import MAKERS
 from .nn.summary import Summary, summarize
 from .regularizers import Regularizer
 
@@ -437,7 +439,7 @@ class Model(Predicting):
 def _overwriting(net: Any) -> set[int]:
     """Return ids of the layers that overwrite their gradients, once in every backward pass of the net."""
     layers = [net, *(layer for _, layer in net.named_layers())] if isinstance(net, Container) else [net]
-    if any(isinstance(layer, Container) and type(layer) not in (Sequential, Residual) for layer in layers):
+    if any(isinstance(layer, Container) and type(layer) not in CONTAINERS for layer in layers):
         return set()
     places = Counter(id(layer) for layer in layers)
     return {id(layer) for layer in layers if type(layer) in MAKERS and places[id(layer)] == 1}

@@ -14,7 +14,8 @@ import numpy as np
 from . import init
 from ._arguments import integer, number
 from .model import Model
-from .nn.containers import Container, Residual
+from .nn.container import Container
+from .nn.joins import Residual
 from .nn.layer import Array, Layer
 
 

@@ -13,14 +13,15 @@ from .activation import Softplus as Softplus
 from .activation import Tanh as Tanh
 from .config import from_config as from_config
 from .config import to_config as to_config
-from .containers import Container as Container
-from .containers import Residual as Residual
-from .containers import Sequential as Sequential
+from .container import Container as Container
 from .conv import Conv2d as Conv2d
 from .dropout import Dropout as Dropout
 from .group_norm import GroupNorm as GroupNorm
 from .group_norm import InstanceNorm2d as InstanceNorm2d
 from .group_norm import LayerNorm as LayerNorm
+from .joins import Concat as Concat
+from .joins import Parallel as Parallel
+from .joins import Residual as Residual
 from .layer import Layer as Layer
 from .linear import Linear as Linear
 from .noise import DropConnectLinear as DropConnectLinear
@@ -36,6 +37,7 @@ from .piecewise import PReLU as PReLU
 from .pool import AvgPool2d as AvgPool2d
 from .pool import GlobalAvgPool2d as GlobalAvgPool2d
 from .pool import MaxPool2d as MaxPool2d
+from .sequential import Sequential as Sequential
 from .shape import Flatten as Flatten
 from .standardise import Standardise as Standardise
 from .summary import Summary as Summary

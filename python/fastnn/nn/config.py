@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from .containers import Residual, Sequential
+from .container import Container
+from .joins import Concat, Parallel, Residual
 from .layer import Layer
+from .sequential import Sequential
 
 
 def to_config(net: Layer) -> dict[str, Any]:
@@ -34,6 +36,9 @@ def _describe(layer: Layer, seen: dict[int, int]) -> dict[str, Any]:
     if isinstance(layer, Residual) and kind is Residual:
         parts = {name: _describe(child, seen) for name, child in layer.children.items()}
         return {"type": "Residual", **parts, "activation": layer.activation}
+    if isinstance(layer, Container) and kind in (Parallel, Concat):
+        described = [_describe(child, seen) for child in layer.children.values()]
+        return {"type": kind.__name__, "branches": described}
     if not kind.__module__.startswith("fastnn.nn."):
         raise TypeError(
             f"[to_config] net: expected layers of fastnn.nn, got the hand-written {kind.__name__}"
@@ -71,6 +76,9 @@ def _build(config: dict[str, Any], built: list[Layer]) -> Layer:
         if name == "Residual":
             activation = options.pop("activation", None)
             return Residual(**{k: _build(part, built) for k, part in options.items()}, activation=activation)
+        if name in ("Parallel", "Concat"):
+            joined = Parallel if name == "Parallel" else Concat
+            return joined(*[_build(branch, built) for branch in options["branches"]])
         kind = getattr(nn, name)
         if not (isinstance(kind, type) and issubclass(kind, Layer)):
             raise AttributeError(f"{name} is no layer")

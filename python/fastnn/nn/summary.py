@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from .containers import Container
+from .container import Container
 from .layer import Layer
 
 

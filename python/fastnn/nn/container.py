@@ -1,0 +1,201 @@
+"""What all layers made of layers have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Iterator
+from functools import cached_property
+from typing import Any, NamedTuple, TypeAlias
+
+from ..keys import Key
+from .layer import Array, Grads, Layer, adopt
+from .parameters import BoundDict, Scope
+
+Watcher: TypeAlias = Callable[[str, Array, Array | None], None]
+Visit: TypeAlias = tuple[str, Layer, Array, Array]
+
+
+class _WatchedCache(NamedTuple):
+    """A child's cache, and its output for the watchers to see beside its gradient."""
+
+    output: Array
+    cache: Any
+
+
+class Container(Layer):
+    """A layer whose parts are layers, called by the names in ``children``."""
+
+    can_skip_dx = True
+
+    def __init__(self, children: dict[str, Any]) -> None:
+        self.children = {name: adopt(child, type(self).__name__) for name, child in children.items()}
+        self._watchers: dict[str, list[Callable[[Array, Array | None], None]]] = {}
+
+    @property
+    def params(self) -> dict[str, Array]:  # type: ignore[override]
+        """All parameters below by full name, as ``"0.weight"``; assignment writes into them."""
+        return self._collect("params")
+
+    @property
+    def grads(self) -> dict[str, Array]:  # type: ignore[override]
+        """All gradients below by full name."""
+        return self._collect("grads")
+
+    @property
+    def buffers(self) -> dict[str, Array]:  # type: ignore[override]
+        """All buffers below by full name."""
+        return self._collect("buffers")
+
+    def _collect(self, kind: str) -> dict[str, Array]:
+        full = {f"{path}.{n}": a for path, layer in self.leaves() for n, a in getattr(layer, kind).items()}
+        return BoundDict(full)
+
+    def named_layers(self) -> Iterator[tuple[str, Layer]]:
+        """Yield (path, layer) of everything below in order, containers first, repeats included."""
+        for name, child in self.children.items():
+            yield name, child
+            if isinstance(child, Container):
+                yield from ((f"{name}.{path}", layer) for path, layer in child.named_layers())
+
+    def leaves(self) -> list[tuple[str, Layer]]:
+        first: dict[int, tuple[str, Layer]] = {}
+        for path, layer in self.named_layers():
+            if not isinstance(layer, Container):
+                first.setdefault(id(layer), (path, layer))
+        return list(first.values())
+
+    @cached_property
+    def aliases(self) -> dict[str, str]:
+        """Names under which a parameter or buffer appears again, each with its first name."""
+        home = {id(layer): path for path, layer in self.leaves()}
+        return {
+            f"{path}.{name}": f"{home[id(layer)]}.{name}"
+            for path, layer in self.named_layers()
+            if id(layer) in home and home[id(layer)] != path
+            for name in (*layer.params, *layer.buffers)
+        }
+
+    def layer(self, path: str) -> Layer:
+        """Return the layer at ``path``, such as ``"3.body.0"``.
+
+        Raises:
+            ValueError: if there is none.
+        """
+        name, _, rest = path.partition(".")
+        child = self.children.get(name)
+        if child is None or (rest and not isinstance(child, Container)):
+            raise ValueError(f"[{type(self).__name__}] layer: expected a path below it, got {path!r}")
+        return child.layer(rest) if rest and isinstance(child, Container) else child
+
+    def walk(self, x: Array, path: str = "") -> Generator[Visit, None, Array]:
+        """Predict step by step: yield (path, layer, input, output) of all below, parts before the whole."""
+        raise NotImplementedError
+
+    def _walk_child(self, name: str, x: Array, path: str) -> Generator[Visit, None, Array]:
+        child = self.children[name]
+        y = (
+            (yield from child.walk(x, f"{path}{name}."))
+            if isinstance(child, Container)
+            else child.forward(x)[0]
+        )
+        yield f"{path}{name}", child, x, y
+        return y
+
+    def watch(self, watcher: Watcher, layers: Iterable[str] | None = None) -> Callable[[], None]:
+        """Show activations and their gradients to ``watcher`` while the net runs.
+
+        ``watcher(path, activation, None)`` is called in forward, ``watcher(path, activation, gradient)`` in
+        backward. A watched layer runs unfused. Watchers do not travel with copies and pickles.
+
+        Args:
+            watcher: called with path, output of the layer there, and the gradient with respect to that
+                output.
+            layers: paths such as ``"3.body.0"``; by default all that are no containers.
+
+        Returns:
+            A function that ends the watch.
+
+        Example:
+            >>> import numpy as np
+            >>> from fastnn import nn
+            >>> net = nn.Sequential(nn.Linear(2, 3), nn.ReLU())
+            >>> stop = net.watch(lambda path, activation, gradient: print(path, activation.shape), ["1"])
+            >>> y = net(np.ones((4, 2), np.float32))
+            1 (4, 3)
+            >>> stop()
+        """
+        if layers is None:
+            layers = [path for path, layer in self.named_layers() if not isinstance(layer, Container)]
+        seats = [self._seat(path) for path in layers]
+
+        def bind(path: str) -> Callable[[Array, Array | None], None]:
+            return lambda activation, gradient: watcher(path, activation, gradient)
+
+        hung = [(container, name, bind(path)) for (container, name), path in zip(seats, layers, strict=True)]
+        for container, name, hook in hung:
+            container._watchers.setdefault(name, []).append(hook)
+            container._replan()
+
+        def stop() -> None:
+            for container, name, hook in hung:
+                hooks = container._watchers.get(name, [])
+                if hook in hooks:
+                    hooks.remove(hook)
+                if not hooks:
+                    container._watchers.pop(name, None)
+                container._replan()
+
+        return stop
+
+    def _seat(self, path: str) -> tuple[Container, str]:
+        """Return the container that directly holds ``path``, and the name that it has there."""
+        self.layer(path)
+        above, _, name = path.rpartition(".")
+        holder = self.layer(above) if above else self
+        assert isinstance(holder, Container)
+        return holder, name
+
+    def _replan(self) -> None:
+        """Look again at how to run, after watchers came or went."""
+
+    def _forward_child(self, name: str, x: Array, train: bool, key: Key | None) -> tuple[Array, Any]:
+        y, cache = self.children[name].forward(x, train=train, key=key)
+        if name in self._watchers:
+            for hook in tuple(self._watchers[name]):
+                hook(y, None)
+            cache = _WatchedCache(y, cache)
+        return y, cache
+
+    def _backward_child(
+        self, name: str, dy: Array, cache: Any, grads: Grads | None, need_dx: bool = True
+    ) -> Array | None:
+        child = self.children[name]
+        if isinstance(cache, _WatchedCache):
+            for hook in tuple(self._watchers.get(name, ())):
+                hook(cache.output, dy)
+            cache = cache.cache
+        # A layer written by hand is always told where to add, so it needs no default of its own.
+        below = (
+            child.grads if grads is None and not isinstance(child, Container) else self._scope(name, grads)
+        )
+        if need_dx or not getattr(child, "can_skip_dx", False):
+            return child.backward(dy, cache, below)
+        return child.backward(dy, cache, below, need_dx=False)  # type: ignore[call-arg]
+
+    def _scope(self, name: str, grads: Grads | None) -> Grads | None:
+        return None if grads is None else Scope(grads, f"{name}.", self.aliases)
+
+    def _needs_gradient(self, name: str) -> bool:
+        """Return whether a gradient must reach the child: for its parameters, or for a watcher."""
+        child = self.children[name]
+        if name in self._watchers:
+            return True
+        if isinstance(child, Container):
+            return any(child._needs_gradient(part) for part in child.children)
+        return bool(child.params) and getattr(child, "trainable", True)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {k: v for k, v in self.__dict__.items() if k not in ("_watchers", "aliases", "_plan")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__ |= state | {"_watchers": {}}
+        self._replan()

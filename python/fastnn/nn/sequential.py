@@ -1,0 +1,276 @@
+"""Layers one after the other, and the runs of them that have a faster common form."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from .. import functional as F
+from ..keys import Key
+from .activation import ReLU
+from .container import Container, Visit
+from .conv import Conv2d
+from .layer import Array, Grads, Layer
+from .linear import Linear
+from .norm import BatchNorm1d, BatchNorm2d
+from .pool import MaxPool2d
+
+_PRODUCTS = (Conv2d, Linear)
+_NORMS = (BatchNorm1d, BatchNorm2d)
+# Layers whose backward allocates what it returns.
+MAKERS = _PRODUCTS + _NORMS
+
+
+class Run(NamedTuple):
+    """Neighbouring layers that run as one step, by name and in this order; those that it lacks are None.
+
+    Max pooling joins where ReLU follows a product: the gradient is masked after pooling, where it is small.
+    That gives the same bits, since the greatest value of a window is positive if the pooled one is.
+    """
+
+    product: str | None
+    norm: str | None
+    relu: str | None
+    pool: str | None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(name for name in self if name is not None)
+
+    @classmethod
+    def first(cls, layers: Sequence[tuple[str, Layer]]) -> Run | None:
+        """Return the run that the first of these layers begin, if at least two of them make one."""
+        found: list[str | None] = []
+        rest = list(layers)
+        for kinds in (_PRODUCTS, _NORMS, (ReLU,), (MaxPool2d,)):
+            # Exactly these types: a subclass may compute something else.
+            fits = bool(rest) and type(rest[0][1]) in kinds
+            if kinds == (MaxPool2d,):
+                fits = fits and [name is not None for name in found] == [True, False, True]
+            found.append(rest.pop(0)[0] if fits else None)
+        return cls(*found) if len(layers) - len(rest) > 1 else None
+
+
+class _RunCache(NamedTuple):
+    """Caches of a run's layers; ``y`` is kept where ReLU follows a product, as its sign is the mask."""
+
+    product: Any
+    norm: Any
+    pool: Any
+    y: Array | None
+
+
+class Sequential(Container):
+    """Run layers one after the other, fusing runs that have a faster common form.
+
+    A convolution or linear layer, batch norm and ReLU that follow each other run as one step with one opaque
+    cache, and so do any two of them, or a product, ReLU and max pooling. The product takes the statistics
+    that batch norm needs while it writes its result, the normalised values before ReLU are never written, and
+    no mask is stored. Results are those of the unfused run within rounding.
+
+    Args:
+        *layers: objects with ``forward`` and ``backward``; one may stand in several places.
+        fuse: whether to look for such runs.
+
+    Example:
+        >>> net = Sequential(Linear(4, 8), ReLU(), Linear(8, 3))
+        >>> net(np.ones((5, 4), np.float32)).shape, len(net), type(net[1]).__name__
+        ((5, 3), 3, 'ReLU')
+        >>> net.plan()
+        ['0 Linear + 1 ReLU', '2 Linear']
+    """
+
+    def __init__(self, *layers: Any, fuse: bool = True) -> None:
+        super().__init__({str(i): layer for i, layer in enumerate(layers)})
+        self.fuse = bool(fuse)
+        self._replan()
+
+    def _replan(self) -> None:
+        self._plan: list[str | Run] = []
+        left = list(self.children.items())
+        while left:
+            watched = next((i for i, (name, _) in enumerate(left) if name in self._watchers), len(left))
+            run = Run.first(left[:watched]) if self.fuse else None
+            self._plan.append(left[0][0] if run is None else run)
+            del left[: 1 if run is None else len(run.names)]
+
+    def plan(self) -> list[str]:
+        """Return the steps as they run, the layers of a fused one joined by ``+``."""
+        steps = [step.names if isinstance(step, Run) else (step,) for step in self._plan]
+        return [" + ".join(f"{n} {type(self.children[n]).__name__}" for n in names) for names in steps]
+
+    @property
+    def takes_residual(self) -> bool:
+        """Whether the last step can add a residual, and cut negative values off after it, by itself."""
+        last = self._plan[-1] if self._plan else None
+        return isinstance(last, Run) and last.norm is not None and last.relu is None
+
+    @property
+    def makes_dx(self) -> bool:
+        """Whether the dx of backward is a new array, rather than perhaps the ``dy`` that was given."""
+        return any(type(layer) in MAKERS for layer in list(self.children.values())[:1])
+
+    def forward(self, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
+        """Map the first layer's input to the last layer's output."""
+        return self.forward_fused(x, train=train, key=key)
+
+    def forward_fused(
+        self,
+        x: Array,
+        *,
+        train: bool = False,
+        key: Key | None = None,
+        residual: Array | None = None,
+        activation: Literal["relu"] | None = None,
+    ) -> tuple[Array, Any]:
+        """Like `forward`; if it `takes_residual`, the last step adds one and applies the activation."""
+        caches = []
+        last = self._plan[-1] if self._plan else None
+        for step in self._plan:
+            cache: Any
+            if not isinstance(step, Run):
+                x, cache = self._forward_child(step, x, train, None if key is None else key.fold(int(step)))
+            elif step is last:
+                x, cache = self._forward_run(step, x, train, residual, activation)
+            else:
+                x, cache = self._forward_run(step, x, train)
+            caches.append((step, cache))
+        return x, caches
+
+    def _forward_run(
+        self,
+        run: Run,
+        x: Array,
+        train: bool,
+        residual: Array | None = None,
+        activation: Literal["relu"] | None = None,
+    ) -> tuple[Array, _RunCache]:
+        product: Any = None
+        statistics: Array | None = None
+        norm: Any = None if run.norm is None else self.children[run.norm]
+        if run.relu is not None:
+            activation = "relu"
+        if run.product is not None:
+            layer: Any = self.children[run.product]
+            x, product, statistics = layer.forward_fused(
+                x,
+                activation=activation if norm is None else None,
+                statistics=norm is not None and train and norm.trainable,
+            )
+        if norm is None:
+            pool: Any = None
+            if run.pool is not None:
+                x, pool = self.children[run.pool].forward(x, train=train)
+            return x, _RunCache(product, None, pool, x)
+        if residual is not None:
+            check_join("Residual", "shortcut", x, residual)
+        y, normalised = norm.forward(
+            x, train=train, activation=activation, statistics=statistics, residual=residual
+        )
+        return y, _RunCache(product, normalised, None, None)
+
+    def backward(
+        self, dy: Array, cache: Any, grads: Grads | None = None, *, need_dx: bool = True
+    ) -> Array | None:
+        """Return dx, or None without ``need_dx``: then nothing runs below the first trainable layer."""
+        return self.backward_fused(dy, cache, grads, need_dx=need_dx)[0]
+
+    def backward_fused(
+        self,
+        dy: Array,
+        cache: Any,
+        grads: Grads | None = None,
+        *,
+        need_dx: bool = True,
+        joined: bool = False,
+        identity: bool = False,
+    ) -> tuple[Array | None, Array | None]:
+        """Like `backward`; the second result is the gradient of the residual that was ``joined``.
+
+        If that residual was the input itself, by ``identity``, its gradient is part of dx.
+        """
+        first = 0
+        if not need_dx:
+            needed = (i for i, (step, _) in enumerate(cache) if self._step_needs_gradient(step))
+            first = next(needed, len(cache))
+        last = len(cache) - 1
+        lowest = min(first, last) if joined else first
+        dx: Array | None = dy
+        dresidual: Array | None = None
+        to_add: Array | None = None
+        for i in reversed(range(lowest, last + 1)):
+            step, kept = cache[i]
+            assert dx is not None
+            wanted = need_dx or i > first
+            if not isinstance(step, Run):
+                dx = self._backward_child(step, dx, kept, grads, wanted)
+                continue
+            merges = i == 0 < last and to_add is not None and self._adds_to_dx(step)
+            dx, below = self._backward_run(step, dx, kept, grads, wanted, to_add if merges else None)
+            if merges:
+                to_add = None
+            if i == last and joined:
+                dresidual = below
+                to_add = below if identity and need_dx else None
+        if dx is not None and to_add is not None:
+            dx = np.add(dx, to_add)
+        return dx if need_dx else None, dresidual
+
+    def _adds_to_dx(self, run: Run) -> bool:
+        """Return whether a run can add something to its dx on the way out."""
+        return run.product is not None and type(self.children[run.product]) is Conv2d
+
+    def _step_needs_gradient(self, step: str | Run) -> bool:
+        names = step.names if isinstance(step, Run) else (step,)
+        return any(self._needs_gradient(name) for name in names)
+
+    def _backward_run(
+        self,
+        run: Run,
+        dy: Array,
+        cache: _RunCache,
+        grads: Grads | None,
+        need_dx: bool,
+        dx_residual: Array | None = None,
+    ) -> tuple[Array | None, Array | None]:
+        dx: Array | None = dy
+        dresidual: Array | None = None
+        if run.norm is None:
+            assert cache.y is not None
+            dx = F.relu_backward(dy, F.ReluCache(cache.y))
+            if run.pool is not None:
+                dx = self.children[run.pool].backward(dx, cache.pool)
+        else:
+            norm: Any = self.children[run.norm]
+            dx, dresidual = norm.backward_fused(dy, cache.norm, self._scope(run.norm, grads))
+        if run.product is not None:
+            assert dx is not None
+            if dx_residual is None:
+                dx = self._backward_child(run.product, dx, cache.product, grads, need_dx)
+            else:
+                conv: Any = self.children[run.product]
+                scope = self._scope(run.product, grads)
+                dx = conv.backward_fused(dx, cache.product, scope, residual=dx_residual)
+        return dx, dresidual
+
+    def walk(self, x: Array, path: str = "") -> Generator[Visit, None, Array]:
+        for name in self.children:
+            x = yield from self._walk_child(name, x, path)
+        return x
+
+    def __len__(self) -> int:
+        return len(self.children)
+
+    def __getitem__(self, index: int) -> Layer:
+        return list(self.children.values())[index]
+
+    def __repr__(self) -> str:
+        return f"Sequential({', '.join(map(repr, self.children.values()))})"
+
+
+def check_join(op: str, name: str, first: Array, other: Array) -> None:
+    """Refuse to add arrays of two shapes."""
+    if first.shape != other.shape:
+        raise ValueError(f"[{op}] {name}: expected the body's shape {first.shape}, got {other.shape}")
