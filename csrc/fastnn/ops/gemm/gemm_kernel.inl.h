@@ -253,6 +253,8 @@ static void gemm_pack_b(const GemmPackB<T>& g) {
     if (g.b_col == 1) {
       for (int j = 0; j < g.width; j += V::lanes) {
         const int n = g.cols - j;
+        // The next panel's part of this row: no hardware guesses it from short reads a row apart.
+        __builtin_prefetch(row + g.width + j);
         V::load(row + j, n < 0 ? 0 : n > V::lanes ? V::lanes : n).store(out + j);
       }
     } else {
