@@ -32,6 +32,7 @@ __all__: list[str] = [
     "elu_backward",
     "elu_forward",
     "empty_cache",
+    "gaussian_noise",
     "gelu_backward",
     "gelu_forward",
     "gelu_tanh_backward",
@@ -335,6 +336,7 @@ def dropout_backward(
     example: typing.SupportsInt | typing.SupportsIndex,
     threshold: typing.SupportsInt | typing.SupportsIndex,
     scale: typing.SupportsFloat | typing.SupportsIndex,
+    group: typing.SupportsInt | typing.SupportsIndex,
 ) -> numpy.ndarray: ...
 def dropout_forward(
     x: typing.Any,
@@ -342,6 +344,7 @@ def dropout_forward(
     example: typing.SupportsInt | typing.SupportsIndex,
     threshold: typing.SupportsInt | typing.SupportsIndex,
     scale: typing.SupportsFloat | typing.SupportsIndex,
+    group: typing.SupportsInt | typing.SupportsIndex,
 ) -> numpy.ndarray: ...
 def elu_backward(
     dy: typing.Any,
@@ -355,6 +358,12 @@ def elu_forward(
     b: typing.SupportsFloat | typing.SupportsIndex = 0.0,
 ) -> numpy.ndarray: ...
 def empty_cache() -> None: ...
+def gaussian_noise(
+    x: typing.Any,
+    bits: typing.SupportsInt | typing.SupportsIndex,
+    example: typing.SupportsInt | typing.SupportsIndex,
+    std: typing.SupportsFloat | typing.SupportsIndex,
+) -> numpy.ndarray: ...
 def gelu_backward(
     dy: typing.Any,
     kept: typing.Any,

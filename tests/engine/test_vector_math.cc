@@ -103,6 +103,10 @@ template <class W>
 W normal_cdf_truth(W x) {
   return std::erfc(-x * W(0.707106781186547524400844362104849039L)) / 2;
 }
+template <class W>
+W gelu_truth(W x) {
+  return std::isinf(x) ? std::fmax(x, W(0)) : x * normal_cdf_truth(x);
+}
 
 template <class T>
 void test_functions() {
@@ -117,6 +121,8 @@ void test_functions() {
   test_function<T>(FASTNN_DISPATCH(sigmoid_of<T>), &sigmoid_truth<Wide<T>>, kOthers, "sigmoid: ulp, at");
   test_function<T>(FASTNN_DISPATCH(normal_cdf_of<T>), &normal_cdf_truth<Wide<T>>,
                    Precision<T>::normal_cdf_ulp, "normal_cdf: ulp, at");
+  test_function<T>(FASTNN_DISPATCH(gelu_of<T>), &gelu_truth<Wide<T>>, Precision<T>::normal_cdf_ulp,
+                   "gelu: ulp, at");
 }
 
 }  // namespace

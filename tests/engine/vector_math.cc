@@ -49,14 +49,20 @@ void normal_cdf_of(const T* x, T* y, int64_t count) {
   map(x, y, count, [](Vec<T> v) { return normal_cdf(v, gauss(v)); });
 }
 
-#define FASTNN_X(T)                                \
-  template void exp_of(const T*, T*, int64_t);     \
-  template void log_of(const T*, T*, int64_t);     \
-  template void expm1_of(const T*, T*, int64_t);   \
-  template void log1p_of(const T*, T*, int64_t);   \
-  template void tanh_of(const T*, T*, int64_t);    \
-  template void sigmoid_of(const T*, T*, int64_t); \
-  template void normal_cdf_of(const T*, T*, int64_t);
+template <class T>
+void gelu_of(const T* x, T* y, int64_t count) {
+  map(x, y, count, [](Vec<T> v) { return gelu(v); });
+}
+
+#define FASTNN_X(T)                                   \
+  template void exp_of(const T*, T*, int64_t);        \
+  template void log_of(const T*, T*, int64_t);        \
+  template void expm1_of(const T*, T*, int64_t);      \
+  template void log1p_of(const T*, T*, int64_t);      \
+  template void tanh_of(const T*, T*, int64_t);       \
+  template void sigmoid_of(const T*, T*, int64_t);    \
+  template void normal_cdf_of(const T*, T*, int64_t); \
+  template void gelu_of(const T*, T*, int64_t);
 FASTNN_X(float)
 FASTNN_X(double)
 #undef FASTNN_X

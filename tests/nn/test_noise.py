@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 import pytest
 
-from fastnn import Model, nn
+from fastnn import Model, _runtime, channels_last, nn, threads
 from fastnn.keys import Key
 from fastnn.testing.gradcheck import numerical_gradient, relative_error
 
@@ -18,6 +19,7 @@ LAYERS: list[tuple[Any, tuple[int, ...]]] = [
     (lambda: nn.StochasticDepth(0.4), (3, 2, 4, 5)),
     (lambda: nn.GaussianNoise(0.3), (3, 2, 4, 5)),
     (lambda: nn.DropConnectLinear(6, 4, drop_prob=0.4), (3, 6)),
+    (lambda: nn.DropConnectConv2d(4, 6, 3, padding=(1, 2), groups=2, drop_prob=0.4), (3, 4, 5, 6)),
 ]
 
 
@@ -71,11 +73,70 @@ def test_what_is_zeroed_together() -> None:
         assert set(groups[:, 0]) == {0.0, 2.0}
 
 
+@pytest.mark.parametrize(
+    ("make", "shape"),
+    [
+        (lambda: nn.DropConnectLinear(2, 2, drop_prob=0.5), (3, 2)),
+        (lambda: nn.DropConnectConv2d(1, 1, 2, drop_prob=0.5), (3, 1, 3, 4)),
+        (lambda: nn.Dropout(0.5), (1, 4)),
+        (lambda: nn.SpatialDropout(0.5), (1, 4, 2, 3)),
+        (lambda: nn.StochasticDepth(0.5), (4, 2, 1, 3)),
+    ],
+)
+def test_the_mean_over_all_masks_is_the_prediction(make: Any, shape: Any) -> None:
+    """Four chances make 16 masks, all equally likely: each is drawn at last, and counted once."""
+    layer, x = make().astype(np.float64), RNG.normal(size=shape)
+    outputs = {}
+    for seed in range(400):
+        y = layer.forward(x, train=True, key=Key.from_seed(seed))[0]
+        outputs.setdefault(y.round(9).tobytes(), y)
+    assert len(outputs) == 16
+    np.testing.assert_allclose(np.mean(list(outputs.values()), axis=0), layer(x), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("make", "shape"),
+    [
+        (lambda: nn.Dropout(0.4), (64, 32, 16, 16)),
+        (lambda: nn.SpatialDropout(0.4), (64, 32, 16, 16)),
+        (lambda: nn.StochasticDepth(0.4), (64, 32, 16, 16)),
+        (lambda: nn.GaussianNoise(0.3), (64, 32, 16, 16)),
+        (lambda: nn.DropConnectLinear(512, 512), (64, 512)),
+        (lambda: nn.DropConnectConv2d(16, 16, 3), (16, 16, 16, 16)),
+    ],
+)
+def test_draws_do_not_depend_on_threads(make: Any, shape: Any) -> None:
+    layer, x, key = make(), RNG.normal(size=shape).astype(np.float32), Key.from_seed(5)
+    results = []
+    for n in (1, 2, 3):
+        with threads(n), _runtime.rendezvous():
+            _runtime.last_worker_count()
+            y, cache = layer.forward(x, train=True, key=key)
+            assert _runtime.last_worker_count() == n
+            results.append((y.tobytes(), layer.backward(np.ones_like(y), cache).tobytes()))
+    assert results[0] == results[1] == results[2]
+
+
+def test_noise_is_the_same_in_both_dtypes_and_layouts() -> None:
+    key, zeros = Key.from_seed(2), np.zeros((3, 5, 6, 7))
+    wide = nn.GaussianNoise(1.0).forward(zeros, train=True, key=key)[0]
+    narrow = nn.GaussianNoise(1.0).forward(channels_last(zeros.astype(np.float32)), train=True, key=key)[0]
+    np.testing.assert_allclose(narrow, wide, rtol=0, atol=1e-6)
+
+
 def test_noise_is_normal() -> None:
     noise = nn.GaussianNoise(2.0).forward(np.zeros((50, 1001)), train=True, key=Key.from_seed(0))[0] / 2
     assert abs(noise.mean()) < 5 / np.sqrt(noise.size)
     assert abs(noise.std() - 1) < 5 / np.sqrt(2 * noise.size)
     assert abs((noise**4).mean() - 3) < 5 * np.sqrt(96 / noise.size)
+    # Kolmogorov-Smirnov, at a chance of 1e-6 of a false alarm.
+    places = np.sort(noise.ravel())
+    below = np.array([0.5 * (1 + math.erf(z / math.sqrt(2))) for z in places.tolist()])
+    steps = np.arange(noise.size + 1) / noise.size
+    distance = max(np.abs(below - steps[1:]).max(), np.abs(below - steps[:-1]).max())
+    assert distance < math.sqrt(-0.5 * math.log(1e-6 / 2) / noise.size)
+    neighbours = np.corrcoef(noise.ravel()[:-1], noise.ravel()[1:])[0, 1]
+    assert abs(neighbours) < 5 / np.sqrt(noise.size)
 
 
 def test_monte_carlo_prediction() -> None:

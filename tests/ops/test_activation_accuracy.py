@@ -19,7 +19,7 @@ ULP = {
     "leaky_relu": 1.0,
     "elu": 4.0,
     "selu": 4.0,
-    "gelu": 5.0,
+    "gelu": 4.0,
     "silu": 4.0,
     "softplus": 4.0,
 }

@@ -1,9 +1,10 @@
 // exp, log and what activations are made of, on Vec<T>. Included after simd/<isa>.h, by kernels.
 //
 // Errors over the whole range, subnormal results included: exp and log at most 2 ulp in float and 4 ulp in
-// double; expm1, log1p, tanh and sigmoid at most 4 ulp; normal_cdf at most 4 and 6 ulp. Infinities, zeros and
-// overflow as in the C library; NaN gives NaN. Range reduction after Cody and Waite (Software Manual for the
-// Elementary Functions, 1980); the remaining series are Taylor's, cut where the next term no longer matters.
+// double; expm1, log1p, tanh and sigmoid at most 4 ulp; normal_cdf and gelu at most 4 and 6 ulp. Infinities,
+// zeros and overflow as in the C library; NaN gives NaN. Range reduction after Cody and Waite (Software
+// Manual for the Elementary Functions, 1980); the remaining series are Taylor's, cut where the next term no
+// longer matters.
 #pragma once
 
 namespace fastnn::FASTNN_ISA {
@@ -35,8 +36,23 @@ struct MathConstants<double> {
 };
 
 static constexpr double kInverseFactorial[] = {
-    1.0,        1.0,         1.0 / 2,      1.0 / 6,       1.0 / 24,       1.0 / 120,       1.0 / 720,
-    1.0 / 5040, 1.0 / 40320, 1.0 / 362880, 1.0 / 3628800, 1.0 / 39916800, 1.0 / 479001600, 1.0 / 6227020800,
+    1.0,
+    1.0,
+    1.0 / 2,
+    1.0 / 6,
+    1.0 / 24,
+    1.0 / 120,
+    1.0 / 720,
+    1.0 / 5040,
+    1.0 / 40320,
+    1.0 / 362880,
+    1.0 / 3628800,
+    1.0 / 39916800,
+    1.0 / 479001600,
+    1.0 / 6227020800,
+    1.0 / 87178291200,
+    1.0 / 1307674368000,
+    1.0 / 20922789888000,
 };
 
 // (a + pole) e^(a^2/2) P(X > a) for a standard normal X and a >= 0, less its value pole/2 at 0 and divided by
@@ -103,17 +119,18 @@ struct ExpParts {
     return fma(series * r, r, r);
   }
 
-  // e^x, in two steps, as 2^n itself may be too large or too small for a normal number.
-  FASTNN_INLINE Vec<T> power() const {
+  // c e^x, in two steps, as 2^n itself may be too large or too small for a normal number. Rounding 1 +
+  // fraction first would be one error more.
+  FASTNN_INLINE Vec<T> times(Vec<T> c) const {
     const Vec<T> half = nearest<T>(n * Vec<T>::set(T(0.5)));
-    return (Vec<T>::set(T(1)) + fraction()) * pow2(half) * pow2(n - half);
+    return fma(c, fraction(), c) * pow2(half) * pow2(n - half);
   }
 };
 
 template <class T>
 FASTNN_INLINE Vec<T> exp(Vec<T> x) {
   using C = MathConstants<T>;
-  return ExpParts<T>(clamp<T>(x, C::exp_lowest, C::exp_highest)).power();
+  return ExpParts<T>(clamp<T>(x, C::exp_lowest, C::exp_highest)).times(Vec<T>::set(T(1)));
 }
 
 // e^x - 1 for x <= 40, accurate near 0: 2^n (e^r - 1) + (2^n - 1).
@@ -198,9 +215,10 @@ FASTNN_INLINE Vec<T> sigmoid(Vec<T> x) {
   return select(x > V::zero(), one, e) / (one + e);
 }
 
-// e^(-x^2/2). x = a + d with a few leading bits in a: the rounding of x^2 would be an error of many ulp.
+// e^(-x^2/2), to be multiplied. x = a + d with a few leading bits in a: the rounding of x^2 would be an error
+// of many ulp.
 template <class T>
-FASTNN_INLINE Vec<T> gauss(Vec<T> x) {
+FASTNN_INLINE ExpParts<T> gauss(Vec<T> x) {
   using V = Vec<T>;
   using C = MathConstants<T>;
   x = clamp<T>(x, -C::tail_end, C::tail_end);
@@ -208,23 +226,42 @@ FASTNN_INLINE Vec<T> gauss(Vec<T> x) {
   const V minus_half = V::set(T(-0.5));
   ExpParts<T> parts(minus_half * a * a);
   parts.r = fma(d, fma(minus_half, d, V::zero() - a), parts.r);
-  return parts.power();
+  return parts;
 }
 
-// P(X <= x) for a standard normal X, which is (1 + erf(x / sqrt(2))) / 2 without its cancellation.
+// (a + pole) e^(a^2/2) P(X > a) for a standard normal X and rise = 2 a / (a + pole).
 template <class T>
-FASTNN_INLINE Vec<T> normal_cdf(Vec<T> x, Vec<T> gauss_of_x) {
+FASTNN_INLINE Vec<T> normal_tail(Vec<T> rise) {
   using V = Vec<T>;
   using Tail = NormalTail<T>;
-  using C = MathConstants<T>;
-  const V one = V::set(T(1)), a = abs(clamp<T>(x, -C::tail_end, C::tail_end));
-  const V inverse = one / (a + V::set(Tail::pole));
-  const V rise = (a + a) * inverse, t = rise - one;
+  const V t = rise - V::set(T(1));
   V series = V::set(Tail::coefficients[Tail::degree]);
 #pragma GCC unroll 32
   for (int k = Tail::degree - 1; k >= 0; --k) series = fma(series, t, V::set(Tail::coefficients[k]));
-  const V beyond = gauss_of_x * (fma(rise, series, V::set(Tail::pole / 2)) * inverse);
+  return fma(rise, series, V::set(Tail::pole / 2));
+}
+
+// P(X <= x), which is (1 + erf(x / sqrt(2))) / 2 without its cancellation.
+template <class T>
+FASTNN_INLINE Vec<T> normal_cdf(Vec<T> x, const ExpParts<T>& gauss_of_x) {
+  using V = Vec<T>;
+  using C = MathConstants<T>;
+  const V one = V::set(T(1)), pole = V::set(NormalTail<T>::pole),
+          a = abs(clamp<T>(x, -C::tail_end, C::tail_end));
+  const V inverse = one / (a + pole);
+  const V beyond = gauss_of_x.times(normal_tail<T>((a + a) * inverse) * inverse);
   return select(x > V::zero(), one - beyond, beyond);
+}
+
+// x P(X <= x) = max(x, 0) - a P(X > a) with a = |x|: fewer roundings than a product with normal_cdf.
+template <class T>
+FASTNN_INLINE Vec<T> gelu(Vec<T> x) {
+  using V = Vec<T>;
+  using C = MathConstants<T>;
+  const V pole = V::set(NormalTail<T>::pole), a = abs(clamp<T>(x, -C::tail_end, C::tail_end));
+  const V rise = (a + a) / (a + pole);
+  const V beyond = gauss(x).times(V::set(T(0.5)) * rise * normal_tail<T>(rise));
+  return max(V::zero(), x) - beyond;
 }
 
 }  // namespace fastnn::FASTNN_ISA

@@ -41,6 +41,7 @@ from fastnn.functional.conv import im2col as im2col
 from fastnn.functional.dropout import DropoutCache as DropoutCache
 from fastnn.functional.dropout import dropout_backward as dropout_backward
 from fastnn.functional.dropout import dropout_forward as dropout_forward
+from fastnn.functional.dropout import gaussian_noise as gaussian_noise
 from fastnn.functional.gemm import LinearCache as LinearCache
 from fastnn.functional.gemm import gemm as gemm
 from fastnn.functional.gemm import linear_backward as linear_backward

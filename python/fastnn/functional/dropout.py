@@ -1,18 +1,19 @@
-"""Dropout, whose mask is a pure function of a key and of logical positions."""
+"""Dropout and noise, pure functions of a key and of logical positions."""
 
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from fastnn import _core
-from fastnn._arguments import number
+from fastnn._arguments import choice, number
 from fastnn.functional._args import Array, check_dtype
 from fastnn.keys import Key
 
 _MASK64 = (1 << 64) - 1
+_GROUPS = ("element", "channel", "example")  # as the kernel counts them
 
 
 class DropoutCache(NamedTuple):
@@ -21,11 +22,17 @@ class DropoutCache(NamedTuple):
     drop_prob: float
     key: Key
     inverted: bool
+    group: str
     dtype: np.dtype[Any]
 
 
 def dropout_forward(
-    x: Array, drop_prob: float = 0.5, *, key: Key, inverted: bool = True
+    x: Array,
+    drop_prob: float = 0.5,
+    *,
+    key: Key,
+    inverted: bool = True,
+    group: Literal["element", "channel", "example"] = "element",
 ) -> tuple[Array, DropoutCache]:
     """Set every element to zero with probability ``drop_prob``.
 
@@ -40,12 +47,15 @@ def dropout_forward(
         drop_prob: chance of a zero, in [0, 1).
         key: names the random stream.
         inverted: whether survivors are scaled up here, so that prediction is the identity.
+        group: what shares one chance: every ``"element"`` has its own, a ``"channel"`` (axis 1) lives or dies
+            whole, as in spatial dropout, or an ``"example"`` (axis 0), as in stochastic depth.
 
     Returns:
         ``y`` of x's shape, and the cache for :func:`dropout_backward`.
 
     Raises:
-        ValueError: ``drop_prob`` is not in [0, 1), or dtype or number of axes do not fit.
+        ValueError: ``drop_prob`` is not in [0, 1), there is no such ``group``, or dtype or number of axes do
+            not fit.
 
     Example:
         >>> import numpy as np
@@ -57,8 +67,9 @@ def dropout_forward(
         Srivastava et al., "Dropout", 2014, https://jmlr.org/papers/v15/srivastava14a.html
     """
     drop_prob = number("dropout_forward", "drop_prob", drop_prob, high=1.0, below=True)
-    y = _core.dropout_forward(x, *_stream(drop_prob, key, inverted))
-    return y, DropoutCache(drop_prob, key, inverted, y.dtype)
+    choice("dropout_forward", "group", group, _GROUPS)
+    y = _core.dropout_forward(x, *_stream(drop_prob, key, inverted, group))
+    return y, DropoutCache(drop_prob, key, inverted, group, y.dtype)
 
 
 def dropout_backward(dy: Array, cache: DropoutCache) -> Array:
@@ -80,13 +91,45 @@ def dropout_backward(dy: Array, cache: DropoutCache) -> Array:
         >>> bool((dropout_backward(np.ones((1, 8)), cache) == y).all())
         True
     """
-    drop_prob, key, inverted, dtype = cache
+    drop_prob, key, inverted, group, dtype = cache
     check_dtype("dropout_backward", dy, dtype)
-    return _core.dropout_backward(dy, *_stream(drop_prob, key, inverted))
+    return _core.dropout_backward(dy, *_stream(drop_prob, key, inverted, group))
 
 
-def _stream(drop_prob: float, key: Key, inverted: bool) -> tuple[int, int, int, float]:
-    """What the kernel takes: the key's two words, the threshold of the 16-bit uniforms, the scale."""
+def _stream(drop_prob: float, key: Key, inverted: bool, group: str) -> tuple[int, int, int, float, int]:
+    """What the kernel takes: the key's two words, the threshold of the 16-bit uniforms, scale and group."""
     threshold = math.floor(drop_prob * 65536 + 0.5)
     scale = 1 / (1 - drop_prob) if inverted else 1.0
-    return key.bits & _MASK64, key.example & _MASK64, threshold, scale
+    return key.bits & _MASK64, key.example & _MASK64, threshold, scale, _GROUPS.index(group)
+
+
+def gaussian_noise(x: Array, std: float = 0.1, *, key: Key) -> Array:
+    """Add normal noise: ``y = x + std * normal``, the gradient with respect to x being that of y.
+
+    The number of an element depends on ``key``, on the example's number ``key.example + n`` and on the
+    element's logical index within its example, as a dropout mask does. Four numbers come of one block of
+    Philox4x32, in pairs: ``radius = sqrt(-2 log u)``, times cosine and sine of a random angle.
+
+    Args:
+        x: ``(N, ...)``, one to four axes.
+        std: of the noise, >= 0.
+        key: names the random stream.
+
+    Returns:
+        ``y`` of x's shape.
+
+    Raises:
+        ValueError: ``std`` is negative or not finite, or dtype or number of axes do not fit.
+
+    Example:
+        >>> import numpy as np
+        >>> y = gaussian_noise(np.zeros((1, 10_000)), 2.0, key=Key(1))
+        >>> bool(abs(y.mean()) < 0.1 and abs(y.std() - 2) < 0.1)
+        True
+
+    Reference:
+        Box and Muller, A note on the generation of random normal deviates, 1958,
+        https://doi.org/10.1214/aoms/1177706645
+    """
+    std = number("gaussian_noise", "std", std)
+    return _core.gaussian_noise(x, key.bits & _MASK64, key.example & _MASK64, std)

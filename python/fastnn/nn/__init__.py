@@ -15,6 +15,8 @@ from .config import from_config as from_config
 from .config import to_config as to_config
 from .container import Container as Container
 from .conv import Conv2d as Conv2d
+from .dropconnect import DropConnectConv2d as DropConnectConv2d
+from .dropconnect import DropConnectLinear as DropConnectLinear
 from .dropout import Dropout as Dropout
 from .group_norm import GroupNorm as GroupNorm
 from .group_norm import InstanceNorm2d as InstanceNorm2d
@@ -24,7 +26,6 @@ from .joins import Parallel as Parallel
 from .joins import Residual as Residual
 from .layer import Layer as Layer
 from .linear import Linear as Linear
-from .noise import DropConnectLinear as DropConnectLinear
 from .noise import GaussianNoise as GaussianNoise
 from .noise import SpatialDropout as SpatialDropout
 from .noise import StochasticDepth as StochasticDepth

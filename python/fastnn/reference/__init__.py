@@ -42,6 +42,7 @@ from fastnn.reference.conv import im2col as im2col
 from fastnn.reference.dropout import DropoutCache as DropoutCache
 from fastnn.reference.dropout import dropout_backward as dropout_backward
 from fastnn.reference.dropout import dropout_forward as dropout_forward
+from fastnn.reference.dropout import gaussian_noise as gaussian_noise
 from fastnn.reference.gemm import LinearCache as LinearCache
 from fastnn.reference.gemm import gemm as gemm
 from fastnn.reference.gemm import linear_backward as linear_backward

@@ -1,8 +1,8 @@
-"""Dropout, whose mask is a pure function of a key and of logical positions."""
+"""Dropout and noise, pure functions of a key and of logical positions."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -16,6 +16,7 @@ class DropoutCache(NamedTuple):
     drop_prob: float
     key: Key
     inverted: bool
+    group: str
 
 
 def _philox4x32_7(counter: tuple[Array, Array, Array, Array], key: tuple[int, int]) -> tuple[Array, ...]:
@@ -38,44 +39,60 @@ def _philox4x32_7(counter: tuple[Array, Array, Array, Array], key: tuple[int, in
     return c0, c1, c2, c3
 
 
-def _uniforms(n: int, size: int, key: Key) -> Array:
-    """Return (n, size) integers uniform in 0 ... 65535: row i belongs to example ``key.example + i``.
-
-    One cipher block gives eight: word 0 low and high half, word 1 low and high half, and so on.
-    """
+def _words(n: int, blocks: int, key: Key) -> Array:
+    """Return (n, 4 * blocks) 32-bit words: row i belongs to example ``key.example + i``."""
     low, half = np.uint64(0xFFFFFFFF), np.uint64(32)
-    block = np.arange(-(-size // 8), dtype=np.uint64)[None, :]
+    block = np.arange(blocks, dtype=np.uint64)[None, :]
     example = np.array([(key.example + i) % 2**64 for i in range(n)], np.uint64)[:, None]
     block, example = np.broadcast_arrays(block, example)
     counter = (block & low, block >> half, example & low, example >> half)
     words = np.stack(_philox4x32_7(counter, (key.bits & 0xFFFFFFFF, key.bits >> 32)), axis=-1)
+    return words.reshape(n, 4 * blocks)
+
+
+def _uniforms(n: int, size: int, key: Key) -> Array:
+    """Return (n, size) integers uniform in 0 ... 65535: of every word the low half, then the high one."""
+    words = _words(n, -(-size // 8), key)
     halves = np.stack([words & np.uint64(0xFFFF), words >> np.uint64(16)], axis=-1)
-    return halves.reshape(n, 8 * block.shape[1])[:, :size]
+    return halves.reshape(n, 2 * words.shape[1])[:, :size]
 
 
-def _kept(shape: tuple[int, ...], drop_prob: float, key: Key) -> Array:
-    """Return the boolean mask of elements that stay.
+def _placed(numbers: Array, shape: tuple[int, ...]) -> Array:
+    """Give each element its number: (N, size) to ``shape``.
 
     Elements of an example are counted in C order; those of an image (C, H, W) in the order H, W, C, whatever
-    its memory looks like. Element e stays if its uniform is at least ``round(65536 drop_prob)``.
+    its memory looks like.
     """
-    n, *rest = shape
-    u = _uniforms(n, int(np.prod(rest, dtype=np.int64)), key)
     if len(shape) == 4:
-        c, h, w = rest
-        u = u.reshape(n, h, w, c).transpose(0, 3, 1, 2)
-    threshold = int(np.floor(drop_prob * 65536 + 0.5))
-    kept: Array = u.reshape(shape) >= threshold
+        n, c, h, w = shape
+        numbers = numbers.reshape(n, h, w, c).transpose(0, 3, 1, 2)
+    placed: Array = numbers.reshape(shape)
+    return placed
+
+
+def _kept(shape: tuple[int, ...], drop_prob: float, key: Key, group: str) -> Array:
+    """Return the boolean mask of elements that stay: their uniform is at least ``round(65536 drop_prob)``."""
+    drawn = shape[: {"element": len(shape), "channel": 2, "example": 1}[group]]
+    u = _placed(_uniforms(drawn[0], int(np.prod(drawn[1:], dtype=np.int64)), key), drawn)
+    u = u.reshape(*drawn, *(1,) * (len(shape) - len(drawn)))
+    kept: Array = np.broadcast_to(u >= int(np.floor(drop_prob * 65536 + 0.5)), shape)
     return kept
 
 
 def _scaled(x: Array, cache: DropoutCache) -> Array:
     scale = 1 / (1 - cache.drop_prob) if cache.inverted else 1.0
-    return np.where(_kept(x.shape, cache.drop_prob, cache.key), x * x.dtype.type(scale), np.zeros_like(x))
+    return np.where(
+        _kept(x.shape, cache.drop_prob, cache.key, cache.group), x * x.dtype.type(scale), np.zeros_like(x)
+    )
 
 
 def dropout_forward(
-    x: Array, drop_prob: float = 0.5, *, key: Key, inverted: bool = True
+    x: Array,
+    drop_prob: float = 0.5,
+    *,
+    key: Key,
+    inverted: bool = True,
+    group: Literal["element", "channel", "example"] = "element",
 ) -> tuple[Array, DropoutCache]:
     """Set every element to zero with probability ``drop_prob``.
 
@@ -90,6 +107,8 @@ def dropout_forward(
         drop_prob: chance of a zero, in [0, 1).
         key: names the random stream.
         inverted: whether survivors are scaled up here, so that prediction is the identity.
+        group: what shares one chance: every ``"element"`` has its own, a ``"channel"`` (axis 1) lives or dies
+            whole, as in spatial dropout, or an ``"example"`` (axis 0), as in stochastic depth.
 
     Returns:
         y of x's shape, and the cache for `dropout_backward`.
@@ -106,7 +125,9 @@ def dropout_forward(
         Srivastava et al., Dropout, 2014, https://jmlr.org/papers/v15/srivastava14a.html
     """
     require(0 <= drop_prob < 1, "dropout_forward", "drop_prob", "a number in [0, 1)", drop_prob)
-    cache = DropoutCache(drop_prob, key, inverted)
+    groups = "element", "channel", "example"
+    require(group in groups, "dropout_forward", "group", f"one of {groups}", group)
+    cache = DropoutCache(drop_prob, key, inverted, group)
     return _scaled(x, cache), cache
 
 
@@ -126,3 +147,42 @@ def dropout_backward(dy: Array, cache: DropoutCache) -> Array:
         True
     """
     return _scaled(dy, cache)
+
+
+def gaussian_noise(x: Array, std: float = 0.1, *, key: Key) -> Array:
+    """Add normal noise: ``y = x + std * normal``, the gradient with respect to x being that of y.
+
+    The number of an element depends on ``key``, on the example's number ``key.example + n`` and on the
+    element's logical index within its example, as a dropout mask does. Four numbers come of one block of
+    Philox4x32, in pairs: ``radius = sqrt(-2 log u)``, times cosine and sine of a random angle.
+
+    Args:
+        x: (N, ...), at least one axis.
+        std: of the noise, >= 0.
+        key: names the random stream.
+
+    Returns:
+        y of x's shape.
+
+    Raises:
+        ValueError: if ``std`` is negative or not finite.
+
+    Example:
+        >>> y = gaussian_noise(np.zeros((1, 10_000)), 2.0, key=Key(1))
+        >>> bool(abs(y.mean()) < 0.1 and abs(y.std() - 2) < 0.1)
+        True
+
+    Reference:
+        Box and Muller, A note on the generation of random normal deviates, 1958,
+        https://doi.org/10.1214/aoms/1177706645
+    """
+    require(0 <= std < np.inf, "gaussian_noise", "std", "a finite number >= 0", std)
+    n, size = x.shape[0], int(np.prod(x.shape[1:], dtype=np.int64))
+    # Signed words as fractions: above 0 they are u itself, below it u - 1, which is more exact than u near 1.
+    fractions = (_words(n, -(-size // 4), key).astype(np.uint32).view(np.int32) + 0.5) * 2.0**-32
+    v, angle = fractions[:, 0::2], 2 * np.pi * fractions[:, 1::2]
+    log_u = np.where(v > 0, np.log(np.maximum(v, 2.0**-33)), np.log1p(np.minimum(v, 0)))
+    pairs = np.sqrt(-2 * log_u)[..., None] * np.stack([np.cos(angle), np.sin(angle)], axis=-1)
+    normal = _placed(pairs.reshape(n, 2 * v.shape[1])[:, :size], x.shape)
+    y: Array = (x + std * normal).astype(x.dtype)
+    return y

@@ -57,16 +57,17 @@ struct Elu : ActivationRow<T> {
   FASTNN_INLINE V backward(V dy, V x) const { return dy * select(x > this->zero, scale, alpha * exp(x)); }
 };
 
-// x Phi(x) and not x (1 + erf(x / sqrt(2))) / 2, which loses all digits of large negative x.
+// Not x (1 + erf(x / sqrt(2))) / 2, which loses all digits of large negative x.
 template <class T>
 struct Gelu : ActivationRow<T> {
   using typename ActivationRow<T>::V;
   using ActivationRow<T>::ActivationRow;
 
-  FASTNN_INLINE V forward(V x) const { return x * normal_cdf(x, gauss(x)); }
+  FASTNN_INLINE V forward(V x) const { return gelu(x); }
   // Phi(x) + x phi(x); where x is so large that the density is 0, x is cut so that infinity * 0 is 0.
   FASTNN_INLINE V backward(V dy, V x) const {
-    const V bell = gauss(x), density = bell * V::set(T(0.3989422804014327));  // 1 / sqrt(2 pi)
+    const ExpParts<T> bell = gauss(x);
+    const V density = bell.times(V::set(T(0.3989422804014327)));  // 1 / sqrt(2 pi)
     return dy * fma(clamp<T>(x, -50, 50), density, normal_cdf(x, bell));
   }
 };

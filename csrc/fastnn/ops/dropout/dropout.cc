@@ -1,59 +1,94 @@
 #include "fastnn/ops/dropout/dropout.h"
 
-#include "fastnn/base/pixel_rows.h"
+#include "fastnn/base/numbered_blocks.h"
 #include "fastnn/ops/dropout/dropout_kernel.h"
 
 namespace fastnn {
 namespace {
 
 constexpr double kNsPerElement = 0.3;
+constexpr int64_t kColumns =
+    64;  // neighbours with one factor stand for columns: the kernel's registers are full
 
-// A dense array of x's shape in the order in which elements are numbered.
 template <class T>
-TensorView<T> numbered_like(const TensorView<const T>& x) {
-  if (x.rank == 4) return channels_last_like<T>(x, nullptr);
-  TensorView<T> view{nullptr, x.rank, {}, {}};
-  int64_t step = 1;
-  for (int d = x.rank; d-- > 0; step *= x.shape[d]) {
-    view.shape[d] = x.shape[d];
-    view.stride[d] = step;
+void drop_elements(const TensorView<const T>& x, const DropoutStream& stream, T scale,
+                   const TensorView<T>& y) {
+  static_assert(kBlockElements % kUniformsPerCounter == 0);
+  const DropoutKernel<T> kernel = FASTNN_DISPATCH(dropout_kernel<T>)();
+  for_each_numbered_block(
+      x, y, kNsPerElement, [&](int64_t example, int64_t first, int64_t count, const T* in, T* out) {
+        kernel.run({count, in, out, stream.bits, stream.example + static_cast<uint64_t>(example),
+                    static_cast<uint64_t>(first / kUniformsPerCounter), stream.threshold, scale});
+      });
+}
+
+// Elements [first, first + count) of images: column c of a row of channels has factors[c].
+template <class T>
+void scale_pixels(const DropoutKernel<T>& kernel, int64_t channels, int64_t first, int64_t count, const T* x,
+                  const T* factors, T* y) {
+  while (count > 0) {
+    const int64_t c = first % channels;
+    const int64_t columns = std::min(count, channels - c);
+    const int64_t rows = columns == channels ? count / channels : 1;
+    kernel.groups({rows, columns, x, factors + c, y});
+    const int64_t done = rows * columns;
+    first += done;
+    count -= done;
+    x += done;
+    y += done;
   }
-  return view;
+}
+
+// Elements [first, first + count) of an example: those of run r, `length` of them, have factors[r].
+template <class T>
+void scale_runs(const DropoutKernel<T>& kernel, int64_t length, int64_t first, int64_t count, const T* x,
+                const T* factors, T* y) {
+  T same[kColumns];
+  while (count > 0) {
+    const int64_t run = std::min(count, length - first % length), columns = std::min(run, kColumns);
+    std::fill_n(same, columns, factors[first / length]);
+    const int64_t rows = run / columns, done = rows * columns;
+    kernel.groups({rows, columns, x, same, y});
+    first += done;
+    count -= done;
+    x += done;
+    y += done;
+  }
 }
 
 }  // namespace
 
 template <class T>
-void dropout(const TensorView<const T>& x, const DropoutStream& stream, T scale, const TensorView<T>& y) {
+void dropout(const TensorView<const T>& x, const DropoutStream& stream, T scale, DropoutGroup group,
+             const TensorView<T>& y) {
+  const bool one = group == DropoutGroup::example || x.rank == 1;
+  if (x.size() == 0) return;
+  if (group == DropoutGroup::element || (!one && x.rank == 2)) return drop_elements(x, stream, scale, y);
+  // Factors of the groups, (N, groups): what dropout makes of ones.
+  const int64_t examples = x.shape[0], groups = one ? 1 : x.shape[1], size = x.size() / examples;
+  Buffer<T> factors(examples * groups), ones(examples * groups);
+  std::fill_n(ones.get(), examples * groups, T(1));
+  const auto table = [&](auto* data) {
+    return TensorView<std::remove_pointer_t<decltype(data)>>{data, 2, {examples, groups}, {groups, 1}};
+  };
+  drop_elements<T>(table(static_cast<const T*>(ones.get())), stream, scale, table(factors.get()));
   const DropoutKernel<T> kernel = FASTNN_DISPATCH(dropout_kernel<T>)();
-  if (y.size() == 0) return;
-  const TensorView<T> order = numbered_like(x);
-  const OrderedView<const T> xs(x, order.stride);
-  const OrderedView<T> ys(y, order.stride);
-  const int64_t size = x.size() / x.shape[0];  // elements an example
-  // A piece is at most a block of one example; a chunk is some pieces.
-  static_assert(kBlockElements % kUniformsPerCounter == 0);
-  const int64_t pieces = ceil_div(size, kBlockElements), total = pieces * x.shape[0];
-  const int64_t pieces_a_chunk = ceil_div(8 * kBlockElements, std::min(size, kBlockElements));
-  const double work_ns = kNsPerElement * static_cast<double>(x.size());
-  parallel_for(ceil_div(total, pieces_a_chunk), work_ns, [&](int64_t chunk) {
-    T in[kBlockElements], out[kBlockElements];
-    const int64_t last = std::min(total, (chunk + 1) * pieces_a_chunk);
-    for (int64_t piece = chunk * pieces_a_chunk; piece < last; ++piece) {
-      const int64_t example = piece / pieces, e = piece % pieces * kBlockElements;
-      const int64_t begin = example * size + e, count = std::min(kBlockElements, size - e);
-      T* together = ys.find(begin, count);
-      T* to = together ? together : out;
-      kernel.run({count, xs.read(begin, count, in), to, stream.bits,
-                  stream.example + static_cast<uint64_t>(example),
-                  static_cast<uint64_t>(e / kUniformsPerCounter), stream.threshold, scale});
-      if (!together) ys.write(begin, count, out);
-    }
-  });
+  for_each_numbered_block(x, y, kNsPerElement,
+                          [&](int64_t example, int64_t first, int64_t count, const T* in, T* out) {
+                            const T* own = factors.get() + example * groups;
+                            if (!one && x.rank == 4) {
+                              scale_pixels(kernel, groups, first, count, in, own, out);
+                            } else {
+                              scale_runs(kernel, size / groups, first, count, in, own, out);
+                            }
+                          });
 }
 
-template void dropout(const TensorView<const float>&, const DropoutStream&, float, const TensorView<float>&);
-template void dropout(const TensorView<const double>&, const DropoutStream&, double,
-                      const TensorView<double>&);
+#define FASTNN_X(T)                                                                        \
+  template void dropout(const TensorView<const T>&, const DropoutStream&, T, DropoutGroup, \
+                        const TensorView<T>&);
+FASTNN_X(float)
+FASTNN_X(double)
+#undef FASTNN_X
 
 }  // namespace fastnn

@@ -1,0 +1,3 @@
+#include "fastnn/simd/scalar.h"
+
+#include "fastnn/ops/gaussian_noise/gaussian_noise_kernel.inl.h"
