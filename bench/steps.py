@@ -47,8 +47,8 @@ NETS = (
     Net("course", nets.course_convnet, 50, quick=True),
     Net("vgg", nets.vgg_small, 64, quick=True),
     Net("resnet20", nets.resnet20, 128, quick=True),
-    Net("resnet18", twins.resnet18, 32),
-    Net("mobilenet", twins.mobilenet, 64),
+    Net("resnet18", nets.resnet18, 32),
+    Net("mobilenet", nets.mobilenet, 64),
 )
 
 

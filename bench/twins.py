@@ -22,40 +22,6 @@ def mlp_tiny() -> Model:
     return nets.mlp(64, (64, 64), batch_norm=False, drop_prob=0.0)
 
 
-def resnet18() -> Model:
-    """Return ResNet-18 for 32x32 images: a 3x3 stem and two basic blocks at 64, 128, 256 and 512 channels."""
-    layers: list[nn.Layer] = [*_conv_bn(3, 64), nn.ReLU()]
-    before = 64
-    for width in (64, 128, 256, 512):
-        for stride in (1 if width == 64 else 2, 1):
-            body = nn.Sequential(*_conv_bn(before, width, stride=stride), nn.ReLU(), *_conv_bn(width, width))
-            shortcut = nn.Sequential(*_conv_bn(before, width, 1, stride)) if stride != 1 else None
-            layers.append(nn.Residual(body, shortcut, activation="relu"))
-            before = width
-    return _image_model(layers, before)
-
-
-def mobilenet() -> Model:
-    """Return a net of depthwise separable convolutions for 32x32 images, 32 to 512 channels."""
-    layers: list[nn.Layer] = [*_conv_bn(3, 32), nn.ReLU()]
-    before = 32
-    for width, stride in ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), (512, 1)):
-        layers += [*_conv_bn(before, before, stride=stride, groups=before), nn.ReLU()]
-        layers += [*_conv_bn(before, width, 1), nn.ReLU()]
-        before = width
-    return _image_model(layers, before)
-
-
-def _conv_bn(before: int, width: int, kernel: int = 3, stride: int = 1, groups: int = 1) -> list[nn.Layer]:
-    conv = nn.Conv2d(before, width, kernel, stride=stride, padding=kernel // 2, groups=groups, bias=False)
-    return [conv, nn.BatchNorm2d(width)]
-
-
-def _image_model(layers: list[nn.Layer], features: int) -> Model:
-    layers += [nn.GlobalAvgPool2d(), nn.Flatten(), nn.Linear(features, 10)]
-    return Model(nn.Sequential(*layers), input_shape=(3, 32, 32))
-
-
 def without_dropout(model: Model) -> Model:
     """Set every dropout probability to 0, for a comparison that random masks would spoil."""
     assert isinstance(model.net, nn.Container)

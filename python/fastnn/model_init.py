@@ -100,7 +100,8 @@ def fixup(model: Model) -> None:
 
     In each of L residual bodies with m weights the last weight becomes 0 and the others are multiplied by
     ``L^(-1 / (2m - 2))``; the model's last weight, the classifier, becomes 0 too. The paper's scalar biases
-    and multipliers are left to layers.
+    and multipliers are layers, `fastnn.nn.Shift` and `fastnn.nn.Scale`; ``nets.resnet(norm="fixup")`` has
+    them.
 
     Args:
         model: changed in place, holding its Kaiming draw.

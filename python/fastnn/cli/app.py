@@ -13,6 +13,7 @@ import typer
 import fastnn
 from fastnn.cli import prediction, training
 from fastnn.cli.settings import OPTIMIZERS, SCHEDULES, Settings
+from fastnn.nets import NETS
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -39,7 +40,7 @@ def _root(
 def train(
     context: typer.Context,
     data: Annotated[str, typer.Option(help=DATA_HELP)] = "",
-    net: Annotated[str, typer.Option(help="lenet, convnet, resnet20, mlp, or a .toml file.")] = "convnet",
+    net: Annotated[str, typer.Option(help=", ".join(NETS) + ", or a .toml file.")] = "convnet",
     epochs: Annotated[int, typer.Option(help="Passes over the training data.")] = 20,
     batch_size: Annotated[int, typer.Option(help="Examples a step.")] = 64,
     optimizer: Annotated[str, typer.Option(help=", ".join(OPTIMIZERS) + ".")] = "nesterov",

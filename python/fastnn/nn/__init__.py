@@ -38,6 +38,8 @@ from .piecewise import PReLU as PReLU
 from .pool import AvgPool2d as AvgPool2d
 from .pool import GlobalAvgPool2d as GlobalAvgPool2d
 from .pool import MaxPool2d as MaxPool2d
+from .scalar import Scale as Scale
+from .scalar import Shift as Shift
 from .sequential import Sequential as Sequential
 from .shape import Flatten as Flatten
 from .standardise import Standardise as Standardise
