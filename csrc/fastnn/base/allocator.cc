@@ -61,8 +61,9 @@ Header* new_block(size_t capacity) {
   const size_t alignment = bytes >= kHugePage ? kHugePage : kAlignment;
   void* memory = std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
   if (!memory) throw std::bad_alloc();
-  if (alignment == kHugePage)
-    madvise(memory, bytes, MADV_HUGEPAGE);  // fewer faults and TLB misses; a hint only
+  // Fewer faults and TLB misses; a hint only. The last bytes of a block, often a few beyond a power of two,
+  // must not occupy a huge page of their own.
+  if (alignment == kHugePage) madvise(memory, bytes / kHugePage * kHugePage, MADV_HUGEPAGE);
   return static_cast<Header*>(memory);
 }
 

@@ -2,9 +2,14 @@
 
 namespace fastnn::FASTNN_ISA {
 
-// Rows that are finished for one strip of channels before the next: the tile of x stays in the first cache,
-// and sums are taken tile by tile, which bounds their error.
-constexpr int64_t kTileRows = 32;
+// Rows that are finished for one strip of channels before the next. Long rows are taken one by one: memory is
+// then read in one stream, which hardware foresees, while strips of several long rows make many short ones
+// and take two to three times as long out of cache. Sums are taken tile by tile, which bounds their error.
+template <class T>
+static int64_t tile_rows(int64_t channels) {
+  constexpr int64_t kShortBytes = 256, kShortRows = 32;
+  return channels * static_cast<int64_t>(sizeof(T)) <= kShortBytes ? kShortRows : 1;
+}
 
 // A strip of kVecs registers of channels, from channel `c`; masked, it is one register of `n` channels.
 template <class T, int kVecs, bool kMasked>
@@ -28,8 +33,9 @@ template <class T, class Pass>
 static FASTNN_INLINE void for_each_strip(const BatchNormBand<T>& band, Pass pass) {
   using V = Vec<T>;
   constexpr int kWide = V::registers == 32 ? 4 : 2;  // the widest pass holds five registers a register of x
-  for (int64_t row = 0; row < band.rows; row += kTileRows) {
-    const int64_t end = row + kTileRows < band.rows ? row + kTileRows : band.rows;
+  const int64_t rows = tile_rows<T>(band.channels);
+  for (int64_t row = 0; row < band.rows; row += rows) {
+    const int64_t end = row + rows < band.rows ? row + rows : band.rows;
     int64_t c = 0;
     for (; c + kWide * V::lanes <= band.channels; c += kWide * V::lanes)
       pass.run(band, row, end, Strip<T, kWide, false>{c, 0});
@@ -45,7 +51,8 @@ static FASTNN_INLINE void for_each_strip(const BatchNormBand<T>& band, Pass pass
 
 struct StatisticsPass {
   // A tile's sums are shifted by its first row: being one of the values it cannot lie far from them all, so
-  // at most a factor kTileRows is lost to cancellation. Tiles are joined as by Chan, Golub and LeVeque, 1979.
+  // at most a factor of the tile's rows is lost to cancellation. Tiles are joined as by Chan, Golub and
+  // LeVeque, 1979.
   template <class T, int kVecs, bool kMasked>
   FASTNN_INLINE void run(const BatchNormBand<T>& band, int64_t row, int64_t end,
                          Strip<T, kVecs, kMasked> strip) const {

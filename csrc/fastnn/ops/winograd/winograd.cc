@@ -197,16 +197,19 @@ struct Forward {
       patch.move_to(at.image, at.top - pad_h, at.left - pad_w);
       winograd.gather({patch.pixel, c, data.get() + t * c, in_plane});
     }
+    const TensorView<const T> added = residual_view();
+    Prefetch<const T> to_add(added, grid, 0, 0, tile0, added.data ? tiles : 0);
     Prefetch<T> to_write(y, grid, 0, 0, tile0, tiles);
     Prefetch<const T> to_read(x, grid, 2 - pad_h, 2 - pad_w, tile0 + block, block);
     multiply(data.get(), in_plane, products.get(), out_plane, tiles, [&](int p) {
+      to_add.advance_to(part_begin(tiles, planes, p + 1));
       to_write.advance_to(part_begin(tiles, planes, p + 1));
       to_read.advance_to(part_begin(block, planes, p + 1));
     });
 
-    const T* residual[kWinogradMaxPlanes];
     int64_t pixels_seen = 0;
     Window<T> result(y, grid.m, outside.get());
+    Window<const T> added_here(added, grid.m, outside.get());
     at = TileCursor(grid, tile0);
     for (int64_t t = 0; t < tiles; ++t, at.next()) {
       result.move_to(at.image, at.top, at.left);
@@ -217,13 +220,9 @@ struct Forward {
       out.pixel = result.pixel;
       out.valid = result.valid;
       out.bias = epilogue.bias;
-      if (epilogue.residual.data) {
-        for (int i = 0; i < grid.m * grid.m; ++i) {
-          const int64_t row = (result.pixel[i] - y.data) / f;
-          residual[i] =
-              result.valid[i] ? epilogue.residual.data + row * epilogue.residual.row_stride : outside.get();
-        }
-        out.residual = residual;
+      if (added.data) {
+        added_here.move_to(at.image, at.top, at.left);
+        out.residual = added_here.pixel;
       }
       out.relu = epilogue.relu;
       if (mean) {
@@ -238,6 +237,12 @@ struct Forward {
   }
 
  private:
+  // The rows of the epilogue's residual as pixels of y.
+  TensorView<const T> residual_view() const {
+    const int64_t row = epilogue.residual.row_stride, h = y.shape[2], w = y.shape[3];
+    return {epilogue.residual.data, 4, {y.shape[0], y.shape[1], h, w}, {h * w * row, 1, w * row, row}};
+  }
+
   // products[p] = data[p] x filters[p] for every plane p, then between(p).
   template <class Between>
   void multiply(const T* data, int64_t in_plane, T* products, int64_t out_plane, int64_t tiles,
