@@ -16,7 +16,8 @@ from fastnn import functional as F
 
 RNG = np.random.default_rng(0)
 
-# x shape, w shape, settings: phases without taps, unreached input, kernels wider than the image, one of each.
+# x shape, w shape, settings: phases without taps, unreached input, kernels wider than the image, one of each;
+# few filters on a wide row, whose pixels are taken several at a time, with some left over.
 CORNERS: list[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = [
     ((2, 3, 4, 4), (4, 3, 2, 2), {"stride": 7, "padding": 1, "dilation": 3}),
     ((2, 3, 11, 10), (5, 3, 3, 3), {"stride": 3, "dilation": 2, "padding": 4}),
@@ -26,6 +27,9 @@ CORNERS: list[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = [
     ((2, 6, 6, 6), (3, 2, 3, 3), {"groups": 3, "padding": 1, "stride": 2}),
     ((1, 1, 1, 1), (1, 1, 1, 1), {}),
     ((2, 2, 3, 40), (40, 2, 1, 3), {"padding": (2, 1), "stride": (1, 2)}),
+    ((3, 2, 5, 29), (3, 2, 2, 5), {"padding": (0, 2)}),
+    ((2, 3, 7, 41), (4, 3, 3, 5), {"padding": 2, "stride": (1, 2)}),
+    ((2, 4, 6, 40), (5, 4, 2, 3), {"padding": 1, "dilation": (1, 2)}),
 ]
 
 
@@ -45,7 +49,7 @@ def isa(request: pytest.FixtureRequest) -> Iterator[str]:
         yield request.param
 
 
-@pytest.mark.parametrize("algo", ["direct", "im2col"])
+@pytest.mark.parametrize("algo", ["auto", "direct", "im2col"])
 @pytest.mark.parametrize(("x_shape", "w_shape", "settings"), CORNERS)
 def test_corner_shapes_equal_the_reference(
     isa: str, algo: str, x_shape: tuple[int, ...], w_shape: tuple[int, ...], settings: dict[str, Any]
@@ -118,6 +122,19 @@ def test_no_weight_is_skipped(bad: float) -> None:
     x[0, 1, 2, 2] = bad
     y, _ = F.conv2d_forward(x, np.zeros((3, 2, 3, 3), np.float32))
     assert np.isnan(y).all()  # every place of the kernel covers the middle, and 0 times it is not a number
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_pixels_taken_together_keep_what_is_not_finite(isa: str, bad: float) -> None:
+    """It reaches every output that the definition says, and the plain form reaches no other."""
+    x, w = np.ones((1, 2, 6, 32), np.float32), np.ones((3, 2, 5, 5), np.float32)
+    x[0, 1, 2, 9] = bad
+    reached = ~np.isfinite(reference.conv2d_forward(x, w, padding=2)[0])
+    assert reached.any()
+    assert not reached.all()
+    assert not np.isfinite(F.conv2d_forward(x, w, padding=2)[0][reached]).any()
+    plain, _ = F.conv2d_forward(x, w, padding=2, algo="direct")
+    np.testing.assert_array_equal(~np.isfinite(plain), reached)
 
 
 def test_thread_counts_give_equal_bits() -> None:

@@ -89,7 +89,8 @@ def conv2d_forward(
         groups: number of groups; divides C and F.
         algo: ``"direct"`` gathers a band of rows at a time and writes no matrix of patches; ``"im2col"``
             writes it and multiplies; ``"winograd"`` needs 3x3 filters at stride 1; ``"auto"`` takes the
-            fastest for the shape, or what :func:`fastnn.set_conv_algo` says. Backward follows.
+            fastest for the shape, or what :func:`fastnn.set_conv_algo` says. Backward follows. A NaN or
+            infinity stays within its terms of the sums under ``"direct"``, else it may reach outputs beside.
 
     Returns:
         ``y`` ``(N, F, OH, OW)``, channels last in memory, see :func:`conv2d_output_size`; and the cache for

@@ -63,12 +63,16 @@ void add_rows(const MatrixView<const T>& residual, const TensorView<T>& dx) {
   });
 }
 
+// Whether sums must have nothing but the terms of the definition.
+bool plain_sums(const Conv2dSettings& settings) { return settings.algo == ConvAlgo::direct; }
+
 // dx by direct convolution: phase by phase. The epilogue is for stride 1, which has one phase.
 template <class T>
 void backward_data(const TensorView<const T>& dy, const TensorView<const T>& w, const TensorView<T>& dx,
                    const Conv2dSettings& settings, const Epilogue<T>& epilogue) {
   const WindowAxis &h = settings.window.h, &v = settings.window.w;
   const int64_t filters = w.shape[0] / settings.groups;
+  const bool plain = plain_sums(settings);
   for (int64_t i = 0; i < h.stride; ++i) {
     const Phase row = Phase::make(h, dx.shape[2], i);
     for (int64_t j = 0; j < v.stride; ++j) {
@@ -85,7 +89,8 @@ void backward_data(const TensorView<const T>& dy, const TensorView<const T>& w, 
                                   w.stride[0],
                                   row.tap_distance * w.stride[2],
                                   col.tap_distance * w.stride[3]};
-      correlate<T>({dy, rotated, y, row.axis, col.axis, settings.groups}, {}, epilogue);
+      const Correlation<T> sum{dy, rotated, y, row.axis, col.axis, settings.groups};
+      plain ? correlate<T>(sum, {}, epilogue) : correlate_jointly<T>(sum, {}, epilogue);
     }
   }
 }
@@ -154,7 +159,8 @@ void conv2d_forward(TensorView<const T> x, TensorView<const T> w, TensorView<T> 
   const TapAxis h(settings.window.h, x.shape[2]), v(settings.window.w, x.shape[3]);
   const int64_t filters = w.shape[0] / settings.groups;
   const FilterView<T> taps{w.data, filters * w.stride[0], w.stride[0], w.stride[1], w.stride[2], w.stride[3]};
-  correlate<T>({channels_stride(x), taps, y, h, v, settings.groups}, prologue, epilogue);
+  const Correlation<T> sum{channels_stride(x), taps, y, h, v, settings.groups};
+  plain_sums(settings) ? correlate(sum, prologue, epilogue) : correlate_jointly(sum, prologue, epilogue);
 }
 
 template <class T>
@@ -176,7 +182,9 @@ void conv2d_backward(TensorView<const T> dy, TensorView<const T> x, TensorView<c
   } else {
     dy = channels_stride(dy);
     if (dx.data) backward_data(dy, w, dx, settings, epilogue);
-    correlate_weights(dy, channels_stride(x), dw, db, settings);
+    const TapAxis h(settings.window.h, x.shape[2]), v(settings.window.w, x.shape[3]);
+    const WeightCorrelation<T> sum{dy, channels_stride(x), h, v, settings.groups};
+    plain_sums(settings) ? correlate_weights(sum, dw.data, db) : correlate_weights_jointly(sum, dw.data, db);
   }
   if (dx.data && residual.matrix().data && !epilogue.residual.data) add_rows(residual.matrix(), dx);
 }

@@ -20,8 +20,9 @@
 
 namespace fastnn {
 
-// direct: no matrix of patches; im2col: patches written out, then gemm; winograd: 3x3 with stride 1 in fewer
-// multiplications; automatic: the fastest by shape, element type and instruction set.
+// direct: no matrix of patches, no term but those of the sums above; im2col: patches written out, then gemm;
+// winograd: 3x3 with stride 1 in fewer multiplications; automatic: the fastest by shape, element type and
+// instruction set, where terms that are zero may join a sum.
 enum class ConvAlgo { automatic, direct, im2col, winograd };
 
 struct Conv2dSettings {

@@ -15,17 +15,18 @@ namespace {
 
 constexpr int64_t kFilterBytes = 24 * 1024;  // of filters that stay in the first cache
 
-// The sum over taps, cut for the micro-kernel: runs of contiguous numbers, and blocks of runs whose filters
-// stay in the first cache while pixels pass by.
+// The sum over taps, cut for the micro-kernel: runs of contiguous numbers, and blocks of runs whose filters,
+// `width` columns of them, stay in the first cache while pixels pass by.
 struct Runs {
   struct Block {
-    int64_t runs, depth;
-    int64_t begin;                // of the sum
-    std::vector<int64_t> offset;  // of each run in the scratch
+    int64_t depth;
+    int64_t begin;                              // of the sum
+    std::vector<int64_t> row, pixels, filters;  // of each run: row of taps, offsets in scratch and in filters
   };
   std::vector<Block> blocks;
 
-  Runs(const TapAxis& h, const TapAxis& v, int64_t channels, int64_t pitch, int64_t row_size, int64_t most) {
+  Runs(const TapAxis& h, const TapAxis& v, int64_t channels, int64_t pitch, int64_t row_size, int64_t width,
+       int64_t most) {
     // Neighbouring taps along a row join into one run.
     const int64_t joined = v.step == 1 && pitch == channels ? v.taps : 1;
     const int64_t length = joined * channels, parts = ceil_div(length, most);
@@ -36,10 +37,12 @@ struct Runs {
       for (int64_t part = 0; part < parts; ++part) {
         const int64_t begin = part_begin(count, groups, i), end = part_begin(count, groups, i + 1);
         const int64_t skip = part_begin(length, parts, part);
-        Block block{end - begin, part_begin(length, parts, part + 1) - skip, begin * length + skip, {}};
+        Block block{part_begin(length, parts, part + 1) - skip, begin * length + skip, {}, {}, {}};
         for (int64_t run = begin; run < end; ++run) {
           const int64_t tap = run * joined;
-          block.offset.push_back(tap / v.taps * h.step * row_size + tap % v.taps * v.step * pitch + skip);
+          block.row.push_back(tap / v.taps);
+          block.pixels.push_back(tap / v.taps * h.step * row_size + tap % v.taps * v.step * pitch + skip);
+          block.filters.push_back((run - begin) * length * width);
         }
         blocks.push_back(block);
       }
@@ -72,9 +75,10 @@ struct Direct {
     tile.finish = true;
     tile.bias = epilogue.bias ? epilogue.bias + channel : nullptr;
     if (epilogue.residual.data) {
-      const int64_t pixel = (n * sum.h.out + i) * sum.v.out + first;
-      tile.residual = epilogue.residual.data + pixel * epilogue.residual.row_stride + channel;
-      tile.residual_row = epilogue.residual.row_stride;
+      const int64_t pixel = epilogue.residual.row_stride;
+      const int64_t line = sum.residual_line ? sum.residual_line : sum.v.out * pixel;
+      tile.residual = epilogue.residual.data + (n * sum.h.out + i) * line + first * pixel + channel;
+      tile.residual_row = pixel;
     }
     tile.relu = epilogue.relu;
   }
@@ -111,31 +115,39 @@ template <class T>
 struct DirectTiles : Direct<T> {
   using Base = Direct<T>;
   using Base::conv, Base::filters, Base::gemm, Base::in, Base::out, Base::sum, Base::taps;
-  int64_t panels = ceil_div(out, gemm.cols);
+  int64_t width = std::min<int64_t>(gemm.cols, round_up(out, gemm.lanes));  // of a panel of filters
+  int64_t panels = ceil_div(out, width);
   GatherPlan<T> plan{sum.h, sum.v, in};
-  Runs runs{sum.h,      sum.v,           in,
-            plan.pitch, plan.row_size(), kFilterBytes / (gemm.cols * static_cast<int64_t>(sizeof(T)))};
+  Runs runs{sum.h,
+            sum.v,
+            in,
+            plan.pitch,
+            plan.row_size(),
+            width,
+            kFilterBytes / (width * static_cast<int64_t>(sizeof(T)))};
   // Without neighbouring taps, rows of pixels follow each other in scratch as in y: one long row of tiles.
   bool long_rows = sum.v.taps == 1 && sum.v.stride == 1 && sum.h.stride == 1 &&
                    (sum.h.out < 2 || sum.y.stride[2] == sum.v.out * sum.y.stride[3]);
 
-  int64_t panel_size() const { return taps * in * gemm.cols; }
+  int64_t panel_size() const { return taps * in * width; }
 
-  // Panels [group][panel][th][tw][in][gemm.cols].
+  // Panels [group][panel][th][tw][in][width].
   void pack_filters() {
     filters = Buffer<T>(sum.groups * panels * panel_size());
     const double bytes = sizeof(T) * static_cast<double>(sum.groups * panels * panel_size());
     parallel_for(sum.groups * panels, bytes / kBytesPerNs, [&](int64_t chunk) {
-      const int64_t g = chunk / panels, col = chunk % panels * gemm.cols;
+      const int64_t g = chunk / panels, col = chunk % panels * width;
       const T* from = sum.w.data + g * sum.w.group + col * sum.w.out;
       T* to = filters.get() + chunk * panel_size();
-      const int cols = static_cast<int>(std::min<int64_t>(gemm.cols, out - col));
       for (int64_t i = 0; i < sum.h.taps; ++i) {
-        for (int64_t j = 0; j < sum.v.taps; ++j, to += in * gemm.cols)
-          gemm.pack_b({from + i * sum.w.h + j * sum.w.w, sum.w.in, sum.w.out, cols, gemm.cols, in, to});
+        for (int64_t j = 0; j < sum.v.taps; ++j, to += in * width)
+          gemm.pack_b({from + i * sum.w.h + j * sum.w.w, sum.w.in, sum.w.out, panel_cols(chunk % panels),
+                       static_cast<int>(width), in, to});
       }
     });
   }
+
+  int panel_cols(int64_t panel) const { return static_cast<int>(std::min(width, out - panel * width)); }
 
   void run_piece(const Bands& bands, int64_t index, int64_t g) const {
     const Piece piece(bands, index);
@@ -148,16 +160,12 @@ struct DirectTiles : Direct<T> {
     // Short sums: several panels of filters fit, and a pixel's results are written together.
     const int64_t fit = kFilterBytes / (panel_size() * static_cast<int64_t>(sizeof(T)));
     const int64_t together = std::max<int64_t>(fit, 1);
-    Buffer<const T*> a(sum.h.taps * sum.v.taps), b(sum.h.taps * sum.v.taps);
     GemmTile<T> tile{};
-    tile.a = a.get();
-    tile.b = b.get();
     tile.a_row = sum.v.stride * plan.pitch;
     tile.a_col = 1;
-    tile.b_row = gemm.cols;
+    tile.b_row = width;
     for (int64_t j0 = 0; j0 < panels; j0 += together) {
       for (const Runs::Block& block : runs.blocks) {
-        tile.runs = block.runs;
         tile.depth = block.depth;
         tile.accumulate = &block != &runs.blocks.front();
         const bool last = &block == &runs.blocks.back();
@@ -165,16 +173,15 @@ struct DirectTiles : Direct<T> {
         for (int64_t n = piece.n0; n < piece.n1; ++n) {
           const T* image = scratch.get() + (n - piece.n0) * plan.image_size(piece.rows());
           for (int64_t i = 0; i < lines; ++i) {
+            set_runs(tile, block, piece.row0 + i);
             for (int64_t t = 0; t < tiles; ++t) {
               const int64_t first = part_begin(length, tiles, t);
               tile.rows = static_cast<int>(part_begin(length, tiles, t + 1) - first);
-              const T* corner = image + i * sum.h.stride * plan.row_size() + first * tile.a_row;
-              for (int64_t r = 0; r < block.runs; ++r) a[r] = corner + block.offset[static_cast<size_t>(r)];
+              tile.a = image + i * sum.h.stride * plan.row_size() + first * tile.a_row;
               for (int64_t j = j0; j < std::min(panels, j0 + together); ++j) {
-                const int64_t channel = g * out + j * gemm.cols;
-                const T* filter = filters.get() + (g * panels + j) * panel_size() + block.begin * gemm.cols;
-                for (int64_t r = 0; r < block.runs; ++r) b[r] = filter + r * block.depth * gemm.cols;
-                tile.cols = static_cast<int>(std::min<int64_t>(gemm.cols, out - j * gemm.cols));
+                const int64_t channel = g * out + j * width;
+                tile.b = filters.get() + (g * panels + j) * panel_size() + block.begin * width;
+                tile.cols = panel_cols(j);
                 this->set_output(tile, n, piece.row0 + i, first, channel);
                 this->set_statistics(tile, index, seen, channel);
                 tile.finish = last;
@@ -186,6 +193,16 @@ struct DirectTiles : Direct<T> {
         }
       }
     }
+  }
+
+  // The runs of a block that reach pixels from row `i` of outputs: those on padding would add nothing.
+  void set_runs(GemmTile<T>& tile, const Runs::Block& block, int64_t i) const {
+    size_t begin = 0, end = block.row.size();
+    while (!long_rows && begin < end && !sum.h.on_pixels(i, block.row[begin])) ++begin;
+    while (!long_rows && begin < end && !sum.h.on_pixels(i, block.row[end - 1])) --end;
+    tile.runs = static_cast<int64_t>(end - begin);
+    tile.a_offset = block.pixels.data() + begin;
+    tile.b_offset = block.filters.data() + begin;
   }
 
   void run() {
@@ -290,14 +307,6 @@ void fill_zero(const TensorView<T>& y) {
         std::fill_n(y.data + n * y.stride[0] + i * y.stride[2] + j * y.stride[3], y.shape[1], T(0));
     }
   }
-}
-
-// Whether pixels follow each other as the rows of a matrix (N*H*W, C).
-template <class T>
-bool is_matrix(const TensorView<T>& x) {
-  const int64_t c = x.shape[1], h = x.shape[2], w = x.shape[3];
-  return x.stride[1] == 1 && (w < 2 || x.stride[3] == c) && (h < 2 || x.stride[2] == w * c) &&
-         (x.shape[0] < 2 || x.stride[0] == h * w * c);
 }
 
 }  // namespace

@@ -253,10 +253,9 @@ struct Forward {
         const T* b = filters.data.get() + p * filters.plane + col / gemm.cols * filters.panel;
         for (int64_t s = 0; s < strips; ++s) {
           const int64_t row = part_begin(tiles, strips, s);
-          const T* a = data + p * in_plane + row * c;
           GemmTile<T> tile{};
-          tile.a = &a;
-          tile.b = &b;
+          tile.a = data + p * in_plane + row * c;
+          tile.b = b;
           tile.runs = 1;
           tile.depth = c;
           tile.a_row = c;
@@ -280,13 +279,11 @@ void add_outer_products(const GemmKernel<T>& gemm, const T* data, int64_t c, con
                         int64_t depth, bool accumulate, T* sum) {
   const int64_t strips = ceil_div(c, gemm.rows);
   for (int64_t col = 0; col < f; col += gemm.cols) {
-    const T* b = spread + col;
     for (int64_t s = 0; s < strips; ++s) {
       const int64_t row = part_begin(c, strips, s);
-      const T* a = data + row;
       GemmTile<T> tile{};
-      tile.a = &a;
-      tile.b = &b;
+      tile.a = data + row;
+      tile.b = spread + col;
       tile.runs = 1;
       tile.depth = depth;
       tile.a_row = 1;
