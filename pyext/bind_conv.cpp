@@ -10,29 +10,28 @@ namespace {
 
 using Pair = std::pair<int64_t, int64_t>;
 
-std::string pair_text(const Pair& p) {
-  return "(" + std::to_string(p.first) + ", " + std::to_string(p.second) + ")";
-}
-
 void check_range(const char* op, const char* name, const Pair& p, int64_t least) {
   constexpr int64_t kMost = 1 << 30;  // sums of a few of them stay within 63 bits
   check(std::min(p.first, p.second) >= least && std::max(p.first, p.second) <= kMost, op, name,
-        ": expected integers from ", least, " to 2^30, got ", pair_text(p));
+        ": expected integers from ", least, " to 2^30, got ", SizesText{p.first, p.second});
 }
 
-// A window that fits on images of h x w pixels.
-Window2d make_window(const char* op, int64_t h, int64_t w, const Pair& kernel, const Pair& stride,
-                     const Pair& padding, const Pair& dilation) {
-  check_range(op, "kernel_size", kernel, 1);
+void check_steps(const char* op, const Pair& stride, const Pair& padding, const Pair& dilation) {
   check_range(op, "stride", stride, 1);
   check_range(op, "padding", padding, 0);
   check_range(op, "dilation", dilation, 1);
+}
+
+// A window that fits on images of h x w pixels; its steps are checked already.
+Window2d make_window(const char* op, int64_t h, int64_t w, const Pair& kernel, const Pair& stride,
+                     const Pair& padding, const Pair& dilation) {
+  check_range(op, "kernel_size", kernel, 1);
   const Window2d window{{kernel.first, stride.first, padding.first, dilation.first},
                         {kernel.second, stride.second, padding.second, dilation.second}};
   check(window.h.extent() <= h + 2 * padding.first && window.w.extent() <= w + 2 * padding.second, op,
         "kernel_size: expected an extent of at most the padded input, ",
-        pair_text({h + 2 * padding.first, w + 2 * padding.second}), ", got ",
-        pair_text({window.h.extent(), window.w.extent()}));
+        SizesText{h + 2 * padding.first, w + 2 * padding.second}, ", got ",
+        SizesText{window.h.extent(), window.w.extent()});
   return window;
 }
 
@@ -44,22 +43,40 @@ ConvAlgo algo_from(const char* op, const std::string& name) {
   fail(op, "algo: expected \"auto\", \"direct\", \"winograd\" or \"im2col\", got '", name, "'");
 }
 
-// Checks x and w against each other and the settings.
+// What a convolution is told beside its arrays. Python makes it once and hands it to every call.
+struct ConvOptions {
+  Pair stride, padding, dilation;
+  int64_t groups;
+  std::string algo_name;
+  ConvAlgo algo;
+
+  ConvOptions(const Pair& stride, const Pair& padding, const Pair& dilation, int64_t groups,
+              const std::string& algo_name)
+      : stride(stride), padding(padding), dilation(dilation), groups(groups), algo_name(algo_name) {
+    const char* op = "conv2d_forward";
+    check_steps(op, stride, padding, dilation);
+    algo = algo_from(op, algo_name);
+  }
+};
+
+// Checks x and w against each other and the options.
 template <class T>
-Conv2dSettings make_settings(const char* op, const ArrayArg<T>& x, const ArrayArg<T>& w, const Pair& stride,
-                             const Pair& padding, const Pair& dilation, int64_t groups,
-                             const std::string& algo) {
+Conv2dSettings make_settings(const char* op, const ArrayArg<T>& x, const ArrayArg<T>& w,
+                             const ConvOptions& options) {
+  const int64_t groups = options.groups;
   x.shaped({-1, -1, -1, -1}, "(N, C, H, W)").non_empty({1, 2, 3});
   const int64_t c = x.dim(1);
   check(groups >= 1 && c % groups == 0, op, "groups: expected a divisor of C=", c, ", got ", groups);
-  const std::string size = std::to_string(c / groups);
-  w.shaped({-1, c / groups, -1, -1}, "(F, " + size + ", KH, KW) for C=" + std::to_string(c) +
-                                         (groups > 1 ? ", groups=" + std::to_string(groups) : ""))
-      .non_empty({0, 2, 3});
+  if (groups == 1) {
+    w.shaped({-1, c, -1, -1}, "(F, ", c, ", KH, KW) for C=", c);
+  } else {
+    w.shaped({-1, c / groups, -1, -1}, "(F, ", c / groups, ", KH, KW) for C=", c, ", groups=", groups);
+  }
+  w.non_empty({0, 2, 3});
   check(w.dim(0) % groups == 0, op, "groups: expected a divisor of F=", w.dim(0), ", got ", groups);
-  const Window2d window =
-      make_window(op, x.dim(2), x.dim(3), {w.dim(2), w.dim(3)}, stride, padding, dilation);
-  const Conv2dSettings settings{window, groups, algo_from(op, algo)};
+  const Window2d window = make_window(op, x.dim(2), x.dim(3), {w.dim(2), w.dim(3)}, options.stride,
+                                      options.padding, options.dilation);
+  const Conv2dSettings settings{window, groups, options.algo};
   check(settings.algo != ConvAlgo::winograd || winograd_applies(settings), op,
         "algo: expected 3x3 filters, stride 1, dilation 1, padding at most 2 and one group for \"winograd\", "
         "got another "
@@ -67,25 +84,44 @@ Conv2dSettings make_settings(const char* op, const ArrayArg<T>& x, const ArrayAr
   return settings;
 }
 
+const char* algo_name(ConvAlgo algo) {
+  switch (algo) {
+    case ConvAlgo::automatic:
+      return "auto";
+    case ConvAlgo::direct:
+      return "direct";
+    case ConvAlgo::im2col:
+      return "im2col";
+    case ConvAlgo::winograd:
+      return "winograd";
+  }
+  return "";
+}
+
+// What a convolution of these shapes runs as.
 template <class T>
-TensorView<T> image_view(T* data, int64_t n, int64_t c, int64_t h, int64_t w) {
-  return {data, 4, {n, c, h, w}, {h * w * c, 1, w * c, c}};
+ConvAlgo chosen(const std::array<int64_t, 4>& x, const std::array<int64_t, 4>& w,
+                const ConvOptions& options) {
+  const Window2d window =
+      make_window("conv_algo", x[2], x[3], {w[2], w[3]}, options.stride, options.padding, options.dilation);
+  const int64_t x_shape[kMaxRank] = {x[0], x[1], x[2], x[3]};
+  const bool open = options.algo == ConvAlgo::automatic;
+  return open ? conv2d_choose<T>(x_shape, w[0], {window, options.groups, options.algo}) : options.algo;
 }
 
 template <class T>
-py::tuple conv2d_forward_as(py::handle x_obj, py::handle w_obj, py::handle b_obj, const Pair& stride,
-                            const Pair& padding, const Pair& dilation, int64_t groups,
-                            const std::string& algo, bool stats, bool relu) {
+py::tuple conv2d_forward_as(py::handle x_obj, py::handle w_obj, py::handle b_obj, const ConvOptions& options,
+                            bool stats, bool relu) {
   const char* op = "conv2d_forward";
   ArrayArg<T> x(op, "x", x_obj), w(op, "w", w_obj);
   auto b = optional_arg<T>(op, "b", b_obj);
-  const Conv2dSettings settings = make_settings(op, x, w, stride, padding, dilation, groups, algo);
+  const Conv2dSettings settings = make_settings(op, x, w, options);
   const int64_t n = x.dim(0), f = w.dim(0);
   const int64_t oh = settings.window.h.outputs(x.dim(2)), ow = settings.window.w.outputs(x.dim(3));
   Epilogue<T> epilogue;
   epilogue.relu = relu;
   if (b) {
-    b->shaped({f}, "(" + std::to_string(f) + ",)");
+    b->shaped({f});
     epilogue.bias = b->contiguous();
   }
   auto y = new_image<T>(n, f, oh, ow);
@@ -102,22 +138,20 @@ py::tuple conv2d_forward_as(py::handle x_obj, py::handle w_obj, py::handle b_obj
 }
 
 template <class T>
-py::tuple conv2d_backward_as(py::handle dy_obj, py::handle x_obj, py::handle w_obj, const Pair& stride,
-                             const Pair& padding, const Pair& dilation, int64_t groups,
-                             const std::string& algo, bool need_db, bool need_dx, py::handle dw_obj,
-                             py::handle db_obj, py::handle residual_obj) {
+py::tuple conv2d_backward_as(py::handle dy_obj, py::handle x_obj, py::handle w_obj,
+                             const ConvOptions& options, bool has_bias, bool need_dx, bool need_dw,
+                             py::handle dw_obj, py::handle db_obj, py::handle residual_obj) {
   const char* op = "conv2d_backward";
   ArrayArg<T> dy(op, "dy", dy_obj), x(op, "x", x_obj), w(op, "w", w_obj);
-  const Conv2dSettings settings = make_settings(op, x, w, stride, padding, dilation, groups, algo);
+  const Conv2dSettings settings = make_settings(op, x, w, options);
   const int64_t n = x.dim(0), c = x.dim(1), height = x.dim(2), width = x.dim(3), f = w.dim(0);
   const int64_t oh = settings.window.h.outputs(height), ow = settings.window.w.outputs(width);
-  dy.shaped({n, f, oh, ow}, "(" + std::to_string(n) + ", " + std::to_string(f) + ", " + std::to_string(oh) +
-                                ", " + std::to_string(ow) + ")");
+  dy.shaped({n, f, oh, ow});
   const auto residual = optional_arg<T>(op, "dx_residual", residual_obj);
   if (residual) residual->shaped_like(x);
-  Result<T> dw(op, "dw", dw_obj, {f, w.dim(1), w.dim(2), w.dim(3)});
-  std::optional<Result<T>> db;
-  if (need_db) db.emplace(op, "db", db_obj, std::vector<int64_t>{f});
+  std::optional<Result<T>> dw, db;
+  if (need_dw) dw.emplace(op, "dw", dw_obj, std::initializer_list<int64_t>{f, w.dim(1), w.dim(2), w.dim(3)});
+  if (need_dw && has_bias) db.emplace(op, "db", db_obj, std::initializer_list<int64_t>{f});
   py::object dx = py::none();
   TensorView<T> dx_view;
   if (need_dx) {
@@ -126,10 +160,10 @@ py::tuple conv2d_backward_as(py::handle dy_obj, py::handle x_obj, py::handle w_o
     dx = array;
   }
   run_kernel([&] {
-    conv2d_backward<T>(dy.view(), x.view(), w.view(), dx_view, dw.view(), db ? db->data() : nullptr, settings,
-                       residual ? residual->view() : TensorView<T>{});
+    conv2d_backward<T>(dy.view(), x.view(), w.view(), dx_view, dw ? dw->view() : TensorView<T>{},
+                       db ? db->data() : nullptr, settings, residual ? residual->view() : TensorView<T>{});
   });
-  return py::make_tuple(dx, dw.array(), db ? py::object(db->array()) : py::none());
+  return py::make_tuple(dx, array_or_none(dw), array_or_none(db));
 }
 
 template <class T>
@@ -138,6 +172,7 @@ py::array im2col_as(py::handle x_obj, const Pair& kernel, const Pair& stride, co
   const char* op = "im2col";
   ArrayArg<T> x(op, "x", x_obj);
   x.shaped({-1, -1, -1, -1}, "(N, C, H, W)").non_empty({1, 2, 3});
+  check_steps(op, stride, padding, dilation);
   const Window2d window = make_window(op, x.dim(2), x.dim(3), kernel, stride, padding, dilation);
   const int64_t depth = checked_mul(x.dim(1), kernel.first * kernel.second);
   const int64_t places = window.h.outputs(x.dim(2)) * window.w.outputs(x.dim(3));
@@ -155,11 +190,11 @@ py::array col2im_as(py::handle cols_obj, const std::vector<int64_t>& shape, cons
   ArrayArg<T> cols(op, "cols", cols_obj);
   check(shape.size() == 4 && shape[0] >= 0 && *std::min_element(shape.begin() + 1, shape.end()) > 0, op,
         "x_shape: expected (N, C, H, W), got something else");
+  check_steps(op, stride, padding, dilation);
   const Window2d window = make_window(op, shape[2], shape[3], kernel, stride, padding, dilation);
   const int64_t depth = checked_mul(shape[1], kernel.first * kernel.second);
   const int64_t places = checked_mul(window.h.outputs(shape[2]), window.w.outputs(shape[3]));
-  cols.shaped({shape[0], depth, places}, "(" + std::to_string(shape[0]) + ", " + std::to_string(depth) +
-                                             ", " + std::to_string(places) + ")");
+  cols.shaped({shape[0], depth, places});
   auto x = new_image<T>(shape[0], shape[1], shape[2], shape[3]);
   const TensorView<T> view = image_view(x.mutable_data(), shape[0], shape[1], shape[2], shape[3]);
   run_kernel([&] { col2im<T>(cols.view(), window, view); });
@@ -169,30 +204,39 @@ py::array col2im_as(py::handle cols_obj, const std::vector<int64_t>& shape, cons
 }  // namespace
 
 void bind_conv(py::module_& m) {
+  py::class_<ConvOptions>(m, "ConvOptions", "Stride, padding, dilation, groups and algorithm, checked.")
+      .def(py::init<Pair, Pair, Pair, int64_t, std::string>(), py::arg("stride"), py::arg("padding"),
+           py::arg("dilation"), py::arg("groups"), py::arg("algo"))
+      .def_readonly("algo", &ConvOptions::algo_name);
+  m.def(
+      "conv_algo",
+      [](std::array<int64_t, 4> x_shape, std::array<int64_t, 4> w_shape, const ConvOptions& options,
+         bool wide) {
+        return algo_name(wide ? chosen<double>(x_shape, w_shape, options)
+                              : chosen<float>(x_shape, w_shape, options));
+      },
+      py::arg("x_shape"), py::arg("w_shape"), py::arg("options"), py::arg("wide"));
   m.def(
       "conv2d_forward",
-      [](py::object x, py::object w, py::object b, Pair stride, Pair padding, Pair dilation, int64_t groups,
-         const std::string& algo, bool stats, bool relu) {
+      [](py::object x, py::object w, py::object b, const ConvOptions& options, bool stats, bool relu) {
         return with_dtype("conv2d_forward", "x", x, [&](auto zero) {
-          return conv2d_forward_as<decltype(zero)>(x, w, b, stride, padding, dilation, groups, algo, stats,
-                                                   relu);
+          return conv2d_forward_as<decltype(zero)>(x, w, b, options, stats, relu);
         });
       },
-      py::arg("x"), py::arg("w"), py::arg("b"), py::arg("stride"), py::arg("padding"), py::arg("dilation"),
-      py::arg("groups"), py::arg("algo"), py::arg("stats") = false, py::arg("relu") = false);
+      py::arg("x"), py::arg("w"), py::arg("b"), py::arg("options"), py::arg("stats") = false,
+      py::arg("relu") = false);
   m.def(
       "conv2d_backward",
-      [](py::object dy, py::object x, py::object w, Pair stride, Pair padding, Pair dilation, int64_t groups,
-         const std::string& algo, bool need_db, bool need_dx, py::object dw, py::object db,
-         py::object dx_residual) {
+      [](py::object dy, py::object x, py::object w, const ConvOptions& options, bool has_bias, bool need_dx,
+         bool need_dw, py::object dw, py::object db, py::object dx_residual) {
         return with_dtype("conv2d_backward", "dy", dy, [&](auto zero) {
-          return conv2d_backward_as<decltype(zero)>(dy, x, w, stride, padding, dilation, groups, algo,
-                                                    need_db, need_dx, dw, db, dx_residual);
+          return conv2d_backward_as<decltype(zero)>(dy, x, w, options, has_bias, need_dx, need_dw, dw, db,
+                                                    dx_residual);
         });
       },
-      py::arg("dy"), py::arg("x"), py::arg("w"), py::arg("stride"), py::arg("padding"), py::arg("dilation"),
-      py::arg("groups"), py::arg("algo"), py::arg("need_db"), py::arg("need_dx"), py::arg("dw") = py::none(),
-      py::arg("db") = py::none(), py::arg("dx_residual") = py::none());
+      py::arg("dy"), py::arg("x"), py::arg("w"), py::arg("options"), py::arg("has_bias"), py::arg("need_dx"),
+      py::arg("need_dw"), py::arg("dw") = py::none(), py::arg("db") = py::none(),
+      py::arg("dx_residual") = py::none());
   m.def(
       "im2col",
       [](py::object x, Pair kernel_size, Pair stride, Pair padding, Pair dilation) {

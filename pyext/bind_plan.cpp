@@ -18,7 +18,7 @@ class Channels {
   Channels(const char* op, const char* name, py::handle object, int64_t channels)
       : values_(optional_arg<T>(op, name, object)) {
     if (!values_) return;
-    values_->shaped({channels}, "(" + std::to_string(channels) + ",)");
+    values_->shaped({channels});
     data_ = values_->contiguous();
   }
   const T* data() const { return data_; }
@@ -64,8 +64,7 @@ py::array run_plan(const Plan<T>& plan, py::handle x_obj) {
   const ArrayArg<T> x("predict", "X", x_obj);
   x.batched();
   const TensorView<T> result = plan.result(x.view());
-  auto y = new_array<T>(std::vector<int64_t>(result.shape, result.shape + result.rank),
-                        std::vector<int64_t>(result.stride, result.stride + result.rank));
+  auto y = new_array(result);
   const TensorView<T> out = view_of(y);
   run_kernel([&] { plan.run(x.view(), out); });
   return y;

@@ -10,9 +10,7 @@ using IntPair = std::pair<int64_t, int64_t>;
 // Kernel, stride and padding, checked against the images they slide over.
 Window2d window_over(const char* op, const int64_t* x_shape, IntPair kernel, IntPair stride,
                      IntPair padding) {
-  const auto text = [](IntPair p) {
-    return "(" + std::to_string(p.first) + ", " + std::to_string(p.second) + ")";
-  };
+  const auto text = [](const IntPair& p) { return SizesText{p.first, p.second}; };
   check(std::min(kernel.first, kernel.second) >= 1, op, "kernel_size: expected integers >= 1, got ",
         text(kernel));
   check(std::min(stride.first, stride.second) >= 1, op, "stride: expected integers >= 1, got ", text(stride));
@@ -40,9 +38,7 @@ ArrayArg<T> gradient_arg(const char* op, py::handle object, const std::array<int
                          const Window2d& window) {
   ArrayArg<T> dy(op, "dy", object);
   const int64_t oh = window.h.outputs(x_shape[2]), ow = window.w.outputs(x_shape[3]);
-  dy.shaped({x_shape[0], x_shape[1], oh, ow}, "(" + std::to_string(x_shape[0]) + ", " +
-                                                  std::to_string(x_shape[1]) + ", " + std::to_string(oh) +
-                                                  ", " + std::to_string(ow) + ")");
+  dy.shaped({x_shape[0], x_shape[1], oh, ow});
   return dy;
 }
 
@@ -84,7 +80,7 @@ py::array maxpool2d_backward_as(py::handle dy_obj, const py::array& winner,
   const bool bytes = Winners<T>::fit_bytes(window);
   check(winner.itemsize() == (bytes ? 1 : static_cast<py::ssize_t>(sizeof(T))) &&
             winner.size() == dy.view().size(),
-        op, "cache: expected the winners of the forward call, got shape ", shape_text(winner));
+        op, "cache: expected the winners of the forward call, got shape ", ShapeText{winner});
   void* data = const_cast<void*>(winner.data());
   const Winners<T> winners{bytes ? static_cast<uint8_t*>(data) : nullptr,
                            bytes ? nullptr : static_cast<T*>(data)};

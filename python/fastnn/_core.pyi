@@ -8,8 +8,10 @@ import collections.abc
 import typing
 
 import numpy
+import numpy.typing
 
 __all__: list[str] = [
+    "ConvOptions",
     "PlanFloat32",
     "PlanFloat64",
     "active_isa",
@@ -27,6 +29,7 @@ __all__: list[str] = [
     "compiler",
     "conv2d_backward",
     "conv2d_forward",
+    "conv_algo",
     "dropout_backward",
     "dropout_forward",
     "elu_backward",
@@ -60,6 +63,7 @@ __all__: list[str] = [
     "maxpool2d_forward",
     "nadam_update",
     "num_threads",
+    "operations",
     "override_isa",
     "peak_bytes",
     "pointwise_loss_backward",
@@ -91,6 +95,21 @@ __all__: list[str] = [
     "threading_backend",
     "workers_seen",
 ]
+
+class ConvOptions:
+    """
+    Stride, padding, dilation, groups and algorithm, checked.
+    """
+    def __init__(
+        self,
+        stride: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+        padding: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+        dilation: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+        groups: typing.SupportsInt | typing.SupportsIndex,
+        algo: str,
+    ) -> None: ...
+    @property
+    def algo(self) -> str: ...
 
 class PlanFloat32:
     """
@@ -289,9 +308,10 @@ def batchnorm_forward(
 def batchnorm_track(
     statistics: typing.Any,
     count: typing.SupportsInt | typing.SupportsIndex,
-    momentum: typing.SupportsFloat | typing.SupportsIndex,
+    momentum: typing.SupportsFloat | typing.SupportsIndex | None,
     running_mean: typing.Any,
     running_var: typing.Any,
+    batches: numpy.typing.NDArray[numpy.int64],
 ) -> None: ...
 def cached_bytes() -> int: ...
 def col2im(
@@ -307,29 +327,27 @@ def conv2d_backward(
     dy: typing.Any,
     x: typing.Any,
     w: typing.Any,
-    stride: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
-    padding: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
-    dilation: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
-    groups: typing.SupportsInt | typing.SupportsIndex,
-    algo: str,
-    need_db: bool,
+    options: ConvOptions,
+    has_bias: bool,
     need_dx: bool,
+    need_dw: bool,
     dw: typing.Any = None,
     db: typing.Any = None,
     dx_residual: typing.Any = None,
 ) -> tuple: ...
 def conv2d_forward(
-    x: typing.Any,
-    w: typing.Any,
-    b: typing.Any,
-    stride: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
-    padding: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
-    dilation: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
-    groups: typing.SupportsInt | typing.SupportsIndex,
-    algo: str,
-    stats: bool = False,
-    relu: bool = False,
+    x: typing.Any, w: typing.Any, b: typing.Any, options: ConvOptions, stats: bool = False, relu: bool = False
 ) -> tuple: ...
+def conv_algo(
+    x_shape: typing.Annotated[
+        collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], "FixedSize(4)"
+    ],
+    w_shape: typing.Annotated[
+        collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], "FixedSize(4)"
+    ],
+    options: ConvOptions,
+    wide: bool,
+) -> str: ...
 def dropout_backward(
     dy: typing.Any,
     bits: typing.SupportsInt | typing.SupportsIndex,
@@ -474,8 +492,9 @@ def linear_backward(
     dy: typing.Any,
     x: typing.Any,
     w: typing.Any,
-    need_db: bool,
+    has_bias: bool,
     need_dx: bool,
+    need_dw: bool,
     dw: typing.Any = None,
     db: typing.Any = None,
 ) -> tuple: ...
@@ -519,6 +538,7 @@ def nadam_update(
     decoupled: bool,
 ) -> None: ...
 def num_threads() -> int: ...
+def operations() -> list[str]: ...
 def override_isa(name: str) -> None: ...
 def peak_bytes() -> int: ...
 def pointwise_loss_backward(

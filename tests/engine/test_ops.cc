@@ -75,7 +75,7 @@ void test_linear() {
 
 template <class T>
 void test_conv2d_at(int64_t channels, int64_t filters, const Conv2dSettings& settings) {
-  const int64_t n = 2, height = 6, width = 19;
+  const int64_t n = 2, height = 6, width = 7;
   const int64_t kh = settings.window.h.kernel, kw = settings.window.w.kernel;
   const int64_t oh = settings.window.h.outputs(height), ow = settings.window.w.outputs(width);
   const int64_t inner = channels / settings.groups;
@@ -89,9 +89,8 @@ void test_conv2d_at(int64_t channels, int64_t filters, const Conv2dSettings& set
   conv2d_forward_ref<T>(x_view, w_view, y_expected.image(n, filters, oh, ow), settings);
   conv2d_backward_ref<T>(dy_view, x_view, w_view, dx_expected.image(n, channels, height, width),
                          dw_expected.tensor(filters, inner, kh, kw), db_expected.get(), settings);
-  for (ConvAlgo algo : {ConvAlgo::automatic, ConvAlgo::direct, ConvAlgo::im2col, ConvAlgo::winograd}) {
+  for (ConvAlgo algo : {ConvAlgo::direct, ConvAlgo::im2col, ConvAlgo::winograd}) {
     if (algo == ConvAlgo::winograd && !winograd_applies(settings)) continue;
-    const bool exact = algo == ConvAlgo::direct || algo == ConvAlgo::im2col || !winograd_applies(settings);
     Conv2dSettings chosen = settings;
     chosen.algo = algo;
     conv2d_forward<T>(x_view, w_view, y.image(n, filters, oh, ow), chosen);
@@ -99,7 +98,8 @@ void test_conv2d_at(int64_t channels, int64_t filters, const Conv2dSettings& set
                        dw.tensor(filters, inner, kh, kw), db.get(), chosen);
     // Winograd's transforms multiply by fractions, so that integers do not stay exact.
     const auto expect = [&](const Data<T>& actual, const Data<T>& expected, const char* what) {
-      exact ? expect_equal(actual, expected, what) : expect_close(actual, expected, 64, what);
+      algo == ConvAlgo::winograd ? expect_close(actual, expected, 64, what)
+                                 : expect_equal(actual, expected, what);
     };
     expect(y, y_expected, "conv2d_forward");
     expect(dx, dx_expected, "conv2d_backward dx");
@@ -110,13 +110,11 @@ void test_conv2d_at(int64_t channels, int64_t filters, const Conv2dSettings& set
 
 template <class T>
 void test_conv2d() {
-  const WindowAxis same{3, 1, 1, 1}, strided{3, 2, 1, 1}, dilated{2, 1, 2, 2}, point{1, 1, 0, 1},
-      wide{5, 1, 2, 1};
+  const WindowAxis same{3, 1, 1, 1}, strided{3, 2, 1, 1}, dilated{2, 1, 2, 2}, point{1, 1, 0, 1};
   for (int64_t size : tail_sizes(40)) {
     test_conv2d_at<T>(3, size, {{same, same}});
     test_conv2d_at<T>(size, 4, {{same, same}});
     test_conv2d_at<T>(size, 5, {{same, strided}});
-    test_conv2d_at<T>(2, size, {{same, wide}});              // few filters: several pixels at a time
     test_conv2d_at<T>(size, size, {{same, dilated}, size});  // depthwise
   }
   test_conv2d_at<T>(6, 8, {{strided, dilated}, 2});

@@ -96,6 +96,7 @@ struct Conv2dStep final : Step<T> {
   std::vector<T> weights, b;
   Conv2dSettings settings;
   bool relu;
+  mutable Kept kept;  // which form the filters need depends on the images
 
   Conv2dStep(int x, TensorView<const T> w, const T* b, const Conv2dSettings& settings, int residual,
              bool relu)
@@ -124,7 +125,7 @@ struct Conv2dStep final : Step<T> {
     epilogue.bias = b.empty() ? nullptr : b.data();
     epilogue.residual = added.matrix();
     epilogue.relu = relu;
-    conv2d_forward<T>(x, w, y, settings, {}, epilogue);
+    conv2d_forward<T>(x, w, y, settings, {}, epilogue, &kept);
   }
 };
 

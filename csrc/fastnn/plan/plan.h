@@ -2,8 +2,9 @@
 //
 // Every step reads one value, some a residual too, and makes the next; value 0 is the input, of any strides.
 // Values between steps are dense, images with channels last; their blocks come from the caching allocator and
-// go back after their last reader. The last step makes the result. Weights are copied when a step is added,
-// and those of linear steps are packed for the active ISA. Running is const and thread-safe.
+// go back after their last reader. The last step makes the result. Weights are copied when a step is added;
+// those of linear steps are packed for the active ISA then, those of convolutions when they first meet images
+// of a size, on which their form depends. Running is const and thread-safe.
 #pragma once
 
 #include <memory>

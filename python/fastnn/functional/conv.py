@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -49,16 +50,16 @@ def conv2d_output_size(
 
 
 class Conv2dCache(NamedTuple):
-    """What :func:`conv2d_backward` needs: the inputs and the settings."""
+    """What :func:`conv2d_backward` needs: the inputs and the options."""
 
     x: Array
     w: Array
     has_bias: bool
-    stride: tuple[int, int]
-    padding: tuple[int, int]
-    dilation: tuple[int, int]
-    groups: int
-    algo: str
+    options: _core.ConvOptions
+
+
+# Checked and converted once, not on every call.
+_options = lru_cache(maxsize=4096)(_core.ConvOptions)
 
 
 def conv2d_forward(
@@ -89,8 +90,7 @@ def conv2d_forward(
         groups: number of groups; divides C and F.
         algo: ``"direct"`` gathers a band of rows at a time and writes no matrix of patches; ``"im2col"``
             writes it and multiplies; ``"winograd"`` needs 3x3 filters at stride 1; ``"auto"`` takes the
-            fastest for the shape, or what :func:`fastnn.set_conv_algo` says. Backward follows. A NaN or
-            infinity stays within its terms of the sums under ``"direct"``, else it may reach outputs beside.
+            fastest for the shape, or what :func:`fastnn.set_conv_algo` says. Backward follows.
 
     Returns:
         ``y`` ``(N, F, OH, OW)``, channels last in memory, see :func:`conv2d_output_size`; and the cache for
@@ -110,19 +110,19 @@ def conv2d_forward(
         https://doi.org/10.1109/5.726791
     """
     op = "conv2d_forward"
-    window = (
+    steps = (
         size_pair(op, "stride", stride),
         size_pair(op, "padding", padding),
         size_pair(op, "dilation", dilation),
     )
-    algo = _runtime.conv_algo() if algo == "auto" else algo
-    y, _ = _core.conv2d_forward(x, w, b, *window, groups, algo)
-    return y, Conv2dCache(x, w, b is not None, *window, groups, algo)
+    options = _options(*steps, groups, _runtime.default_conv_algo() if algo == "auto" else algo)
+    y, _ = _core.conv2d_forward(x, w, b, options)
+    return y, Conv2dCache(x, w, b is not None, options)
 
 
 def conv2d_backward(
-    dy: Array, cache: Conv2dCache, *, need_dx: bool = True
-) -> tuple[Array | None, Array, Array | None]:
+    dy: Array, cache: Conv2dCache, *, need_dx: bool = True, need_dw: bool = True
+) -> tuple[Array | None, Array | None, Array | None]:
     """Gradients of a convolution.
 
     Every term ``w * xpad`` of the forward sum sends ``dy * w`` to its pixel and ``dy * xpad`` to its weight;
@@ -132,10 +132,11 @@ def conv2d_backward(
         dy: ``(N, F, OH, OW)``, gradient of the loss by ``y``.
         cache: from :func:`conv2d_forward`.
         need_dx: whether ``dx`` is wanted; the first layer of a net has no use for it.
+        need_dw: whether ``dw`` and ``db`` are wanted; a layer that is frozen has no use for them.
 
     Returns:
-        ``dx`` ``(N, C, H, W)`` or None, ``dw`` ``(F, C/groups, KH, KW)``, ``db`` ``(F,)`` or None without
-        bias. All overwrite: whoever accumulates adds them up.
+        ``dx`` ``(N, C, H, W)``, ``dw`` ``(F, C/groups, KH, KW)``, ``db`` ``(F,)``; None for what is not
+        wanted, and for ``db`` without bias. All overwrite: whoever accumulates adds them up.
 
     Raises:
         ValueError: ``dy`` does not fit the forward call.
@@ -147,27 +148,29 @@ def conv2d_backward(
         >>> dx[0, 0, 0].tolist(), db.tolist()
         ([2.0, 2.0, 2.0], [2.0])
     """
-    return _conv2d_backward(dy, cache, need_dx=need_dx)
+    return _conv2d_backward(dy, cache, need_dx=need_dx, need_dw=need_dw)
 
 
 def _conv2d_forward(
     x: Array,
     w: Array,
     b: Array | None,
-    window: tuple[tuple[int, int], tuple[int, int], tuple[int, int]],
+    stride: tuple[int, int],
+    padding: tuple[int, int],
+    dilation: tuple[int, int],
     groups: int,
     *,
     activation: Literal["relu"] | None = None,
     statistics: bool = False,
 ) -> tuple[Array, Conv2dCache, NDArray[np.float64] | None]:
-    """Like `conv2d_forward`, for fused runs of layers; ``window`` is stride, padding and dilation.
+    """Like `conv2d_forward`, for fused runs of layers.
 
     The third result is, where ``statistics`` asks for it, mean and biased variance of every channel of y,
     (2, F), taken while y was in registers.
     """
-    algo, relu = _runtime.conv_algo(), activation == "relu"
-    y, taken = _core.conv2d_forward(x, w, b, *window, groups, algo, statistics, relu)
-    return y, Conv2dCache(x, w, b is not None, *window, groups, algo), taken
+    options = _options(stride, padding, dilation, groups, _runtime.default_conv_algo())
+    y, taken = _core.conv2d_forward(x, w, b, options, statistics, activation == "relu")
+    return y, Conv2dCache(x, w, b is not None, options), taken
 
 
 def _conv2d_backward(
@@ -175,18 +178,17 @@ def _conv2d_backward(
     cache: Conv2dCache,
     *,
     need_dx: bool = True,
+    need_dw: bool = True,
     dw: Array | None = None,
     db: Array | None = None,
     dx_residual: Array | None = None,
-) -> tuple[Array | None, Array, Array | None]:
+) -> tuple[Array | None, Array | None, Array | None]:
     """Like `conv2d_backward`; ``dw`` and ``db`` are where to write the gradients of those names.
 
     ``dx_residual``, of dx's shape, is added to dx.
     """
-    x, w, has_bias, stride, padding, dilation, groups, algo = cache
-    return _core.conv2d_backward(
-        dy, x, w, stride, padding, dilation, groups, algo, has_bias, need_dx, dw, db, dx_residual
-    )
+    x, w, has_bias, options = cache
+    return _core.conv2d_backward(dy, x, w, options, has_bias, need_dx, need_dw, dw, db, dx_residual)
 
 
 def im2col(

@@ -12,6 +12,7 @@ from fastnn._arguments import integer
 from fastnn.functional._args import Array, check_dtype, size_pair
 
 IntOrPair: TypeAlias = int | tuple[int, int]
+Window: TypeAlias = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
 
 
 def pool2d_output_size(size: int, kernel: int, *, stride: int | None = None, padding: int = 0) -> int:
@@ -45,9 +46,7 @@ def pool2d_output_size(size: int, kernel: int, *, stride: int | None = None, pad
     return (size + 2 * padding - kernel) // stride + 1
 
 
-def _window(
-    op: str, kernel_size: IntOrPair, stride: IntOrPair | None, padding: IntOrPair
-) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
+def _window(op: str, kernel_size: IntOrPair, stride: IntOrPair | None, padding: IntOrPair) -> Window:
     """Kernel, stride and padding as pairs."""
     kernel = size_pair(op, "kernel_size", kernel_size)
     step = kernel if stride is None else size_pair(op, "stride", stride)
@@ -64,9 +63,7 @@ class MaxPool2dCache(NamedTuple):
     winner: NDArray[Any]
     x_shape: tuple[int, ...]
     dtype: np.dtype[Any]
-    kernel_size: IntOrPair
-    stride: IntOrPair | None
-    padding: IntOrPair
+    window: Window
 
 
 def maxpool2d_forward(
@@ -97,8 +94,9 @@ def maxpool2d_forward(
         >>> y[0, 0].tolist()
         [[5.0, 7.0], [13.0, 15.0]]
     """
-    y, winner = _core.maxpool2d_forward(x, *_window("maxpool2d_forward", kernel_size, stride, padding))
-    return y, MaxPool2dCache(winner, x.shape, x.dtype, kernel_size, stride, padding)
+    window = _window("maxpool2d_forward", kernel_size, stride, padding)
+    y, winner = _core.maxpool2d_forward(x, *window)
+    return y, MaxPool2dCache(winner, x.shape, x.dtype, window)
 
 
 def maxpool2d_backward(dy: Array, cache: MaxPool2dCache) -> Array:
@@ -120,9 +118,8 @@ def maxpool2d_backward(dy: Array, cache: MaxPool2dCache) -> Array:
         >>> maxpool2d_backward(np.ones_like(y), cache)[0, 0].tolist()
         [[0.0, 1.0], [0.0, 0.0]]
     """
-    winner, x_shape, dtype, kernel_size, stride, padding = cache
+    winner, x_shape, dtype, window = cache
     check_dtype("maxpool2d_backward", dy, dtype)
-    window = _window("maxpool2d_backward", kernel_size, stride, padding)
     return _core.maxpool2d_backward(dy, winner, x_shape, *window)
 
 
@@ -131,9 +128,7 @@ class AvgPool2dCache(NamedTuple):
 
     x_shape: tuple[int, ...]
     dtype: np.dtype[Any]
-    kernel_size: IntOrPair
-    stride: IntOrPair | None
-    padding: IntOrPair
+    window: Window
     count_include_pad: bool
 
 
@@ -171,7 +166,7 @@ def avgpool2d_forward(
     """
     window = _window("avgpool2d_forward", kernel_size, stride, padding)
     y = _core.avgpool2d_forward(x, *window, count_include_pad)
-    return y, AvgPool2dCache(x.shape, x.dtype, kernel_size, stride, padding, count_include_pad)
+    return y, AvgPool2dCache(x.shape, x.dtype, window, count_include_pad)
 
 
 def avgpool2d_backward(dy: Array, cache: AvgPool2dCache) -> Array:
@@ -193,9 +188,8 @@ def avgpool2d_backward(dy: Array, cache: AvgPool2dCache) -> Array:
         >>> avgpool2d_backward(np.ones_like(y), cache)[0, 0].tolist()
         [[0.25, 0.25], [0.25, 0.25]]
     """
-    x_shape, dtype, kernel_size, stride, padding, count_include_pad = cache
+    x_shape, dtype, window, count_include_pad = cache
     check_dtype("avgpool2d_backward", dy, dtype)
-    window = _window("avgpool2d_backward", kernel_size, stride, padding)
     return _core.avgpool2d_backward(dy, x_shape, *window, count_include_pad)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any, Literal, TypeAlias
 
-from .. import functional as F
 from .. import init
 from .._arguments import integer
 from ..functional.conv import _conv2d_backward, _conv2d_forward
@@ -59,6 +58,7 @@ class Conv2d(Layer):
         https://doi.org/10.1109/5.726791
     """
 
+    uses_key = False
     can_skip_dx = True
 
     def __init__(
@@ -92,15 +92,8 @@ class Conv2d(Layer):
 
     def forward(self, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
         """Map x (N, C, H, W) to (N, F, OH, OW)."""
-        return F.conv2d_forward(
-            x,
-            self.params["weight"],
-            self.params.get("bias"),
-            stride=self.stride,
-            padding=self.padding,
-            dilation=self.dilation,
-            groups=self.groups,
-        )
+        y, cache, _ = self.forward_fused(x)
+        return y, cache
 
     def forward_fused(
         self, x: Array, *, activation: Literal["relu"] | None = None, statistics: bool = False
@@ -110,7 +103,9 @@ class Conv2d(Layer):
             x,
             self.params["weight"],
             self.params.get("bias"),
-            (self.stride, self.padding, self.dilation),
+            self.stride,
+            self.padding,
+            self.dilation,
             self.groups,
             activation=activation,
             statistics=statistics,
@@ -119,7 +114,7 @@ class Conv2d(Layer):
     def backward(
         self, dy: Array, cache: Any, grads: Grads | None = None, *, need_dx: bool = True
     ) -> Array | None:
-        """Return dx (N, C, H, W), or None without ``need_dx``; add dw and db."""
+        """Return dx (N, C, H, W), or None without ``need_dx``; add dw and db unless frozen."""
         return self.backward_fused(dy, cache, grads, need_dx=need_dx)
 
     def backward_fused(
@@ -133,16 +128,17 @@ class Conv2d(Layer):
     ) -> Array | None:
         """Like `backward`; the residual is added to dx."""
         grads = self.grads if grads is None else grads
-        fresh = blank(grads)
+        fresh = blank(grads) if self.trainable else {}
         dx, dw, db = _conv2d_backward(
             dy,
             cache,
             need_dx=need_dx,
+            need_dw=self.trainable,
             dw=fresh.get("weight"),
             db=fresh.get("bias"),
             dx_residual=residual,
         )
-        if not fresh:
+        if dw is not None and not fresh:
             grads["weight"] += dw
             if db is not None:
                 grads["bias"] += db

@@ -134,8 +134,8 @@ def conv2d_forward(
 
 
 def conv2d_backward(
-    dy: Array, cache: Conv2dCache, *, need_dx: bool = True
-) -> tuple[Array | None, Array, Array | None]:
+    dy: Array, cache: Conv2dCache, *, need_dx: bool = True, need_dw: bool = True
+) -> tuple[Array | None, Array | None, Array | None]:
     """Propagate a gradient through a convolution.
 
     Every term ``w * xpad`` of the forward sum sends ``dy * w`` to its pixel and ``dy * xpad`` to its weight;
@@ -145,9 +145,11 @@ def conv2d_backward(
         dy: (N, F, OH, OW), gradient of the loss with respect to y.
         cache: from `conv2d_forward`.
         need_dx: False skips dx, which the first layer of a net has no use for.
+        need_dw: False skips dw and db, which a frozen layer has no use for.
 
     Returns:
-        dx (N, C, H, W) or None, dw (F, C/groups, KH, KW), and db (F,) or None for a convolution without bias.
+        dx (N, C, H, W), dw (F, C/groups, KH, KW) and db (F,); None for what is skipped, and for db without
+        bias.
 
     Example:
         >>> y, cache = conv2d_forward(np.ones((1, 1, 3, 3)), np.ones((1, 1, 3, 3)), np.zeros(1))
@@ -168,8 +170,9 @@ def conv2d_backward(
         seen = xpad[where].reshape(n, groups, cg, *window.output)
         dwg[..., i, j] = np.einsum("nGfhw,nGchw->Gfc", dyg, seen)
         dxpad[where] += np.einsum("nGfhw,Gfc->nGchw", dyg, wg[..., i, j]).reshape(n, c, *window.output)
-    db = dy.sum(axis=(0, 2, 3)) if has_bias else None
-    return crop(dxpad, window.padding) if need_dx else None, dwg.reshape(w.shape), db
+    dx = crop(dxpad, window.padding) if need_dx else None
+    db = dy.sum(axis=(0, 2, 3)) if has_bias and need_dw else None
+    return dx, dwg.reshape(w.shape) if need_dw else None, db
 
 
 def im2col(

@@ -63,16 +63,12 @@ void add_rows(const MatrixView<const T>& residual, const TensorView<T>& dx) {
   });
 }
 
-// Whether sums must have nothing but the terms of the definition.
-bool plain_sums(const Conv2dSettings& settings) { return settings.algo == ConvAlgo::direct; }
-
 // dx by direct convolution: phase by phase. The epilogue is for stride 1, which has one phase.
 template <class T>
 void backward_data(const TensorView<const T>& dy, const TensorView<const T>& w, const TensorView<T>& dx,
                    const Conv2dSettings& settings, const Epilogue<T>& epilogue) {
   const WindowAxis &h = settings.window.h, &v = settings.window.w;
   const int64_t filters = w.shape[0] / settings.groups;
-  const bool plain = plain_sums(settings);
   for (int64_t i = 0; i < h.stride; ++i) {
     const Phase row = Phase::make(h, dx.shape[2], i);
     for (int64_t j = 0; j < v.stride; ++j) {
@@ -89,8 +85,7 @@ void backward_data(const TensorView<const T>& dy, const TensorView<const T>& w, 
                                   w.stride[0],
                                   row.tap_distance * w.stride[2],
                                   col.tap_distance * w.stride[3]};
-      const Correlation<T> sum{dy, rotated, y, row.axis, col.axis, settings.groups};
-      plain ? correlate<T>(sum, {}, epilogue) : correlate_jointly<T>(sum, {}, epilogue);
+      correlate<T>({dy, rotated, y, row.axis, col.axis, settings.groups}, {}, epilogue);
     }
   }
 }
@@ -148,19 +143,18 @@ ConvAlgo conv2d_choose(const int64_t (&x)[kMaxRank], int64_t f, const Conv2dSett
 
 template <class T>
 void conv2d_forward(TensorView<const T> x, TensorView<const T> w, TensorView<T> y,
-                    const Conv2dSettings& settings, const Prologue<T>& prologue,
-                    const Epilogue<T>& epilogue) {
+                    const Conv2dSettings& settings, const Prologue<T>& prologue, const Epilogue<T>& epilogue,
+                    Kept* kept) {
   const ConvAlgo algo = resolve<T>(x, w.shape[0], settings);
   if (algo == ConvAlgo::im2col && prologue.empty()) return conv2d_forward_im2col(x, w, y, settings, epilogue);
   if (algo == ConvAlgo::winograd && prologue.empty()) {
     return winograd_forward<T>(winograd_tile(y.shape), x, w, settings.window.h.padding,
-                               settings.window.w.padding, y, epilogue);
+                               settings.window.w.padding, y, epilogue, kept);
   }
   const TapAxis h(settings.window.h, x.shape[2]), v(settings.window.w, x.shape[3]);
   const int64_t filters = w.shape[0] / settings.groups;
   const FilterView<T> taps{w.data, filters * w.stride[0], w.stride[0], w.stride[1], w.stride[2], w.stride[3]};
-  const Correlation<T> sum{channels_stride(x), taps, y, h, v, settings.groups};
-  plain_sums(settings) ? correlate(sum, prologue, epilogue) : correlate_jointly(sum, prologue, epilogue);
+  correlate<T>({channels_stride(x), taps, y, h, v, settings.groups}, prologue, epilogue, kept);
 }
 
 template <class T>
@@ -177,24 +171,22 @@ void conv2d_backward(TensorView<const T> dy, TensorView<const T> x, TensorView<c
   } else if (algo == ConvAlgo::winograd) {
     const int64_t pad_h = settings.window.h.padding, pad_w = settings.window.w.padding;
     if (dx.data) winograd_backward_data<T>(winograd_tile(dx.shape), dy, w, pad_h, pad_w, dx, epilogue);
-    winograd_backward_weights<T>(winograd_tile(dy.shape), dy, x, pad_h, pad_w, dw.data);
+    if (dw.data) winograd_backward_weights<T>(winograd_tile(dy.shape), dy, x, pad_h, pad_w, dw.data);
     if (db) column_sums<T>(PixelRows<T>(dy).matrix(), db);
   } else {
     dy = channels_stride(dy);
     if (dx.data) backward_data(dy, w, dx, settings, epilogue);
-    const TapAxis h(settings.window.h, x.shape[2]), v(settings.window.w, x.shape[3]);
-    const WeightCorrelation<T> sum{dy, channels_stride(x), h, v, settings.groups};
-    plain_sums(settings) ? correlate_weights(sum, dw.data, db) : correlate_weights_jointly(sum, dw.data, db);
+    if (dw.data) correlate_weights(dy, channels_stride(x), dw, db, settings);
   }
   if (dx.data && residual.matrix().data && !epilogue.residual.data) add_rows(residual.matrix(), dx);
 }
 
-#define FASTNN_X(T)                                                                               \
-  template ConvAlgo conv2d_choose<T>(const int64_t(&)[kMaxRank], int64_t, const Conv2dSettings&); \
-  template void conv2d_forward(TensorView<const T>, TensorView<const T>, TensorView<T>,           \
-                               const Conv2dSettings&, const Prologue<T>&, const Epilogue<T>&);    \
-  template void conv2d_backward(TensorView<const T>, TensorView<const T>, TensorView<const T>,    \
-                                TensorView<T>, TensorView<T>, T*, const Conv2dSettings&,          \
+#define FASTNN_X(T)                                                                                   \
+  template ConvAlgo conv2d_choose<T>(const int64_t(&)[kMaxRank], int64_t, const Conv2dSettings&);     \
+  template void conv2d_forward(TensorView<const T>, TensorView<const T>, TensorView<T>,               \
+                               const Conv2dSettings&, const Prologue<T>&, const Epilogue<T>&, Kept*); \
+  template void conv2d_backward(TensorView<const T>, TensorView<const T>, TensorView<const T>,        \
+                                TensorView<T>, TensorView<T>, T*, const Conv2dSettings&,              \
                                 const TensorView<const T>&);
 FASTNN_X(float)
 FASTNN_X(double)

@@ -86,8 +86,8 @@ void conv2d_backward_im2col(TensorView<const T> dy, TensorView<const T> x, Tenso
                             TensorView<T> dx, TensorView<T> dw, T* db, const Conv2dSettings& settings) {
   const Problem<T> p(x, w, settings);
   const Buffer<T> gradient = c_order(dy, kImageOrder);
-  im2col(x, settings.window, p.columns());
-  for (int64_t g = 0; g < p.groups; ++g) {
+  if (dw.data) im2col(x, settings.window, p.columns());
+  for (int64_t g = 0; dw.data && g < p.groups; ++g) {
     gemm<T>(p.template columns_of<const T>(gradient.get(), p.rows(), p.filters, g).transposed(),
             p.template columns_of<const T>(p.patches.get(), p.rows(), p.depth, g), p.filters_of(dw.data, g));
   }
