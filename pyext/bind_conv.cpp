@@ -2,126 +2,57 @@
 
 #include "array_arg.h"
 #include "column_statistics.h"
-#include "fastnn/ops/conv2d/conv2d.h"
+#include "conv_arg.h"
 #include "fastnn/ops/im2col/im2col.h"
 
 namespace fastnn::python {
 namespace {
 
-using Pair = std::pair<int64_t, int64_t>;
+// What conv1d and conv2d differ in: an image of conv1d has one row, and no axis for it.
+struct Conv {
+  const char* op;
+  bool has_rows;
 
-void check_range(const char* op, const char* name, const Pair& p, int64_t least) {
-  constexpr int64_t kMost = 1 << 30;  // sums of a few of them stay within 63 bits
-  check(std::min(p.first, p.second) >= least && std::max(p.first, p.second) <= kMost, op, name,
-        ": expected integers from ", least, " to 2^30, got ", SizesText{p.first, p.second});
-}
+  // An argument with an axis for rows; `where` explains the shape that it has without.
+  template <class T>
+  ArrayArg<T> arg(const char* name, py::handle object, const char* where) const {
+    ArrayArg<T> array(op, name, object);
+    if (!has_rows) {
+      array.shaped({-1, -1, -1}, where);
+      array.insert_axis(2);
+    }
+    return array;
+  }
 
-void check_steps(const char* op, const Pair& stride, const Pair& padding, const Pair& dilation) {
-  check_range(op, "stride", stride, 1);
-  check_range(op, "padding", padding, 0);
-  check_range(op, "dilation", dilation, 1);
-}
-
-// A window that fits on images of h x w pixels; its steps are checked already.
-Window2d make_window(const char* op, int64_t h, int64_t w, const Pair& kernel, const Pair& stride,
-                     const Pair& padding, const Pair& dilation) {
-  check_range(op, "kernel_size", kernel, 1);
-  const Window2d window{{kernel.first, stride.first, padding.first, dilation.first},
-                        {kernel.second, stride.second, padding.second, dilation.second}};
-  check(window.h.extent() <= h + 2 * padding.first && window.w.extent() <= w + 2 * padding.second, op,
-        "kernel_size: expected an extent of at most the padded input, ",
-        SizesText{h + 2 * padding.first, w + 2 * padding.second}, ", got ",
-        SizesText{window.h.extent(), window.w.extent()});
-  return window;
-}
-
-ConvAlgo algo_from(const char* op, const std::string& name) {
-  if (name == "auto") return ConvAlgo::automatic;
-  if (name == "direct") return ConvAlgo::direct;
-  if (name == "im2col") return ConvAlgo::im2col;
-  if (name == "winograd") return ConvAlgo::winograd;
-  fail(op, "algo: expected \"auto\", \"direct\", \"winograd\" or \"im2col\", got '", name, "'");
-}
-
-// What a convolution is told beside its arrays. Python makes it once and hands it to every call.
-struct ConvOptions {
-  Pair stride, padding, dilation;
-  int64_t groups;
-  std::string algo_name;
-  ConvAlgo algo;
-
-  ConvOptions(const Pair& stride, const Pair& padding, const Pair& dilation, int64_t groups,
-              const std::string& algo_name)
-      : stride(stride), padding(padding), dilation(dilation), groups(groups), algo_name(algo_name) {
-    const char* op = "conv2d_forward";
-    check_steps(op, stride, padding, dilation);
-    algo = algo_from(op, algo_name);
+  template <class T>
+  Conv2dSettings settings(const ArrayArg<T>& x, const ArrayArg<T>& w, const Pair& stride,
+                          const Padding& padding, const Pair& dilation, int64_t groups,
+                          const std::string& algo) const {
+    return make_settings(op, x, w, stride, padding, dilation, groups, algo, has_rows ? "KH, KW" : "K");
   }
 };
 
-// Checks x and w against each other and the options.
-template <class T>
-Conv2dSettings make_settings(const char* op, const ArrayArg<T>& x, const ArrayArg<T>& w,
-                             const ConvOptions& options) {
-  const int64_t groups = options.groups;
-  x.shaped({-1, -1, -1, -1}, "(N, C, H, W)").non_empty({1, 2, 3});
-  const int64_t c = x.dim(1);
-  check(groups >= 1 && c % groups == 0, op, "groups: expected a divisor of C=", c, ", got ", groups);
-  if (groups == 1) {
-    w.shaped({-1, c, -1, -1}, "(F, ", c, ", KH, KW) for C=", c);
-  } else {
-    w.shaped({-1, c / groups, -1, -1}, "(F, ", c / groups, ", KH, KW) for C=", c, ", groups=", groups);
-  }
-  w.non_empty({0, 2, 3});
-  check(w.dim(0) % groups == 0, op, "groups: expected a divisor of F=", w.dim(0), ", got ", groups);
-  const Window2d window = make_window(op, x.dim(2), x.dim(3), {w.dim(2), w.dim(3)}, options.stride,
-                                      options.padding, options.dilation);
-  const Conv2dSettings settings{window, groups, options.algo};
-  check(settings.algo != ConvAlgo::winograd || winograd_applies(settings), op,
-        "algo: expected 3x3 filters, stride 1, dilation 1, padding at most 2 and one group for \"winograd\", "
-        "got another "
-        "geometry");
-  return settings;
-}
+using Padding1d = std::variant<int64_t, std::string>;
 
-const char* algo_name(ConvAlgo algo) {
-  switch (algo) {
-    case ConvAlgo::automatic:
-      return "auto";
-    case ConvAlgo::direct:
-      return "direct";
-    case ConvAlgo::im2col:
-      return "im2col";
-    case ConvAlgo::winograd:
-      return "winograd";
-  }
-  return "";
-}
-
-// What a convolution of these shapes runs as.
-template <class T>
-ConvAlgo chosen(const std::array<int64_t, 4>& x, const std::array<int64_t, 4>& w,
-                const ConvOptions& options) {
-  const Window2d window =
-      make_window("conv_algo", x[2], x[3], {w[2], w[3]}, options.stride, options.padding, options.dilation);
-  const int64_t x_shape[kMaxRank] = {x[0], x[1], x[2], x[3]};
-  const bool open = options.algo == ConvAlgo::automatic;
-  return open ? conv2d_choose<T>(x_shape, w[0], {window, options.groups, options.algo}) : options.algo;
+Padding along_a_row(const Padding1d& padding) {
+  if (const auto* name = std::get_if<std::string>(&padding)) return *name;
+  return Pair{0, std::get<int64_t>(padding)};
 }
 
 template <class T>
-py::tuple conv2d_forward_as(py::handle x_obj, py::handle w_obj, py::handle b_obj, const ConvOptions& options,
-                            bool stats, bool relu) {
-  const char* op = "conv2d_forward";
-  ArrayArg<T> x(op, "x", x_obj), w(op, "w", w_obj);
+py::tuple forward_as(const Conv& conv, py::handle x_obj, py::handle w_obj, py::handle b_obj,
+                     const Pair& stride, const Padding& padding, const Pair& dilation, int64_t groups,
+                     const std::string& algo, bool stats, bool relu) {
+  const char* op = conv.op;
+  const auto x = conv.arg<T>("x", x_obj, "(N, C, L)"), w = conv.arg<T>("w", w_obj, "(F, C/groups, K)");
   auto b = optional_arg<T>(op, "b", b_obj);
-  const Conv2dSettings settings = make_settings(op, x, w, options);
+  const Conv2dSettings settings = conv.settings(x, w, stride, padding, dilation, groups, algo);
   const int64_t n = x.dim(0), f = w.dim(0);
   const int64_t oh = settings.window.h.outputs(x.dim(2)), ow = settings.window.w.outputs(x.dim(3));
   Epilogue<T> epilogue;
   epilogue.relu = relu;
   if (b) {
-    b->shaped({f});
+    b->shaped({f}, "(" + std::to_string(f) + ",)");
     epilogue.bias = b->contiguous();
   }
   auto y = new_image<T>(n, f, oh, ow);
@@ -138,20 +69,29 @@ py::tuple conv2d_forward_as(py::handle x_obj, py::handle w_obj, py::handle b_obj
 }
 
 template <class T>
-py::tuple conv2d_backward_as(py::handle dy_obj, py::handle x_obj, py::handle w_obj,
-                             const ConvOptions& options, bool has_bias, bool need_dx, bool need_dw,
-                             py::handle dw_obj, py::handle db_obj, py::handle residual_obj) {
-  const char* op = "conv2d_backward";
-  ArrayArg<T> dy(op, "dy", dy_obj), x(op, "x", x_obj), w(op, "w", w_obj);
-  const Conv2dSettings settings = make_settings(op, x, w, options);
+py::tuple backward_as(const Conv& conv, py::handle dy_obj, py::handle x_obj, py::handle w_obj,
+                      const Pair& stride, const Padding& padding, const Pair& dilation, int64_t groups,
+                      const std::string& algo, bool need_db, bool need_dx, py::handle dw_obj,
+                      py::handle db_obj, py::handle residual_obj) {
+  const char* op = conv.op;
+  const auto x = conv.arg<T>("x", x_obj, "(N, C, L)"), w = conv.arg<T>("w", w_obj, "(F, C/groups, K)");
+  const Conv2dSettings settings = conv.settings(x, w, stride, padding, dilation, groups, algo);
   const int64_t n = x.dim(0), c = x.dim(1), height = x.dim(2), width = x.dim(3), f = w.dim(0);
   const int64_t oh = settings.window.h.outputs(height), ow = settings.window.w.outputs(width);
-  dy.shaped({n, f, oh, ow});
+  ArrayArg<T> dy(op, "dy", dy_obj);
+  if (conv.has_rows) {
+    dy.shaped({n, f, oh, ow}, "(" + std::to_string(n) + ", " + std::to_string(f) + ", " + std::to_string(oh) +
+                                  ", " + std::to_string(ow) + ")");
+  } else {
+    dy.shaped({n, f, ow},
+              "(" + std::to_string(n) + ", " + std::to_string(f) + ", " + std::to_string(ow) + ")");
+    dy.insert_axis(2);
+  }
   const auto residual = optional_arg<T>(op, "dx_residual", residual_obj);
   if (residual) residual->shaped_like(x);
-  std::optional<Result<T>> dw, db;
-  if (need_dw) dw.emplace(op, "dw", dw_obj, std::initializer_list<int64_t>{f, w.dim(1), w.dim(2), w.dim(3)});
-  if (need_dw && has_bias) db.emplace(op, "db", db_obj, std::initializer_list<int64_t>{f});
+  Result<T> dw(op, "dw", dw_obj, {f, w.dim(1), w.dim(2), w.dim(3)});
+  std::optional<Result<T>> db;
+  if (need_db) db.emplace(op, "db", db_obj, std::vector<int64_t>{f});
   py::object dx = py::none();
   TensorView<T> dx_view;
   if (need_dx) {
@@ -160,10 +100,10 @@ py::tuple conv2d_backward_as(py::handle dy_obj, py::handle x_obj, py::handle w_o
     dx = array;
   }
   run_kernel([&] {
-    conv2d_backward<T>(dy.view(), x.view(), w.view(), dx_view, dw ? dw->view() : TensorView<T>{},
-                       db ? db->data() : nullptr, settings, residual ? residual->view() : TensorView<T>{});
+    conv2d_backward<T>(dy.view(), x.view(), w.view(), dx_view, dw.view(), db ? db->data() : nullptr, settings,
+                       residual ? residual->view() : TensorView<T>{});
   });
-  return py::make_tuple(dx, array_or_none(dw), array_or_none(db));
+  return py::make_tuple(dx, dw.array(), db ? py::object(db->array()) : py::none());
 }
 
 template <class T>
@@ -172,7 +112,6 @@ py::array im2col_as(py::handle x_obj, const Pair& kernel, const Pair& stride, co
   const char* op = "im2col";
   ArrayArg<T> x(op, "x", x_obj);
   x.shaped({-1, -1, -1, -1}, "(N, C, H, W)").non_empty({1, 2, 3});
-  check_steps(op, stride, padding, dilation);
   const Window2d window = make_window(op, x.dim(2), x.dim(3), kernel, stride, padding, dilation);
   const int64_t depth = checked_mul(x.dim(1), kernel.first * kernel.second);
   const int64_t places = window.h.outputs(x.dim(2)) * window.w.outputs(x.dim(3));
@@ -190,11 +129,11 @@ py::array col2im_as(py::handle cols_obj, const std::vector<int64_t>& shape, cons
   ArrayArg<T> cols(op, "cols", cols_obj);
   check(shape.size() == 4 && shape[0] >= 0 && *std::min_element(shape.begin() + 1, shape.end()) > 0, op,
         "x_shape: expected (N, C, H, W), got something else");
-  check_steps(op, stride, padding, dilation);
   const Window2d window = make_window(op, shape[2], shape[3], kernel, stride, padding, dilation);
   const int64_t depth = checked_mul(shape[1], kernel.first * kernel.second);
   const int64_t places = checked_mul(window.h.outputs(shape[2]), window.w.outputs(shape[3]));
-  cols.shaped({shape[0], depth, places});
+  cols.shaped({shape[0], depth, places}, "(" + std::to_string(shape[0]) + ", " + std::to_string(depth) +
+                                             ", " + std::to_string(places) + ")");
   auto x = new_image<T>(shape[0], shape[1], shape[2], shape[3]);
   const TensorView<T> view = image_view(x.mutable_data(), shape[0], shape[1], shape[2], shape[3]);
   run_kernel([&] { col2im<T>(cols.view(), window, view); });
@@ -204,39 +143,59 @@ py::array col2im_as(py::handle cols_obj, const std::vector<int64_t>& shape, cons
 }  // namespace
 
 void bind_conv(py::module_& m) {
-  py::class_<ConvOptions>(m, "ConvOptions", "Stride, padding, dilation, groups and algorithm, checked.")
-      .def(py::init<Pair, Pair, Pair, int64_t, std::string>(), py::arg("stride"), py::arg("padding"),
-           py::arg("dilation"), py::arg("groups"), py::arg("algo"))
-      .def_readonly("algo", &ConvOptions::algo_name);
-  m.def(
-      "conv_algo",
-      [](std::array<int64_t, 4> x_shape, std::array<int64_t, 4> w_shape, const ConvOptions& options,
-         bool wide) {
-        return algo_name(wide ? chosen<double>(x_shape, w_shape, options)
-                              : chosen<float>(x_shape, w_shape, options));
-      },
-      py::arg("x_shape"), py::arg("w_shape"), py::arg("options"), py::arg("wide"));
   m.def(
       "conv2d_forward",
-      [](py::object x, py::object w, py::object b, const ConvOptions& options, bool stats, bool relu) {
-        return with_dtype("conv2d_forward", "x", x, [&](auto zero) {
-          return conv2d_forward_as<decltype(zero)>(x, w, b, options, stats, relu);
+      [](py::object x, py::object w, py::object b, Pair stride, const Padding& padding, Pair dilation,
+         int64_t groups, const std::string& algo, bool stats, bool relu) {
+        const Conv conv{"conv2d_forward", true};
+        return with_dtype(conv.op, "x", x, [&](auto zero) {
+          return forward_as<decltype(zero)>(conv, x, w, b, stride, padding, dilation, groups, algo, stats,
+                                            relu);
         });
       },
-      py::arg("x"), py::arg("w"), py::arg("b"), py::arg("options"), py::arg("stats") = false,
-      py::arg("relu") = false);
+      py::arg("x"), py::arg("w"), py::arg("b"), py::arg("stride"), py::arg("padding"), py::arg("dilation"),
+      py::arg("groups"), py::arg("algo"), py::arg("stats") = false, py::arg("relu") = false);
   m.def(
       "conv2d_backward",
-      [](py::object dy, py::object x, py::object w, const ConvOptions& options, bool has_bias, bool need_dx,
-         bool need_dw, py::object dw, py::object db, py::object dx_residual) {
-        return with_dtype("conv2d_backward", "dy", dy, [&](auto zero) {
-          return conv2d_backward_as<decltype(zero)>(dy, x, w, options, has_bias, need_dx, need_dw, dw, db,
-                                                    dx_residual);
+      [](py::object dy, py::object x, py::object w, Pair stride, const Padding& padding, Pair dilation,
+         int64_t groups, const std::string& algo, bool need_db, bool need_dx, py::object dw, py::object db,
+         py::object dx_residual) {
+        const Conv conv{"conv2d_backward", true};
+        return with_dtype(conv.op, "dy", dy, [&](auto zero) {
+          return backward_as<decltype(zero)>(conv, dy, x, w, stride, padding, dilation, groups, algo, need_db,
+                                             need_dx, dw, db, dx_residual);
         });
       },
-      py::arg("dy"), py::arg("x"), py::arg("w"), py::arg("options"), py::arg("has_bias"), py::arg("need_dx"),
-      py::arg("need_dw"), py::arg("dw") = py::none(), py::arg("db") = py::none(),
-      py::arg("dx_residual") = py::none());
+      py::arg("dy"), py::arg("x"), py::arg("w"), py::arg("stride"), py::arg("padding"), py::arg("dilation"),
+      py::arg("groups"), py::arg("algo"), py::arg("need_db"), py::arg("need_dx"), py::arg("dw") = py::none(),
+      py::arg("db") = py::none(), py::arg("dx_residual") = py::none());
+  // Results have the axis for rows; so have dw and db where they are given.
+  m.def(
+      "conv1d_forward",
+      [](py::object x, py::object w, py::object b, int64_t stride, const Padding1d& padding, int64_t dilation,
+         int64_t groups, const std::string& algo) {
+        const Conv conv{"conv1d_forward", false};
+        return with_dtype(conv.op, "x", x, [&](auto zero) {
+          return forward_as<decltype(zero)>(conv, x, w, b, {1, stride}, along_a_row(padding), {1, dilation},
+                                            groups, algo, false, false);
+        });
+      },
+      py::arg("x"), py::arg("w"), py::arg("b"), py::arg("stride"), py::arg("padding"), py::arg("dilation"),
+      py::arg("groups"), py::arg("algo"));
+  m.def(
+      "conv1d_backward",
+      [](py::object dy, py::object x, py::object w, int64_t stride, const Padding1d& padding,
+         int64_t dilation, int64_t groups, const std::string& algo, bool need_db, bool need_dx, py::object dw,
+         py::object db) {
+        const Conv conv{"conv1d_backward", false};
+        return with_dtype(conv.op, "dy", dy, [&](auto zero) {
+          return backward_as<decltype(zero)>(conv, dy, x, w, {1, stride}, along_a_row(padding), {1, dilation},
+                                             groups, algo, need_db, need_dx, dw, db, py::none());
+        });
+      },
+      py::arg("dy"), py::arg("x"), py::arg("w"), py::arg("stride"), py::arg("padding"), py::arg("dilation"),
+      py::arg("groups"), py::arg("algo"), py::arg("need_db"), py::arg("need_dx"), py::arg("dw") = py::none(),
+      py::arg("db") = py::none());
   m.def(
       "im2col",
       [](py::object x, Pair kernel_size, Pair stride, Pair padding, Pair dilation) {

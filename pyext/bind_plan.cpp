@@ -1,14 +1,12 @@
 #include "array_arg.h"
+#include "conv_arg.h"
 #include "fastnn/plan/plan.h"
 
 namespace fastnn::python {
 namespace {
 
-using Pair = std::pair<int64_t, int64_t>;
-
-Window2d window_of(const Pair& kernel, const Pair& stride, const Pair& padding, const Pair& dilation) {
-  return {{kernel.first, stride.first, padding.first, dilation.first},
-          {kernel.second, stride.second, padding.second, dilation.second}};
+Window2d window_of(const Pair& kernel, const Pair& stride, const Pair& padding) {
+  return {{kernel.first, stride.first, padding.first, 1}, {kernel.second, stride.second, padding.second, 1}};
 }
 
 // A vector by channel, or null for None.
@@ -18,7 +16,7 @@ class Channels {
   Channels(const char* op, const char* name, py::handle object, int64_t channels)
       : values_(optional_arg<T>(op, name, object)) {
     if (!values_) return;
-    values_->shaped({channels});
+    values_->shaped({channels}, "(" + std::to_string(channels) + ",)");
     data_ = values_->contiguous();
   }
   const T* data() const { return data_; }
@@ -38,11 +36,11 @@ int add_linear(Plan<T>& plan, int x, py::handle w_obj, py::handle b_obj, int res
 
 template <class T>
 int add_conv2d(Plan<T>& plan, int x, py::handle w_obj, py::handle b_obj, const Pair& stride,
-               const Pair& padding, const Pair& dilation, int64_t groups, int residual, bool relu) {
+               const Padding& padding, const Pair& dilation, int64_t groups, int residual, bool relu) {
   ArrayArg<T> w("Plan.conv2d", "w", w_obj);
   w.shaped({-1, -1, -1, -1}, "(F, C/groups, KH, KW)").non_empty({0, 1, 2, 3});
   const Channels<T> b("Plan.conv2d", "b", b_obj, w.dim(0));
-  const Window2d window = window_of({w.dim(2), w.dim(3)}, stride, padding, dilation);
+  const Window2d window = conv_window("Plan.conv2d", {w.dim(2), w.dim(3)}, stride, padding, dilation);
   return plan.conv2d(x, w.view(), b.data(), {window, groups, ConvAlgo::automatic}, residual, relu);
 }
 
@@ -64,7 +62,8 @@ py::array run_plan(const Plan<T>& plan, py::handle x_obj) {
   const ArrayArg<T> x("predict", "X", x_obj);
   x.batched();
   const TensorView<T> result = plan.result(x.view());
-  auto y = new_array(result);
+  auto y = new_array<T>(std::vector<int64_t>(result.shape, result.shape + result.rank),
+                        std::vector<int64_t>(result.stride, result.stride + result.rank));
   const TensorView<T> out = view_of(y);
   run_kernel([&] { plan.run(x.view(), out); });
   return y;
@@ -83,16 +82,17 @@ void bind_plan_as(py::module_& m, const char* name) {
       .def("relu", &Plan<T>::relu, py::arg("x"))
       .def(
           "maxpool2d",
-          [](Plan<T>& plan, int x, Pair kernel_size, Pair stride, Pair padding) {
-            return plan.maxpool2d(x, window_of(kernel_size, stride, padding, {1, 1}));
+          [](Plan<T>& plan, int x, Pair kernel_size, Pair stride, Pair padding, bool ceil_mode) {
+            return plan.maxpool2d(x, window_of(kernel_size, stride, padding), ceil_mode);
           },
-          py::arg("x"), py::arg("kernel_size"), py::arg("stride"), py::arg("padding"))
+          py::arg("x"), py::arg("kernel_size"), py::arg("stride"), py::arg("padding"), py::arg("ceil_mode"))
       .def(
           "avgpool2d",
-          [](Plan<T>& plan, int x, Pair kernel_size, Pair stride, Pair padding, bool count_include_pad) {
-            return plan.avgpool2d(x, window_of(kernel_size, stride, padding, {1, 1}), count_include_pad);
+          [](Plan<T>& plan, int x, Pair kernel_size, Pair stride, Pair padding, bool ceil_mode,
+             bool count_include_pad) {
+            return plan.avgpool2d(x, window_of(kernel_size, stride, padding), ceil_mode, count_include_pad);
           },
-          py::arg("x"), py::arg("kernel_size"), py::arg("stride"), py::arg("padding"),
+          py::arg("x"), py::arg("kernel_size"), py::arg("stride"), py::arg("padding"), py::arg("ceil_mode"),
           py::arg("count_include_pad"))
       .def("global_avgpool2d", &Plan<T>::global_avgpool2d, py::arg("x"))
       .def("flatten", &Plan<T>::flatten, py::arg("x"))

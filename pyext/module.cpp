@@ -10,7 +10,9 @@ void bind_loss(py::module_& m);
 void bind_optim(py::module_& m);
 void bind_norm(py::module_& m);
 void bind_group_norm(py::module_& m);
+void bind_conv_transpose(py::module_& m);
 void bind_pool(py::module_& m);
+void bind_resample(py::module_& m);
 void bind_dropout(py::module_& m);
 void bind_plan(py::module_& m);
 
@@ -26,7 +28,9 @@ PYBIND11_MODULE(_core, m) {
   fastnn::python::bind_optim(m);
   fastnn::python::bind_norm(m);
   fastnn::python::bind_group_norm(m);
+  fastnn::python::bind_conv_transpose(m);
   fastnn::python::bind_pool(m);
+  fastnn::python::bind_resample(m);
   fastnn::python::bind_dropout(m);
   fastnn::python::bind_plan(m);
 }

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from fastnn import functional as functional
 from fastnn._runtime import channels_last as channels_last
-from fastnn._runtime import conv_algo as conv_algo
 from fastnn._runtime import empty_cache as empty_cache
 from fastnn._runtime import get_num_threads as get_num_threads
 from fastnn._runtime import set_conv_algo as set_conv_algo

@@ -11,13 +11,16 @@ import numpy
 import numpy.typing
 
 __all__: list[str] = [
-    "ConvOptions",
     "PlanFloat32",
     "PlanFloat64",
     "active_isa",
     "adadelta_update",
     "adagrad_update",
     "adam_update",
+    "adaptive_avgpool2d_backward",
+    "adaptive_avgpool2d_forward",
+    "adaptive_maxpool2d_backward",
+    "adaptive_maxpool2d_forward",
     "available_isas",
     "avgpool2d_backward",
     "avgpool2d_forward",
@@ -27,14 +30,19 @@ __all__: list[str] = [
     "cached_bytes",
     "col2im",
     "compiler",
+    "conv1d_backward",
+    "conv1d_forward",
     "conv2d_backward",
     "conv2d_forward",
-    "conv_algo",
+    "conv_transpose2d_backward",
+    "conv_transpose2d_forward",
     "dropout_backward",
     "dropout_forward",
     "elu_backward",
     "elu_forward",
     "empty_cache",
+    "fractional_maxpool2d_backward",
+    "fractional_maxpool2d_forward",
     "gaussian_noise",
     "gelu_backward",
     "gelu_forward",
@@ -63,8 +71,9 @@ __all__: list[str] = [
     "maxpool2d_forward",
     "nadam_update",
     "num_threads",
-    "operations",
     "override_isa",
+    "pad2d_backward",
+    "pad2d_forward",
     "peak_bytes",
     "pointwise_loss_backward",
     "pointwise_loss_forward",
@@ -93,23 +102,10 @@ __all__: list[str] = [
     "tanh_backward",
     "tanh_forward",
     "threading_backend",
+    "upsample2d_backward",
+    "upsample2d_forward",
     "workers_seen",
 ]
-
-class ConvOptions:
-    """
-    Stride, padding, dilation, groups and algorithm, checked.
-    """
-    def __init__(
-        self,
-        stride: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
-        padding: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
-        dilation: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
-        groups: typing.SupportsInt | typing.SupportsIndex,
-        algo: str,
-    ) -> None: ...
-    @property
-    def algo(self) -> str: ...
 
 class PlanFloat32:
     """
@@ -125,6 +121,7 @@ class PlanFloat32:
         ],
         stride: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
         padding: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+        ceil_mode: bool,
         count_include_pad: bool,
     ) -> int: ...
     def batchnorm(
@@ -144,7 +141,8 @@ class PlanFloat32:
         w: typing.Any,
         b: typing.Any,
         stride: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
-        padding: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+        padding: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex]
+        | str,
         dilation: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
         groups: typing.SupportsInt | typing.SupportsIndex,
         residual: typing.SupportsInt | typing.SupportsIndex,
@@ -168,6 +166,7 @@ class PlanFloat32:
         ],
         stride: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
         padding: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+        ceil_mode: bool,
     ) -> int: ...
     def relu(self, x: typing.SupportsInt | typing.SupportsIndex) -> int: ...
 
@@ -185,6 +184,7 @@ class PlanFloat64:
         ],
         stride: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
         padding: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+        ceil_mode: bool,
         count_include_pad: bool,
     ) -> int: ...
     def batchnorm(
@@ -204,7 +204,8 @@ class PlanFloat64:
         w: typing.Any,
         b: typing.Any,
         stride: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
-        padding: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+        padding: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex]
+        | str,
         dilation: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
         groups: typing.SupportsInt | typing.SupportsIndex,
         residual: typing.SupportsInt | typing.SupportsIndex,
@@ -228,6 +229,7 @@ class PlanFloat64:
         ],
         stride: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
         padding: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+        ceil_mode: bool,
     ) -> int: ...
     def relu(self, x: typing.SupportsInt | typing.SupportsIndex) -> int: ...
 
@@ -263,6 +265,29 @@ def adam_update(
     weight_decay: typing.SupportsFloat | typing.SupportsIndex,
     decoupled: bool,
 ) -> None: ...
+def adaptive_avgpool2d_backward(
+    dy: typing.Any,
+    x_shape: typing.Annotated[
+        collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], "FixedSize(4)"
+    ],
+    output_size: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+) -> numpy.ndarray: ...
+def adaptive_avgpool2d_forward(
+    x: typing.Any,
+    output_size: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+) -> numpy.ndarray: ...
+def adaptive_maxpool2d_backward(
+    dy: typing.Any,
+    winner: numpy.ndarray,
+    x_shape: typing.Annotated[
+        collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], "FixedSize(4)"
+    ],
+    output_size: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+) -> numpy.ndarray: ...
+def adaptive_maxpool2d_forward(
+    x: typing.Any,
+    output_size: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+) -> tuple: ...
 def available_isas() -> list[str]: ...
 def avgpool2d_backward(
     dy: typing.Any,
@@ -272,6 +297,7 @@ def avgpool2d_backward(
     kernel: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
     stride: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
     padding: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    ceil_mode: bool,
     count_include_pad: bool,
 ) -> numpy.ndarray: ...
 def avgpool2d_forward(
@@ -279,6 +305,7 @@ def avgpool2d_forward(
     kernel: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
     stride: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
     padding: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    ceil_mode: bool,
     count_include_pad: bool,
 ) -> numpy.ndarray: ...
 def batchnorm_backward(
@@ -308,10 +335,9 @@ def batchnorm_forward(
 def batchnorm_track(
     statistics: typing.Any,
     count: typing.SupportsInt | typing.SupportsIndex,
-    momentum: typing.SupportsFloat | typing.SupportsIndex | None,
+    momentum: typing.SupportsFloat | typing.SupportsIndex,
     running_mean: typing.Any,
     running_var: typing.Any,
-    batches: numpy.typing.NDArray[numpy.int64],
 ) -> None: ...
 def cached_bytes() -> int: ...
 def col2im(
@@ -323,31 +349,89 @@ def col2im(
     dilation: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
 ) -> numpy.ndarray: ...
 def compiler() -> str: ...
+def conv1d_backward(
+    dy: typing.Any,
+    x: typing.Any,
+    w: typing.Any,
+    stride: typing.SupportsInt | typing.SupportsIndex,
+    padding: typing.SupportsInt | typing.SupportsIndex | str,
+    dilation: typing.SupportsInt | typing.SupportsIndex,
+    groups: typing.SupportsInt | typing.SupportsIndex,
+    algo: str,
+    need_db: bool,
+    need_dx: bool,
+    dw: typing.Any = None,
+    db: typing.Any = None,
+) -> tuple: ...
+def conv1d_forward(
+    x: typing.Any,
+    w: typing.Any,
+    b: typing.Any,
+    stride: typing.SupportsInt | typing.SupportsIndex,
+    padding: typing.SupportsInt | typing.SupportsIndex | str,
+    dilation: typing.SupportsInt | typing.SupportsIndex,
+    groups: typing.SupportsInt | typing.SupportsIndex,
+    algo: str,
+) -> tuple: ...
 def conv2d_backward(
     dy: typing.Any,
     x: typing.Any,
     w: typing.Any,
-    options: ConvOptions,
-    has_bias: bool,
+    stride: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    padding: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex]
+    | str,
+    dilation: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    groups: typing.SupportsInt | typing.SupportsIndex,
+    algo: str,
+    need_db: bool,
     need_dx: bool,
-    need_dw: bool,
     dw: typing.Any = None,
     db: typing.Any = None,
     dx_residual: typing.Any = None,
 ) -> tuple: ...
 def conv2d_forward(
-    x: typing.Any, w: typing.Any, b: typing.Any, options: ConvOptions, stats: bool = False, relu: bool = False
+    x: typing.Any,
+    w: typing.Any,
+    b: typing.Any,
+    stride: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    padding: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex]
+    | str,
+    dilation: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    groups: typing.SupportsInt | typing.SupportsIndex,
+    algo: str,
+    stats: bool = False,
+    relu: bool = False,
 ) -> tuple: ...
-def conv_algo(
-    x_shape: typing.Annotated[
-        collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], "FixedSize(4)"
+def conv_transpose2d_backward(
+    dy: typing.Any,
+    x: typing.Any,
+    w: typing.Any,
+    stride: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    padding: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    output_padding: tuple[
+        typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex
     ],
-    w_shape: typing.Annotated[
-        collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], "FixedSize(4)"
+    dilation: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    groups: typing.SupportsInt | typing.SupportsIndex,
+    algo: str,
+    need_db: bool,
+    need_dx: bool,
+    dw: typing.Any = None,
+    db: typing.Any = None,
+) -> tuple: ...
+def conv_transpose2d_forward(
+    x: typing.Any,
+    w: typing.Any,
+    b: typing.Any,
+    stride: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    padding: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    output_padding: tuple[
+        typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex
     ],
-    options: ConvOptions,
-    wide: bool,
-) -> str: ...
+    dilation: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    groups: typing.SupportsInt | typing.SupportsIndex,
+    algo: str,
+) -> numpy.ndarray: ...
 def dropout_backward(
     dy: typing.Any,
     bits: typing.SupportsInt | typing.SupportsIndex,
@@ -376,6 +460,20 @@ def elu_forward(
     b: typing.SupportsFloat | typing.SupportsIndex = 0.0,
 ) -> numpy.ndarray: ...
 def empty_cache() -> None: ...
+def fractional_maxpool2d_backward(
+    dy: typing.Any,
+    winner: numpy.ndarray,
+    x_shape: typing.Annotated[
+        collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], "FixedSize(4)"
+    ],
+    rows: typing.Annotated[numpy.typing.ArrayLike, numpy.int64],
+    cols: typing.Annotated[numpy.typing.ArrayLike, numpy.int64],
+) -> numpy.ndarray: ...
+def fractional_maxpool2d_forward(
+    x: typing.Any,
+    rows: typing.Annotated[numpy.typing.ArrayLike, numpy.int64],
+    cols: typing.Annotated[numpy.typing.ArrayLike, numpy.int64],
+) -> tuple: ...
 def gaussian_noise(
     x: typing.Any,
     bits: typing.SupportsInt | typing.SupportsIndex,
@@ -492,9 +590,8 @@ def linear_backward(
     dy: typing.Any,
     x: typing.Any,
     w: typing.Any,
-    has_bias: bool,
+    need_db: bool,
     need_dx: bool,
-    need_dw: bool,
     dw: typing.Any = None,
     db: typing.Any = None,
 ) -> tuple: ...
@@ -515,12 +612,14 @@ def maxpool2d_backward(
     kernel: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
     stride: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
     padding: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    ceil_mode: bool,
 ) -> numpy.ndarray: ...
 def maxpool2d_forward(
     x: typing.Any,
     kernel: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
     stride: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
     padding: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    ceil_mode: bool,
 ) -> tuple: ...
 def nadam_update(
     param: typing.Any,
@@ -538,8 +637,24 @@ def nadam_update(
     decoupled: bool,
 ) -> None: ...
 def num_threads() -> int: ...
-def operations() -> list[str]: ...
 def override_isa(name: str) -> None: ...
+def pad2d_backward(
+    dy: typing.Any,
+    x_shape: typing.Annotated[
+        collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], "FixedSize(4)"
+    ],
+    padding: typing.Annotated[
+        collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], "FixedSize(4)"
+    ],
+    mode: str,
+) -> numpy.ndarray: ...
+def pad2d_forward(
+    x: typing.Any,
+    padding: typing.Annotated[
+        collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], "FixedSize(4)"
+    ],
+    mode: str,
+) -> numpy.ndarray: ...
 def peak_bytes() -> int: ...
 def pointwise_loss_backward(
     loss: str,
@@ -667,4 +782,15 @@ def tanh_forward(
     b: typing.SupportsFloat | typing.SupportsIndex = 0.0,
 ) -> numpy.ndarray: ...
 def threading_backend() -> str: ...
+def upsample2d_backward(
+    dy: typing.Any,
+    x_shape: typing.Annotated[
+        collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], "FixedSize(4)"
+    ],
+    scale_factor: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+) -> numpy.ndarray: ...
+def upsample2d_forward(
+    x: typing.Any,
+    scale_factor: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+) -> numpy.ndarray: ...
 def workers_seen() -> int: ...

@@ -242,9 +242,9 @@ class _Writer:
         if kind is nn.ReLU:
             return self.plan.relu(x)
         if kind is nn.MaxPool2d:
-            return self.plan.maxpool2d(x, layer.kernel_size, layer.stride, layer.padding)
+            return self.plan.maxpool2d(x, layer.kernel_size, layer.stride, layer.padding, layer.ceil_mode)
         if kind is nn.AvgPool2d:
-            window = layer.kernel_size, layer.stride, layer.padding
+            window = layer.kernel_size, layer.stride, layer.padding, layer.ceil_mode
             return self.plan.avgpool2d(x, *window, layer.count_include_pad)
         if kind is nn.GlobalAvgPool2d:
             return self.plan.global_avgpool2d(x)

@@ -182,6 +182,22 @@ def zeros(shape: Shape, rng: np.random.Generator) -> Array:
     return np.zeros(shape)
 
 
+def relu_bias(shape: Shape, rng: np.random.Generator) -> Array:
+    """Fill with 0.01: a bias that some give to ReLU layers, so that every unit begins with a gradient.
+
+    ``model.initialize(bias=init.relu_bias)`` gives it to a whole model. Whether it helps is not settled, so
+    that biases are 0 by default.
+
+    Example:
+        >>> relu_bias((2,), generator(0, "bias")).tolist()
+        [0.01, 0.01]
+
+    Reference:
+        CS231n, Setting up the data and the model, https://cs231n.github.io/neural-networks-2
+    """
+    return np.full(shape, 0.01)
+
+
 def ones(shape: Shape, rng: np.random.Generator) -> Array:
     """Fill with ones, the default of a batch norm's scale.
 

@@ -101,7 +101,9 @@ class Model(Predicting):
         if seed is not None:
             self.initialize(seed)
 
-    def initialize(self, seed: int = 0, *, weight: Initializer | None = None) -> None:
+    def initialize(
+        self, seed: int = 0, *, weight: Initializer | None = None, bias: Initializer | None = None
+    ) -> None:
         """Draw every parameter anew, each from (seed, its full name), so that no order matters.
 
         Parameters of hand-written layers without ``initializers`` keep their values.
@@ -110,6 +112,7 @@ class Model(Predicting):
             seed: names the draw.
             weight: initialiser of all weights (parameters with at least two axes) in place of the layers'
                 own.
+            bias: initialiser of the biases beside such weights, as `fastnn.init.relu_bias`.
 
         Example:
             >>> from functools import partial
@@ -119,11 +122,14 @@ class Model(Predicting):
             >>> bool(0.009 < model.params["weight"].std() < 0.011)
             True
         """
-        if weight is not None and not callable(weight):
-            raise TypeError(f"[Model] weight: expected an initialiser, got {type(weight).__name__}")
+        for argument, given in (("weight", weight), ("bias", bias)):
+            if given is not None and not callable(given):
+                raise TypeError(f"[Model] {argument}: expected an initialiser, got {type(given).__name__}")
         for path, layer in self._leaves:
+            weighted = any(value.ndim >= 2 for value in layer.params.values())
             for name, value in layer.params.items():
-                draw = weight if weight is not None and value.ndim >= 2 else layer.initializers.get(name)
+                general = weight if value.ndim >= 2 else bias if name == "bias" and weighted else None
+                draw = general or layer.initializers.get(name)
                 if draw is not None:
                     value[...] = draw(value.shape, init.generator(seed, _join(path, name)))
 

@@ -2,8 +2,11 @@
 // function an operation; to add one, write it and name it in test_ops().
 #include "fastnn/ops/activation/activation_ref.h"
 #include "fastnn/ops/adam_update/adam_update_ref.h"
+#include "fastnn/ops/avgpool2d/avgpool2d.h"
+#include "fastnn/ops/avgpool2d/avgpool2d_ref.h"
 #include "fastnn/ops/batchnorm/batchnorm_ref.h"
 #include "fastnn/ops/conv2d/conv2d_ref.h"
+#include "fastnn/ops/conv_transpose2d/conv_transpose2d_ref.h"
 #include "fastnn/ops/groupnorm/groupnorm.h"
 #include "fastnn/ops/groupnorm/groupnorm_ref.h"
 #include "fastnn/ops/layernorm/layernorm.h"
@@ -12,10 +15,13 @@
 #include "fastnn/ops/linear/linear_ref.h"
 #include "fastnn/ops/maxout/maxout.h"
 #include "fastnn/ops/maxout/maxout_ref.h"
+#include "fastnn/ops/maxpool2d/maxpool2d.h"
+#include "fastnn/ops/maxpool2d/maxpool2d_ref.h"
 #include "fastnn/ops/prelu/prelu.h"
 #include "fastnn/ops/prelu/prelu_ref.h"
 #include "fastnn/ops/relu/relu.h"
 #include "fastnn/ops/relu/relu_ref.h"
+#include "fastnn/ops/remap2d/remap2d_ref.h"
 #include "fastnn/ops/sgd_update/sgd_update_ref.h"
 #include "fastnn/ops/softmax/softmax.h"
 #include "fastnn/ops/softmax/softmax_ref.h"
@@ -75,7 +81,7 @@ void test_linear() {
 
 template <class T>
 void test_conv2d_at(int64_t channels, int64_t filters, const Conv2dSettings& settings) {
-  const int64_t n = 2, height = 6, width = 7;
+  const int64_t n = 2, height = 6, width = 19;
   const int64_t kh = settings.window.h.kernel, kw = settings.window.w.kernel;
   const int64_t oh = settings.window.h.outputs(height), ow = settings.window.w.outputs(width);
   const int64_t inner = channels / settings.groups;
@@ -89,8 +95,9 @@ void test_conv2d_at(int64_t channels, int64_t filters, const Conv2dSettings& set
   conv2d_forward_ref<T>(x_view, w_view, y_expected.image(n, filters, oh, ow), settings);
   conv2d_backward_ref<T>(dy_view, x_view, w_view, dx_expected.image(n, channels, height, width),
                          dw_expected.tensor(filters, inner, kh, kw), db_expected.get(), settings);
-  for (ConvAlgo algo : {ConvAlgo::direct, ConvAlgo::im2col, ConvAlgo::winograd}) {
+  for (ConvAlgo algo : {ConvAlgo::automatic, ConvAlgo::direct, ConvAlgo::im2col, ConvAlgo::winograd}) {
     if (algo == ConvAlgo::winograd && !winograd_applies(settings)) continue;
+    const bool exact = algo == ConvAlgo::direct || algo == ConvAlgo::im2col || !winograd_applies(settings);
     Conv2dSettings chosen = settings;
     chosen.algo = algo;
     conv2d_forward<T>(x_view, w_view, y.image(n, filters, oh, ow), chosen);
@@ -98,8 +105,7 @@ void test_conv2d_at(int64_t channels, int64_t filters, const Conv2dSettings& set
                        dw.tensor(filters, inner, kh, kw), db.get(), chosen);
     // Winograd's transforms multiply by fractions, so that integers do not stay exact.
     const auto expect = [&](const Data<T>& actual, const Data<T>& expected, const char* what) {
-      algo == ConvAlgo::winograd ? expect_close(actual, expected, 64, what)
-                                 : expect_equal(actual, expected, what);
+      exact ? expect_equal(actual, expected, what) : expect_close(actual, expected, 64, what);
     };
     expect(y, y_expected, "conv2d_forward");
     expect(dx, dx_expected, "conv2d_backward dx");
@@ -110,15 +116,115 @@ void test_conv2d_at(int64_t channels, int64_t filters, const Conv2dSettings& set
 
 template <class T>
 void test_conv2d() {
-  const WindowAxis same{3, 1, 1, 1}, strided{3, 2, 1, 1}, dilated{2, 1, 2, 2}, point{1, 1, 0, 1};
+  const WindowAxis same{3, 1, 1, 1}, strided{3, 2, 1, 1}, dilated{2, 1, 2, 2}, point{1, 1, 0, 1},
+      wide{5, 1, 2, 1};
   for (int64_t size : tail_sizes(40)) {
     test_conv2d_at<T>(3, size, {{same, same}});
     test_conv2d_at<T>(size, 4, {{same, same}});
     test_conv2d_at<T>(size, 5, {{same, strided}});
+    test_conv2d_at<T>(2, size, {{same, wide}});              // few filters: several pixels at a time
     test_conv2d_at<T>(size, size, {{same, dilated}, size});  // depthwise
   }
   test_conv2d_at<T>(6, 8, {{strided, dilated}, 2});
+  test_conv2d_at<T>(5, 4, {{WindowAxis{4, 1, 0, 1}.same(), WindowAxis{2, 1, 0, 3}.same()}});
   test_conv2d_at<T>(18, 35, {{point, point}});
+}
+
+template <class T>
+void test_conv_transpose2d_at(int64_t channels, int64_t filters, const Conv2dSettings& settings) {
+  const int64_t n = 2, oh = 7, ow = 9, inner = filters / settings.groups;
+  const int64_t h = settings.window.h.outputs(oh), w = settings.window.w.outputs(ow);
+  const int64_t kh = settings.window.h.kernel, kw = settings.window.w.kernel;
+  const Data<T> x = Data<T>::integers(n * channels * h * w), dy = Data<T>::integers(n * filters * oh * ow);
+  const Data<T> weights = Data<T>::integers(channels * inner * kh * kw), b = Data<T>::integers(filters);
+  Data<T> y(dy.count()), y_expected(dy.count()), dx(x.count()), dx_expected(x.count());
+  Data<T> dw(weights.count()), dw_expected(weights.count()), db(filters), db_expected(filters);
+  const auto x_view = x.image(n, channels, h, w), dy_view = dy.image(n, filters, oh, ow);
+  const auto w_view = weights.tensor(channels, inner, kh, kw);
+  conv_transpose2d_forward_ref<T>(x_view, w_view, b.get(), y_expected.image(n, filters, oh, ow), settings);
+  conv_transpose2d_backward_ref<T>(dy_view, x_view, w_view, dx_expected.image(n, channels, h, w),
+                                   dw_expected.tensor(channels, inner, kh, kw), db_expected.get(), settings);
+  for (ConvAlgo algo : {ConvAlgo::direct, ConvAlgo::im2col}) {
+    Conv2dSettings chosen = settings;
+    chosen.algo = algo;
+    conv_transpose2d_forward<T>(x_view, w_view, b.get(), y.image(n, filters, oh, ow), chosen);
+    conv_transpose2d_backward<T>(dy_view, x_view, w_view, dx.image(n, channels, h, w),
+                                 dw.tensor(channels, inner, kh, kw), db.get(), chosen);
+    expect_equal(y, y_expected, "conv_transpose2d_forward");
+    expect_equal(dx, dx_expected, "conv_transpose2d_backward dx");
+    expect_equal(dw, dw_expected, "conv_transpose2d_backward dw");
+    expect_equal(db, db_expected, "conv_transpose2d_backward db");
+  }
+}
+
+template <class T>
+void test_conv_transpose2d() {
+  const WindowAxis same{3, 1, 1, 1}, strided{4, 2, 1, 1}, dilated{2, 3, 0, 2};
+  for (int64_t size : tail_sizes(40)) {
+    test_conv_transpose2d_at<T>(3, size, {{same, strided}});
+    test_conv_transpose2d_at<T>(size, 4, {{strided, dilated}});
+    test_conv_transpose2d_at<T>(size, size, {{strided, same}, size});
+  }
+  test_conv_transpose2d_at<T>(6, 4, {{same, same}, 2});
+}
+
+template <class T>
+void test_pool_at(int64_t channels, int64_t h, int64_t w, const PoolWindows& windows,
+                  const PoolWindows& counted) {
+  const int64_t n = 2, oh = windows.rows.size(), ow = windows.cols.size();
+  const Data<T> x = Data<T>::integers(n * h * w * channels), dy = Data<T>::integers(n * oh * ow * channels);
+  Data<T> y(dy.count()), y_expected(dy.count()), dx(x.count()), dx_expected(x.count());
+  std::vector<uint8_t> winner(static_cast<size_t>(dy.count()));
+  std::vector<int64_t> winner_expected(winner.size());
+  const Winners<T> winners{winner.data(), nullptr};
+  const auto x_view = x.image(n, channels, h, w), dy_view = dy.image(n, channels, oh, ow);
+  maxpool2d_forward<T>(x_view, windows, y.image(n, channels, oh, ow), winners);
+  maxpool2d_forward_ref(n, channels, h, w, x.get(), windows, y_expected.get(), winner_expected.data());
+  expect_equal(y, y_expected, "maxpool2d_forward");
+  expect(std::equal(winner.begin(), winner.end(), winner_expected.begin()), "maxpool2d_forward winner");
+  maxpool2d_backward<T>(dy_view, winners, windows, dx.image(n, channels, h, w));
+  maxpool2d_backward_ref(n, channels, h, w, dy.get(), winner_expected.data(), windows, dx_expected.get());
+  expect_equal(dx, dx_expected, "maxpool2d_backward");
+  avgpool2d_forward<T>(x_view, windows, counted, y.image(n, channels, oh, ow));
+  avgpool2d_forward_ref(n, channels, h, w, x.get(), windows, counted, y_expected.get());
+  expect_close(y, y_expected, 32, "avgpool2d_forward");
+  avgpool2d_backward<T>(dy_view, windows, counted, dx.image(n, channels, h, w));
+  avgpool2d_backward_ref(n, channels, h, w, dy.get(), windows, counted, dx_expected.get());
+  expect_close(dx, dx_expected, 32, "avgpool2d_backward");
+}
+
+template <class T>
+void test_pool() {
+  const int64_t h = 8, w = 6;
+  for (int64_t channels : tail_sizes(130)) {
+    const Window2d window = ceiled({{3, 2, 1, 1}, {2, 3, 0, 1}}, h, w);
+    const PoolWindows sliding = sliding_windows(window, h, w);
+    test_pool_at<T>(channels, h, w, sliding, padded_windows(window, h, w));
+    const PoolWindows equal{adaptive_windows(h, 5), adaptive_windows(w, 7)};
+    test_pool_at<T>(channels, h, w, equal, equal);
+  }
+}
+
+template <class T>
+void test_remap2d() {
+  const int64_t n = 2, h = 5, w = 4;
+  const Remap2d maps[] = {{zero_padded(h, 2, 0), zero_padded(w, 0, 3)},
+                          {reflected(h, 4, 1), reflected(w, 0, 3)},
+                          {repeated(h, 2), repeated(w, 3)}};
+  for (int64_t channels : tail_sizes(130)) {
+    for (const Remap2d& map : maps) {
+      const int64_t oh = static_cast<int64_t>(map.rows.size()), ow = static_cast<int64_t>(map.cols.size());
+      const Data<T> x = Data<T>::integers(n * h * w * channels);
+      const Data<T> dy = Data<T>::integers(n * oh * ow * channels);
+      Data<T> y(dy.count()), y_expected(dy.count()), dx(x.count()), dx_expected(x.count());
+      remap2d_forward<T>(x.image(n, channels, h, w), map, y.image(n, channels, oh, ow));
+      remap2d_forward_ref(n, channels, h, w, x.get(), map, y_expected.get());
+      expect_equal(y, y_expected, "remap2d_forward");
+      remap2d_backward<T>(dy.image(n, channels, oh, ow), map, dx.image(n, channels, h, w));
+      remap2d_backward_ref(n, channels, h, w, dy.get(), map, dx_expected.get());
+      expect_equal(dx, dx_expected, "remap2d_backward");
+    }
+  }
 }
 
 template <class T>
@@ -372,6 +478,9 @@ void test_all() {
   test_gemm<T>();
   test_linear<T>();
   test_conv2d<T>();
+  test_conv_transpose2d<T>();
+  test_pool<T>();
+  test_remap2d<T>();
   test_batchnorm<T>();
   test_groupnorm<T>();
   test_layernorm<T>();

@@ -19,6 +19,14 @@ LAYERS: dict[str, tuple[Callable[[], nn.Layer], tuple[int, ...]]] = {
     "conv strided": (lambda: nn.Conv2d(2, 3, 3, stride=2, padding=1, bias=False), (2, 2, 5, 6)),
     "conv odd": (lambda: nn.Conv2d(2, 4, (3, 2), (1, 2), (0, 1), (2, 1), groups=2), (2, 2, 7, 5)),
     "conv depthwise": (lambda: nn.Conv2d(3, 3, 3, padding=1, groups=3), (2, 3, 4, 5)),
+    "conv same": (lambda: nn.Conv2d(2, 3, (2, 3), padding="same", dilation=(3, 1)), (2, 2, 4, 5)),
+    "conv 1d": (lambda: nn.Conv1d(2, 4, 3, 2, 1, 2, groups=2), (2, 2, 9)),
+    "conv 1d same": (lambda: nn.Conv1d(2, 3, 4, padding="same", bias=False), (2, 2, 5)),
+    "transposed conv": (lambda: nn.ConvTranspose2d(2, 3, 3), (2, 2, 3, 4)),
+    "transposed conv odd": (
+        lambda: nn.ConvTranspose2d(4, 2, (3, 2), (2, 3), (1, 0), (1, 2), 2, False, (1, 2)),
+        (2, 4, 3, 2),
+    ),
     "batch norm 1d": (lambda: nn.BatchNorm1d(3), (5, 3)),
     "batch norm 2d": (lambda: nn.BatchNorm2d(3), (2, 3, 3, 4)),
     "standardise": (lambda: nn.Standardise(3).fit(distinct((4, 3, 2, 2), seed=5)), (2, 3, 3, 4)),
@@ -48,6 +56,15 @@ LAYERS: dict[str, tuple[Callable[[], nn.Layer], tuple[int, ...]]] = {
     "average pool": (lambda: nn.AvgPool2d(2), (2, 3, 4, 5)),
     "average pool padded": (lambda: nn.AvgPool2d(3, 2, 1, count_include_pad=False), (2, 3, 5, 6)),
     "global average pool": (nn.GlobalAvgPool2d, (2, 3, 4, 5)),
+    "max pool ceiled": (lambda: nn.MaxPool2d(2, ceil_mode=True), (2, 3, 5, 4)),
+    "average pool ceiled": (lambda: nn.AvgPool2d(3, 2, 1, ceil_mode=True), (2, 3, 4, 6)),
+    "adaptive average pool": (lambda: nn.AdaptiveAvgPool2d((2, 3)), (2, 3, 5, 4)),
+    "adaptive max pool": (lambda: nn.AdaptiveMaxPool2d((2, 3)), (2, 3, 5, 4)),
+    "fractional max pool": (lambda: nn.FractionalMaxPool2d(output_ratio=0.7), (2, 3, 7, 6)),
+    "fractional max pool overlapping": (lambda: nn.FractionalMaxPool2d(2, (4, 3)), (3, 2, 7, 6)),
+    "zero padding": (lambda: nn.ZeroPad2d((1, 0, 2, 3)), (2, 3, 2, 3)),
+    "reflection padding": (lambda: nn.ReflectionPad2d((1, 2, 0, 2)), (2, 3, 4, 3)),
+    "upsample": (lambda: nn.Upsample((2, 3)), (2, 3, 2, 3)),
     "dropout": (lambda: nn.Dropout(0.4), (3, 8)),
     "vanilla dropout": (lambda: nn.Dropout(0.4, inverted=False), (3, 2, 3, 3)),
     "flatten": (nn.Flatten, (2, 3, 2, 2)),
@@ -139,7 +156,13 @@ def test_inputs_stay_as_they_are(name: str) -> None:
     assert dx.dtype == x.dtype == y.dtype
 
 
-@pytest.mark.parametrize("name", ["linear", "conv", "fused conv", "fused linear", "residual with shortcut"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("linear", "conv", "conv same", "conv 1d", "transposed conv"),
+        *("fused conv", "fused linear", "residual with shortcut"),
+    ],
+)
 def test_dx_is_left_out_if_nobody_asks(name: str) -> None:
     build, shape = LAYERS[name]
     layer = build()
@@ -158,6 +181,13 @@ TORCH: list[tuple[str, tuple[Any, ...], dict[str, Any], tuple[int, ...]]] = [
     ("Conv2d", (4, 6, 3), {}, (2, 4, 7, 9)),
     ("Conv2d", (4, 6, (3, 2)), {"stride": (2, 1), "padding": (0, 1), "dilation": (1, 2)}, (2, 4, 7, 9)),
     ("Conv2d", (4, 6, 3), {"groups": 2, "padding": 1, "bias": False}, (2, 4, 7, 9)),
+    ("Conv2d", (4, 6, (3, 5)), {"padding": "same", "dilation": (1, 2)}, (2, 4, 7, 9)),
+    ("Conv1d", (4, 6, 3), {}, (2, 4, 9)),
+    ("Conv1d", (4, 6, 3, 2, 1, 2, 2, False), {}, (2, 4, 9)),
+    ("Conv1d", (4, 6, 5), {"padding": "same"}, (2, 4, 9)),
+    ("ConvTranspose2d", (4, 6, 3), {}, (2, 4, 3, 5)),
+    ("ConvTranspose2d", (4, 6, (3, 2), 2, 1, 1, 2, False), {}, (2, 4, 3, 5)),
+    ("ConvTranspose2d", (4, 6, 4), {"stride": (3, 2), "padding": (1, 2), "dilation": 2}, (2, 4, 3, 5)),
     ("BatchNorm1d", (3,), {}, (5, 3)),
     ("BatchNorm2d", (3,), {"eps": 1e-3, "momentum": 0.3}, (2, 3, 4, 5)),
     ("LayerNorm", (6,), {}, (4, 6)),
@@ -187,6 +217,17 @@ TORCH: list[tuple[str, tuple[Any, ...], dict[str, Any], tuple[int, ...]]] = [
     ("MaxPool2d", (3,), {"stride": 2, "padding": 1}, (2, 3, 5, 6)),
     ("AvgPool2d", ((2, 3),), {"stride": (1, 2)}, (2, 3, 5, 6)),
     ("AvgPool2d", (3,), {"stride": 2, "padding": 1, "count_include_pad": False}, (2, 3, 5, 6)),
+    ("MaxPool2d", (2,), {"ceil_mode": True}, (2, 3, 5, 7)),
+    ("AvgPool2d", (3, 2, 1, True), {}, (2, 3, 6, 8)),
+    ("AvgPool2d", (3, 2, 1, True, False), {}, (2, 3, 6, 8)),
+    ("AdaptiveAvgPool2d", (3,), {}, (2, 3, 7, 5)),
+    ("AdaptiveAvgPool2d", ((2, 4),), {}, (2, 3, 5, 6)),
+    ("AdaptiveMaxPool2d", ((3, 1),), {}, (2, 3, 7, 5)),
+    ("ZeroPad2d", (2,), {}, (2, 3, 4, 5)),
+    ("ZeroPad2d", ((1, 0, 2, 3),), {}, (2, 3, 4, 5)),
+    ("ReflectionPad2d", ((1, 2, 3, 0),), {}, (2, 3, 4, 5)),
+    ("Upsample", (), {"scale_factor": 3}, (2, 3, 4, 5)),
+    ("Upsample", (), {"scale_factor": (1, 2), "mode": "nearest"}, (2, 3, 4, 5)),
     ("Flatten", (), {}, (2, 3, 2, 2)),
 ]
 
@@ -226,6 +267,18 @@ def test_global_average_pool_is_torch() -> None:
     x = distinct((2, 3, 4, 5))
     theirs = torch.nn.AdaptiveAvgPool2d(1)(torch.tensor(x))
     np.testing.assert_allclose(nn.GlobalAvgPool2d()(x), theirs, rtol=1e-12)
+
+
+def test_fractional_regions_depend_on_key_and_example_alone() -> None:
+    layer, x = nn.FractionalMaxPool2d(output_ratio=0.6), distinct((6, 2, 17, 17)).astype(np.float32)
+    whole = layer.forward(x, train=True, key=Key(5))[0]
+    parts = [layer.forward(x[i : i + 2], train=True, key=Key(5).at(i))[0] for i in (0, 2, 4)]
+    np.testing.assert_array_equal(whole, np.concatenate(parts))
+    assert (whole != layer.forward(x, train=True, key=Key(6))[0]).any()
+    _, cache = layer.forward(x, train=True, key=Key(5))
+    assert len({rows.tobytes() for rows in cache.rows}) > 1
+    assert (cache.rows != cache.cols).any()
+    np.testing.assert_array_equal(layer(x)[:2], layer(x[:2]))  # prediction draws nothing
 
 
 def test_dropout_masks_depend_on_key_and_example_alone() -> None:
@@ -286,6 +339,43 @@ def test_an_empty_batch_passes() -> None:
         (
             lambda: nn.Conv2d(4, 6, 3, groups=4),
             r"[Conv2d] groups: expected a divisor of in_channels=4 and out_channels=6, got 4",
+        ),
+        (
+            lambda: nn.Conv2d(4, 6, 3, stride=2, padding="same"),
+            r'[Conv2d] stride: expected 1 with padding "same", got (2, 2)',
+        ),
+        (
+            lambda: nn.Conv1d(4, 6, 3, padding="valid"),  # type: ignore[arg-type]
+            r"[Conv1d] padding: expected one of 'same', got 'valid'",
+        ),
+        (
+            lambda: nn.ConvTranspose2d(4, 6, 3, output_padding=1)(np.ones((1, 4, 3, 3), np.float32)),
+            r"[conv_transpose2d_forward] output_padding: expected 0 to less than the stride, (1, 1), "
+            r"got (1, 1)",
+        ),
+        (
+            lambda: nn.FractionalMaxPool2d(2),
+            r"[FractionalMaxPool2d] output_size: expected it or output_ratio, got neither",
+        ),
+        (
+            lambda: nn.FractionalMaxPool2d(output_ratio=1.5),
+            r"[FractionalMaxPool2d] output_ratio: expected a finite number > 0 and <= 1, got 1.5",
+        ),
+        (
+            lambda: nn.FractionalMaxPool2d(2, 3)(np.ones((1, 1, 3, 9), np.float32)),
+            r"[fractional_regions] outputs: expected at most 2, got 3",
+        ),
+        (
+            lambda: nn.FractionalMaxPool2d(2, 3).forward(np.ones((1, 1, 9, 9)), train=True),
+            r"[FractionalMaxPool2d] key: expected a fastnn.Key in training, got None",
+        ),
+        (
+            lambda: nn.ZeroPad2d((1, 2)),  # type: ignore[arg-type]
+            r"[ZeroPad2d] padding: expected an integer or four of them, got (1, 2)",
+        ),
+        (
+            lambda: nn.Upsample(2, "bilinear"),  # type: ignore[arg-type]
+            r"[Upsample] mode: expected one of 'nearest', got 'bilinear'",
         ),
         (
             lambda: nn.BatchNorm2d(3, momentum=2),

@@ -323,8 +323,8 @@ def test_functional_and_reference_have_one_signature(name: str) -> None:
 
 
 def test_every_function_has_a_row() -> None:
-    sizes = {"conv2d_output_size", "pool2d_output_size"}  # no arrays
-    assert set(public_functions(functional)) - sizes == {f for case in CASES for f in case.functions}
+    geometry = {"conv2d_output_size", "pool2d_output_size", "fractional_regions"}  # no kernels
+    assert set(public_functions(functional)) - geometry == {f for case in CASES for f in case.functions}
 
 
 def test_every_instruction_set_of_this_cpu_is_tested() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import importlib
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,7 +17,8 @@ from fastnn import functional as F
 
 RNG = np.random.default_rng(0)
 
-# x shape, w shape, settings: phases without taps, unreached input, kernels wider than the image, one of each.
+# x shape, w shape, settings: phases without taps, unreached input, kernels wider than the image, one of each;
+# few filters on a wide row, whose pixels are taken several at a time, with some left over.
 CORNERS: list[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = [
     ((2, 3, 4, 4), (4, 3, 2, 2), {"stride": 7, "padding": 1, "dilation": 3}),
     ((2, 3, 11, 10), (5, 3, 3, 3), {"stride": 3, "dilation": 2, "padding": 4}),
@@ -26,6 +28,9 @@ CORNERS: list[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = [
     ((2, 6, 6, 6), (3, 2, 3, 3), {"groups": 3, "padding": 1, "stride": 2}),
     ((1, 1, 1, 1), (1, 1, 1, 1), {}),
     ((2, 2, 3, 40), (40, 2, 1, 3), {"padding": (2, 1), "stride": (1, 2)}),
+    ((3, 2, 5, 29), (3, 2, 2, 5), {"padding": (0, 2)}),
+    ((2, 3, 7, 41), (4, 3, 3, 5), {"padding": 2, "stride": (1, 2)}),
+    ((2, 4, 6, 40), (5, 4, 2, 3), {"padding": 1, "dilation": (1, 2)}),
 ]
 
 
@@ -33,8 +38,11 @@ def integers(shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
     return RNG.integers(-3, 4, shape).astype(np.float32)
 
 
-def test_docstring_examples() -> None:
-    result = doctest.testmod(importlib.import_module("fastnn.functional.conv"))
+@pytest.mark.parametrize(
+    "name", ["conv", "conv_transpose", "pool", "adaptive_pool", "fractional_pool", "resample"]
+)
+def test_docstring_examples(name: str) -> None:
+    result = doctest.testmod(importlib.import_module(f"fastnn.functional.{name}"))
     assert result.attempted > 0
     assert result.failed == 0
 
@@ -45,7 +53,7 @@ def isa(request: pytest.FixtureRequest) -> Iterator[str]:
         yield request.param
 
 
-@pytest.mark.parametrize("algo", ["direct", "im2col"])
+@pytest.mark.parametrize("algo", ["auto", "direct", "im2col"])
 @pytest.mark.parametrize(("x_shape", "w_shape", "settings"), CORNERS)
 def test_corner_shapes_equal_the_reference(
     isa: str, algo: str, x_shape: tuple[int, ...], w_shape: tuple[int, ...], settings: dict[str, Any]
@@ -106,8 +114,7 @@ def test_statistics_of_the_output(algo: str, c: int, f: int, groups: int, kernel
     w /= np.sqrt(w[0].size)
     b = np.full(f, 1e3, np.float32)
     with fastnn.threads(threads):
-        options = _core.ConvOptions((1, 1), (0, 0), (1, 1), groups, algo)
-        y, (mean, var) = _core.conv2d_forward(x, w, b, options, stats=True)
+        y, (mean, var) = _core.conv2d_forward(x, w, b, (1, 1), (0, 0), (1, 1), groups, algo, stats=True)
     exact = y.astype(np.float64)
     np.testing.assert_allclose(mean, exact.mean((0, 2, 3)), rtol=1e-6)
     np.testing.assert_allclose(var, exact.var((0, 2, 3)), rtol=1e-3)
@@ -119,6 +126,19 @@ def test_no_weight_is_skipped(bad: float) -> None:
     x[0, 1, 2, 2] = bad
     y, _ = F.conv2d_forward(x, np.zeros((3, 2, 3, 3), np.float32))
     assert np.isnan(y).all()  # every place of the kernel covers the middle, and 0 times it is not a number
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_pixels_taken_together_keep_what_is_not_finite(isa: str, bad: float) -> None:
+    """It reaches every output that the definition says, and the plain form reaches no other."""
+    x, w = np.ones((1, 2, 6, 32), np.float32), np.ones((3, 2, 5, 5), np.float32)
+    x[0, 1, 2, 9] = bad
+    reached = ~np.isfinite(reference.conv2d_forward(x, w, padding=2)[0])
+    assert reached.any()
+    assert not reached.all()
+    assert not np.isfinite(F.conv2d_forward(x, w, padding=2)[0][reached]).any()
+    plain, _ = F.conv2d_forward(x, w, padding=2, algo="direct")
+    np.testing.assert_array_equal(~np.isfinite(plain), reached)
 
 
 def test_thread_counts_give_equal_bits() -> None:
@@ -150,33 +170,6 @@ def test_a_filter_of_other_channels_is_refused_in_one_line() -> None:
     assert str(error.value) == text
 
 
-def test_the_algorithm_of_a_shape_can_be_asked_for() -> None:
-    x = RNG.normal(size=(8, 64, 16, 16)).astype(np.float32)
-    w = RNG.normal(size=(64, 64, 3, 3)).astype(np.float32)
-    seen = set()
-    for stride, dtype in ((1, np.float32), (2, np.float32), (1, np.float64)):
-        algo = fastnn.conv_algo(x.shape, w.shape, stride=stride, padding=1, dtype=dtype)
-        arrays = x.astype(dtype), w.astype(dtype)
-        y, _ = F.conv2d_forward(*arrays, stride=stride, padding=1)
-        expected, _ = F.conv2d_forward(*arrays, stride=stride, padding=1, algo=algo)
-        np.testing.assert_array_equal(y, expected)
-        seen.add(algo)
-    assert seen == {"winograd", "direct"}
-    with pytest.raises(ValueError, match=r"^\[conv_algo\] kernel_size: expected an extent of at most"):
-        fastnn.conv_algo((1, 1, 2, 2), (1, 1, 3, 3))
-
-
-@pytest.mark.parametrize("algo", ["direct", "im2col", "winograd"])
-def test_frozen_filters_cost_nothing(algo: str) -> None:
-    x, w = RNG.normal(size=(2, 3, 6, 6)).astype(np.float32), RNG.normal(size=(4, 3, 3, 3)).astype(np.float32)
-    y, cache = F.conv2d_forward(x, w, np.zeros(4, np.float32), padding=1, algo=algo)
-    dx, dw, db = F.conv2d_backward(y, cache, need_dw=False)
-    assert dw is None
-    assert db is None
-    np.testing.assert_array_equal(dx, F.conv2d_backward(y, cache)[0])
-    assert F.conv2d_backward(y, cache, need_dx=False, need_dw=False) == (None, None, None)
-
-
 def test_the_algorithm_can_be_chosen_for_all() -> None:
     x = fastnn.channels_last(RNG.normal(size=(4, 32, 32, 32)).astype(np.float32))
     w = RNG.normal(size=(32, 32, 3, 3)).astype(np.float32)
@@ -189,7 +182,7 @@ def test_the_algorithm_can_be_chosen_for_all() -> None:
             expected, _ = F.conv2d_forward(x, w, padding=1, algo=algo)
             np.testing.assert_array_equal(y, expected)
             assert not np.array_equal(y, winograd)
-            assert cache.options.algo == algo
+            assert cache.algo == algo
             kept, _ = F.conv2d_forward(x, w, padding=1, algo="winograd")
             np.testing.assert_array_equal(kept, winograd)
     finally:
@@ -220,3 +213,62 @@ def test_dx_takes_a_residual(
         np.testing.assert_array_equal(added, before)
     with pytest.raises(ValueError, match=r"^\[conv2d_backward\] dx_residual: expected shape "):
         _conv2d_backward(dy, cache, dx_residual=np.zeros((9, 9), np.float32))
+
+
+def assert_close(actual: Any, expected: Any, scale: float = 1e-10) -> None:
+    np.testing.assert_allclose(actual, expected.detach().numpy(), rtol=scale, atol=scale)
+
+
+def test_transposed_convolution_is_torchs_over_many_settings() -> None:
+    torch = pytest.importorskip("torch")
+    for _ in range(60):
+        groups, stride = int(RNG.integers(1, 4)), RNG.integers(1, 4, 2)
+        dilation, kernel, padding = RNG.integers(1, 3, 2), RNG.integers(1, 5, 2), RNG.integers(0, 3, 2)
+        extra = RNG.integers(0, stride)
+        pairs = {"stride": stride, "padding": padding, "output_padding": extra, "dilation": dilation}
+        settings: Any = {name: tuple(value.tolist()) for name, value in pairs.items()} | {"groups": groups}
+        x = RNG.normal(size=(2, groups * int(RNG.integers(1, 4)), *RNG.integers(1, 6, 2)))
+        w = RNG.normal(size=(x.shape[1], int(RNG.integers(1, 4)), *kernel))
+        b = RNG.normal(size=groups * w.shape[1])
+        tensors = [torch.tensor(a, requires_grad=True) for a in (x, w, b)]
+        try:
+            expected = torch.nn.functional.conv_transpose2d(*tensors, **settings)
+        except RuntimeError:
+            with pytest.raises(ValueError, match=r"^\[conv_transpose2d_forward\] padding: expected .*, got"):
+                F.conv_transpose2d_forward(x, w, b, **settings)
+            continue
+        y, cache = F.conv_transpose2d_forward(x, w, b, **settings)
+        dy = RNG.normal(size=y.shape)
+        expected.backward(torch.tensor(dy))
+        assert_close(y, expected)
+        for gradient, tensor in zip(F.conv_transpose2d_backward(dy, cache), tensors, strict=True):
+            np.testing.assert_allclose(gradient, tensor.grad, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
+def test_same_padding_is_torchs_over_many_kernels() -> None:
+    torch = pytest.importorskip("torch")
+    for kernel in itertools.product((1, 2, 3, 4), (1, 2, 5)):
+        for dilation in ((1, 1), (2, 3)):
+            x, w = RNG.normal(size=(2, 3, 5, 4)), RNG.normal(size=(4, 3, *kernel))
+            tensors = [torch.tensor(a, requires_grad=True) for a in (x, w)]
+            expected = torch.nn.functional.conv2d(*tensors, padding="same", dilation=dilation)
+            dy = RNG.normal(size=x.shape)[:, :1].repeat(4, axis=1)
+            expected.backward(torch.tensor(dy))
+            for algo in ("direct", "im2col"):
+                y, cache = F.conv2d_forward(x, w, padding="same", dilation=dilation, algo=algo)
+                assert_close(y, expected)
+                for gradient, tensor in zip(F.conv2d_backward(dy, cache), tensors, strict=False):
+                    np.testing.assert_allclose(gradient, tensor.grad, rtol=1e-10, atol=1e-10)
+
+
+def test_a_transposed_convolution_has_the_algorithms_of_convolution() -> None:
+    x, w, b = integers((2, 32, 8, 9)), integers((32, 32, 3, 3)), integers((32,))
+    exact, exact_cache = F.conv_transpose2d_forward(x, w, b, padding=1, algo="direct")
+    dy = integers(exact.shape)
+    expected = F.conv_transpose2d_backward(dy, exact_cache)
+    for algo in ("winograd", "im2col"):
+        y, cache = F.conv_transpose2d_forward(x, w, b, padding=1, algo=algo)
+        np.testing.assert_allclose(y, exact, rtol=1e-4, atol=1e-3)
+        for gradient, truth in zip(F.conv_transpose2d_backward(dy, cache), expected, strict=True):
+            np.testing.assert_allclose(gradient, truth, rtol=1e-4, atol=5e-3)

@@ -37,7 +37,6 @@ def test_maximum_is_exact(shape: Any, window: Any, dtype: Any, isa: str, rng: np
         dx = F.maxpool2d_backward(dy, cache)
     expected, reference_cache = reference.maxpool2d_forward(x, **window)
     np.testing.assert_array_equal(y, expected)
-    np.testing.assert_array_equal(cache.winner, reference_cache.winner)
     np.testing.assert_array_equal(dx, reference.maxpool2d_backward(dy, reference_cache))
 
 
@@ -104,3 +103,101 @@ def test_same_bits_for_any_number_of_threads(rng: np.random.Generator) -> None:
             assert _runtime.last_worker_count() == n
         results.append(b"".join(v.tobytes() for v in (y, a, *gradients)))
     assert results[0] == results[1] == results[2]
+
+
+@pytest.mark.parametrize("overlapping", [False, True])
+def test_fractional_regions(overlapping: bool, rng: np.random.Generator) -> None:
+    """They are the reference's, cover the axis in order, and have the lengths either side of alpha."""
+    for size, outputs in ((9, 7), (24, 17), (25, 13), (10, 10), (7, 1), (40, 11)):
+        kernel = 2 if overlapping else None
+        if overlapping and outputs > size - 1:
+            continue
+        samples = np.append(rng.random(50), [0.0, 1 - 2.0**-24])
+        regions = F.fractional_regions(size, outputs, samples, kernel_size=kernel)
+        expected = reference.fractional_regions(size, outputs, samples, kernel_size=kernel)
+        np.testing.assert_array_equal(regions, expected)
+        begin, end = regions[..., 0], regions[..., 1]
+        assert (end[:, -1] == size).all()
+        assert (np.diff(begin) >= 1).all()
+        if overlapping:
+            assert (end - begin == 2).all()
+        else:
+            np.testing.assert_array_equal(begin[:, 1:], end[:, :-1])
+            assert (begin[:, 0] == 0).all()
+            assert set(np.unique(end - begin)) <= {size // outputs, -(-size // outputs)}
+
+
+def test_fractional_pooling_is_torchs(rng: np.random.Generator) -> None:
+    """Torch draws regions for each channel; with the same numbers for all of them it has ours."""
+    torch = pytest.importorskip("torch")
+    for shape, kernel, output in (((3, 4, 11, 9), (2, 3), (7, 5)), ((2, 2, 8, 8), (2, 2), (1, 6))):
+        x, samples = rng.normal(size=shape), rng.random((shape[0], 2))
+        rows = F.fractional_regions(shape[2], output[0], samples[:, 1], kernel_size=kernel[0])
+        cols = F.fractional_regions(shape[3], output[1], samples[:, 0], kernel_size=kernel[1])
+        y, cache = F.fractional_maxpool2d_forward(x, rows, cols)
+        tensor = torch.tensor(x, requires_grad=True)
+        drawn = torch.tensor(np.repeat(samples[:, None], shape[1], axis=1))
+        theirs = torch.nn.functional.fractional_max_pool2d(tensor, kernel, output, _random_samples=drawn)
+        dy = rng.normal(size=y.shape)
+        theirs.backward(torch.tensor(dy))
+        np.testing.assert_array_equal(y, theirs.detach())
+        np.testing.assert_allclose(F.fractional_maxpool2d_backward(dy, cache), tensor.grad, atol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("samples", "outputs", "line"),
+    [
+        ([1.0], 3, r"[fractional_regions] samples: expected numbers >= 0 and < 1, got [1.0]"),
+        ([np.nan], 3, r"[fractional_regions] samples: expected numbers >= 0 and < 1, got [nan]"),
+        ([0.5], 6, r"[fractional_regions] outputs: expected at most 5, got 6"),
+    ],
+)
+def test_impossible_regions_are_refused(samples: list[float], outputs: int, line: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        F.fractional_regions(5, outputs, samples)
+    assert str(caught.value) == line
+
+
+def test_sliding_pools_are_torchs_over_many_settings(rng: np.random.Generator) -> None:
+    """Sizes, kernels, strides and paddings that end before, at and behind the image, rounded either way."""
+    torch = pytest.importorskip("torch")
+    for _ in range(300):
+        size, kernel, stride = rng.integers(1, 10, 2), rng.integers(1, 5, 2), rng.integers(1, 5, 2)
+        padding = rng.integers(0, kernel // 2 + 1)
+        settings = {
+            "kernel_size": tuple(kernel.tolist()),
+            "stride": tuple(stride.tolist()),
+            "padding": tuple(padding.tolist()),
+            "ceil_mode": bool(rng.integers(2)),
+        }
+        counted = {**settings, "count_include_pad": bool(rng.integers(2))}
+        x = rng.normal(size=(2, 3, *size))
+        tensor = torch.tensor(x)
+        try:
+            expected = torch.nn.functional.max_pool2d(tensor, **settings)
+        except RuntimeError:
+            with pytest.raises(ValueError):
+                F.maxpool2d_forward(x, **settings)
+            continue
+        np.testing.assert_array_equal(F.maxpool2d_forward(x, **settings)[0], expected)
+        mean = torch.nn.functional.avg_pool2d(tensor, **counted)
+        np.testing.assert_allclose(F.avgpool2d_forward(x, **counted)[0], mean, atol=1e-14)
+
+
+def test_adaptive_pools_are_torchs_over_many_sizes(rng: np.random.Generator) -> None:
+    torch = pytest.importorskip("torch")
+    for _ in range(100):
+        shape, output = (2, 3, *rng.integers(1, 12, 2)), tuple(rng.integers(1, 12, 2).tolist())
+        x = rng.normal(size=shape)
+        largest, cache = F.adaptive_maxpool2d_forward(x, output)
+        mean, mean_cache = F.adaptive_avgpool2d_forward(x, output)
+        dy = rng.normal(size=mean.shape)
+        for y, dx, pool in (
+            (largest, F.adaptive_maxpool2d_backward(dy, cache), torch.nn.functional.adaptive_max_pool2d),
+            (mean, F.adaptive_avgpool2d_backward(dy, mean_cache), torch.nn.functional.adaptive_avg_pool2d),
+        ):
+            tensor = torch.tensor(x, requires_grad=True)
+            theirs = pool(tensor, output)
+            theirs.backward(torch.tensor(dy))
+            np.testing.assert_allclose(y, theirs.detach(), atol=1e-14)
+            np.testing.assert_allclose(dx, tensor.grad, atol=1e-13)

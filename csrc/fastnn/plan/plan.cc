@@ -96,7 +96,6 @@ struct Conv2dStep final : Step<T> {
   std::vector<T> weights, b;
   Conv2dSettings settings;
   bool relu;
-  mutable Kept kept;  // which form the filters need depends on the images
 
   Conv2dStep(int x, TensorView<const T> w, const T* b, const Conv2dSettings& settings, int residual,
              bool relu)
@@ -125,7 +124,7 @@ struct Conv2dStep final : Step<T> {
     epilogue.bias = b.empty() ? nullptr : b.data();
     epilogue.residual = added.matrix();
     epilogue.relu = relu;
-    conv2d_forward<T>(x, w, y, settings, {}, epilogue, &kept);
+    conv2d_forward<T>(x, w, y, settings, {}, epilogue);
   }
 };
 
@@ -173,22 +172,32 @@ struct ReluStep final : Step<T> {
   }
 };
 
+// Images whose pixels are windows of x.
+template <class T>
+TensorView<T> pooled(const TensorView<const T>& x, const Window2d& window) {
+  check_rank(x.rank, 4, "(N, C, H, W)");
+  const int64_t oh = window.h.outputs(x.shape[2]), ow = window.w.outputs(x.shape[3]);
+  check(oh > 0 && ow > 0, kOp, "X: expected images as large as the pooling windows, got smaller ones");
+  return images<T>(x.shape[0], x.shape[1], oh, ow);
+}
+
 template <class T>
 struct MaxPoolStep final : Step<T> {
   Window2d window;
+  bool ceil_mode;
 
-  MaxPoolStep(int x, const Window2d& window) : Step<T>(x), window(window) {}
-  TensorView<T> result(const TensorView<const T>& x) const override {
-    check_rank(x.rank, 4, "(N, C, H, W)");
-    const int64_t oh = window.h.outputs(x.shape[2]), ow = window.w.outputs(x.shape[3]);
-    check(oh > 0 && ow > 0, kOp, "X: expected images as large as the pooling windows, got smaller ones");
-    return images<T>(x.shape[0], x.shape[1], oh, ow);
+  MaxPoolStep(int x, const Window2d& window, bool ceil_mode)
+      : Step<T>(x), window(window), ceil_mode(ceil_mode) {}
+  Window2d window_on(const int64_t* shape) const {
+    return ceil_mode ? ceiled(window, shape[2], shape[3]) : window;
   }
+  TensorView<T> result(const TensorView<const T>& x) const override { return pooled(x, window_on(x.shape)); }
   void run(const TensorView<const T>& x, const TensorView<const T>&, const TensorView<T>& y) const override {
-    const bool narrow = Winners<T>::fit_bytes(window);
+    const PoolWindows windows = sliding_windows(window_on(x.shape), x.shape[2], x.shape[3]);
+    const bool narrow = Winners<T>::fit_bytes(windows);
     const Buffer<uint8_t> bytes(narrow ? y.size() : 0);
     const Buffer<T> wide(narrow ? 0 : y.size());
-    maxpool2d_forward<T>(x, window, y, {narrow ? bytes.get() : nullptr, narrow ? nullptr : wide.get()});
+    maxpool2d_forward<T>(x, windows, y, {narrow ? bytes.get() : nullptr, narrow ? nullptr : wide.get()});
   }
 };
 
@@ -196,22 +205,24 @@ struct MaxPoolStep final : Step<T> {
 template <class T>
 struct AvgPoolStep final : Step<T> {
   Window2d window;
-  bool global, count_include_pad;
+  bool global, ceil_mode, count_include_pad;
 
-  AvgPoolStep(int x, const Window2d& window, bool global, bool count_include_pad)
-      : Step<T>(x), window(window), global(global), count_include_pad(count_include_pad) {}
+  AvgPoolStep(int x, const Window2d& window, bool global, bool ceil_mode, bool count_include_pad)
+      : Step<T>(x),
+        window(window),
+        global(global),
+        ceil_mode(ceil_mode),
+        count_include_pad(count_include_pad) {}
   Window2d window_on(const int64_t* shape) const {
-    return global ? Window2d{{shape[2], 1, 0, 1}, {shape[3], 1, 0, 1}} : window;
+    if (global) return {{shape[2], 1, 0, 1}, {shape[3], 1, 0, 1}};
+    return ceil_mode ? ceiled(window, shape[2], shape[3]) : window;
   }
-  TensorView<T> result(const TensorView<const T>& x) const override {
-    check_rank(x.rank, 4, "(N, C, H, W)");
-    const Window2d used = window_on(x.shape);
-    const int64_t oh = used.h.outputs(x.shape[2]), ow = used.w.outputs(x.shape[3]);
-    check(oh > 0 && ow > 0, kOp, "X: expected images as large as the pooling windows, got smaller ones");
-    return images<T>(x.shape[0], x.shape[1], oh, ow);
-  }
+  TensorView<T> result(const TensorView<const T>& x) const override { return pooled(x, window_on(x.shape)); }
   void run(const TensorView<const T>& x, const TensorView<const T>&, const TensorView<T>& y) const override {
-    avgpool2d_forward<T>(x, window_on(x.shape), count_include_pad, y);
+    const Window2d used = window_on(x.shape);
+    const PoolWindows windows = sliding_windows(used, x.shape[2], x.shape[3]);
+    const PoolWindows padded = padded_windows(used, x.shape[2], x.shape[3]);
+    avgpool2d_forward<T>(x, windows, count_include_pad ? padded : windows, y);
   }
 };
 
@@ -264,18 +275,18 @@ int Plan<T>::relu(int x) {
 }
 
 template <class T>
-int Plan<T>::maxpool2d(int x, const Window2d& window) {
-  return append(std::make_unique<MaxPoolStep<T>>(x, window));
+int Plan<T>::maxpool2d(int x, const Window2d& window, bool ceil_mode) {
+  return append(std::make_unique<MaxPoolStep<T>>(x, window, ceil_mode));
 }
 
 template <class T>
-int Plan<T>::avgpool2d(int x, const Window2d& window, bool count_include_pad) {
-  return append(std::make_unique<AvgPoolStep<T>>(x, window, false, count_include_pad));
+int Plan<T>::avgpool2d(int x, const Window2d& window, bool ceil_mode, bool count_include_pad) {
+  return append(std::make_unique<AvgPoolStep<T>>(x, window, false, ceil_mode, count_include_pad));
 }
 
 template <class T>
 int Plan<T>::global_avgpool2d(int x) {
-  return append(std::make_unique<AvgPoolStep<T>>(x, Window2d{}, true, true));
+  return append(std::make_unique<AvgPoolStep<T>>(x, Window2d{}, true, false, true));
 }
 
 template <class T>

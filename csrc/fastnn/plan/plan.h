@@ -2,9 +2,8 @@
 //
 // Every step reads one value, some a residual too, and makes the next; value 0 is the input, of any strides.
 // Values between steps are dense, images with channels last; their blocks come from the caching allocator and
-// go back after their last reader. The last step makes the result. Weights are copied when a step is added;
-// those of linear steps are packed for the active ISA then, those of convolutions when they first meet images
-// of a size, on which their form depends. Running is const and thread-safe.
+// go back after their last reader. The last step makes the result. Weights are copied when a step is added,
+// and those of linear steps are packed for the active ISA. Running is const and thread-safe.
 #pragma once
 
 #include <memory>
@@ -29,8 +28,8 @@ class Plan {
              bool relu);
   int batchnorm(int x, int64_t channels, const BatchNorm<T>& norm, int residual);
   int relu(int x);
-  int maxpool2d(int x, const Window2d& window);
-  int avgpool2d(int x, const Window2d& window, bool count_include_pad);
+  int maxpool2d(int x, const Window2d& window, bool ceil_mode);
+  int avgpool2d(int x, const Window2d& window, bool ceil_mode, bool count_include_pad);
   int global_avgpool2d(int x);
   int flatten(int x);  // (N, ...) to (N, features) in C order
 

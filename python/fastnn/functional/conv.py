@@ -1,17 +1,19 @@
-"""Two-dimensional convolution (cross-correlation, as every framework has it) and its unfolded form."""
+"""Convolution (cross-correlation, as every framework has it), and its unfolded form."""
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastnn import _core, _runtime
+from fastnn._arguments import integer
 from fastnn.functional._args import Array, size_pair
 
 IntOrPair: TypeAlias = int | tuple[int, int]
+Padding2d: TypeAlias = IntOrPair | Literal["same"]
+Padding1d: TypeAlias = int | Literal["same"]
 
 
 def conv2d_output_size(
@@ -50,16 +52,16 @@ def conv2d_output_size(
 
 
 class Conv2dCache(NamedTuple):
-    """What :func:`conv2d_backward` needs: the inputs and the options."""
+    """What :func:`conv2d_backward` needs: the inputs and the settings."""
 
     x: Array
     w: Array
     has_bias: bool
-    options: _core.ConvOptions
-
-
-# Checked and converted once, not on every call.
-_options = lru_cache(maxsize=4096)(_core.ConvOptions)
+    stride: tuple[int, int]
+    padding: tuple[int, int] | Literal["same"]
+    dilation: tuple[int, int]
+    groups: int
+    algo: str
 
 
 def conv2d_forward(
@@ -68,7 +70,7 @@ def conv2d_forward(
     b: Array | None = None,
     *,
     stride: IntOrPair = 1,
-    padding: IntOrPair = 0,
+    padding: Padding2d = 0,
     dilation: IntOrPair = 1,
     groups: int = 1,
     algo: str = "auto",
@@ -85,12 +87,15 @@ def conv2d_forward(
         w: ``(F, C/groups, KH, KW)``.
         b: ``(F,)`` or None.
         stride: integer or (vertical, horizontal).
-        padding: zeros on each side, integer or pair.
+        padding: zeros on each side, integer or pair; or ``"same"``, which gives ``y`` the size of ``x``:
+            ``dilation * (K - 1)`` zeros in all, of which the larger half comes behind the image. It needs
+            stride 1, as in PyTorch; other frameworks then make ``ceil(W / stride)`` columns.
         dilation: distance between kernel cells, integer or pair.
         groups: number of groups; divides C and F.
         algo: ``"direct"`` gathers a band of rows at a time and writes no matrix of patches; ``"im2col"``
             writes it and multiplies; ``"winograd"`` needs 3x3 filters at stride 1; ``"auto"`` takes the
-            fastest for the shape, or what :func:`fastnn.set_conv_algo` says. Backward follows.
+            fastest for the shape, or what :func:`fastnn.set_conv_algo` says. Backward follows. A NaN or
+            infinity stays within its terms of the sums under ``"direct"``, else it may reach outputs beside.
 
     Returns:
         ``y`` ``(N, F, OH, OW)``, channels last in memory, see :func:`conv2d_output_size`; and the cache for
@@ -110,19 +115,19 @@ def conv2d_forward(
         https://doi.org/10.1109/5.726791
     """
     op = "conv2d_forward"
-    steps = (
+    window = (
         size_pair(op, "stride", stride),
-        size_pair(op, "padding", padding),
+        padding if isinstance(padding, str) else size_pair(op, "padding", padding),
         size_pair(op, "dilation", dilation),
     )
-    options = _options(*steps, groups, _runtime.default_conv_algo() if algo == "auto" else algo)
-    y, _ = _core.conv2d_forward(x, w, b, options)
-    return y, Conv2dCache(x, w, b is not None, options)
+    algo = _runtime.conv_algo() if algo == "auto" else algo
+    y, _ = _core.conv2d_forward(x, w, b, *window, groups, algo)
+    return y, Conv2dCache(x, w, b is not None, *window, groups, algo)
 
 
 def conv2d_backward(
-    dy: Array, cache: Conv2dCache, *, need_dx: bool = True, need_dw: bool = True
-) -> tuple[Array | None, Array | None, Array | None]:
+    dy: Array, cache: Conv2dCache, *, need_dx: bool = True
+) -> tuple[Array | None, Array, Array | None]:
     """Gradients of a convolution.
 
     Every term ``w * xpad`` of the forward sum sends ``dy * w`` to its pixel and ``dy * xpad`` to its weight;
@@ -132,11 +137,10 @@ def conv2d_backward(
         dy: ``(N, F, OH, OW)``, gradient of the loss by ``y``.
         cache: from :func:`conv2d_forward`.
         need_dx: whether ``dx`` is wanted; the first layer of a net has no use for it.
-        need_dw: whether ``dw`` and ``db`` are wanted; a layer that is frozen has no use for them.
 
     Returns:
-        ``dx`` ``(N, C, H, W)``, ``dw`` ``(F, C/groups, KH, KW)``, ``db`` ``(F,)``; None for what is not
-        wanted, and for ``db`` without bias. All overwrite: whoever accumulates adds them up.
+        ``dx`` ``(N, C, H, W)`` or None, ``dw`` ``(F, C/groups, KH, KW)``, ``db`` ``(F,)`` or None without
+        bias. All overwrite: whoever accumulates adds them up.
 
     Raises:
         ValueError: ``dy`` does not fit the forward call.
@@ -148,29 +152,27 @@ def conv2d_backward(
         >>> dx[0, 0, 0].tolist(), db.tolist()
         ([2.0, 2.0, 2.0], [2.0])
     """
-    return _conv2d_backward(dy, cache, need_dx=need_dx, need_dw=need_dw)
+    return _conv2d_backward(dy, cache, need_dx=need_dx)
 
 
 def _conv2d_forward(
     x: Array,
     w: Array,
     b: Array | None,
-    stride: tuple[int, int],
-    padding: tuple[int, int],
-    dilation: tuple[int, int],
+    window: tuple[tuple[int, int], tuple[int, int] | Literal["same"], tuple[int, int]],
     groups: int,
     *,
     activation: Literal["relu"] | None = None,
     statistics: bool = False,
 ) -> tuple[Array, Conv2dCache, NDArray[np.float64] | None]:
-    """Like `conv2d_forward`, for fused runs of layers.
+    """Like `conv2d_forward`, for fused runs of layers; ``window`` is stride, padding and dilation.
 
     The third result is, where ``statistics`` asks for it, mean and biased variance of every channel of y,
     (2, F), taken while y was in registers.
     """
-    options = _options(stride, padding, dilation, groups, _runtime.default_conv_algo())
-    y, taken = _core.conv2d_forward(x, w, b, options, statistics, activation == "relu")
-    return y, Conv2dCache(x, w, b is not None, options), taken
+    algo, relu = _runtime.conv_algo(), activation == "relu"
+    y, taken = _core.conv2d_forward(x, w, b, *window, groups, algo, statistics, relu)
+    return y, Conv2dCache(x, w, b is not None, *window, groups, algo), taken
 
 
 def _conv2d_backward(
@@ -178,17 +180,123 @@ def _conv2d_backward(
     cache: Conv2dCache,
     *,
     need_dx: bool = True,
-    need_dw: bool = True,
     dw: Array | None = None,
     db: Array | None = None,
     dx_residual: Array | None = None,
-) -> tuple[Array | None, Array | None, Array | None]:
+) -> tuple[Array | None, Array, Array | None]:
     """Like `conv2d_backward`; ``dw`` and ``db`` are where to write the gradients of those names.
 
     ``dx_residual``, of dx's shape, is added to dx.
     """
-    x, w, has_bias, options = cache
-    return _core.conv2d_backward(dy, x, w, options, has_bias, need_dx, need_dw, dw, db, dx_residual)
+    x, w, has_bias, stride, padding, dilation, groups, algo = cache
+    return _core.conv2d_backward(
+        dy, x, w, stride, padding, dilation, groups, algo, has_bias, need_dx, dw, db, dx_residual
+    )
+
+
+class Conv1dCache(NamedTuple):
+    """What :func:`conv1d_backward` needs: the inputs and the settings."""
+
+    x: Array
+    w: Array
+    has_bias: bool
+    stride: int
+    padding: Padding1d
+    dilation: int
+    groups: int
+    algo: str
+
+
+def conv1d_forward(
+    x: Array,
+    w: Array,
+    b: Array | None = None,
+    *,
+    stride: int = 1,
+    padding: Padding1d = 0,
+    dilation: int = 1,
+    groups: int = 1,
+) -> tuple[Array, Conv1dCache]:
+    """Convolve signals with filters.
+
+    ``y[n,f,i] = b[f] + sum_{c,k} w[f,c,k] xpad[n,c, i*stride + k*dilation]``
+
+    A signal is an image of one row, so this is :func:`conv2d_forward` on views of the same memory.
+
+    Args:
+        x: ``(N, C, L)``, any strides; fastest with channels last in memory.
+        w: ``(F, C/groups, K)``.
+        b: ``(F,)`` or None.
+        stride: step between places.
+        padding: zeros on each side, or ``"same"`` as in :func:`conv2d_forward`.
+        dilation: distance between kernel cells.
+        groups: number of groups; divides C and F.
+
+    Returns:
+        ``y`` ``(N, F, OL)``, channels last in memory, see :func:`conv2d_output_size`; and the cache for
+        :func:`conv1d_backward`.
+
+    Raises:
+        ValueError: shapes or dtypes do not fit, or the kernel exceeds the padded input.
+
+    Example:
+        >>> import numpy as np
+        >>> y, cache = conv1d_forward(np.arange(5.0).reshape(1, 1, 5), np.array([[[1.0, 0.0, -1.0]]]))
+        >>> y[0, 0].tolist()
+        [-2.0, -2.0, -2.0]
+
+    Reference:
+        Waibel et al., "Phoneme recognition using time-delay neural networks", 1989,
+        https://doi.org/10.1109/29.21701
+    """
+    op = "conv1d_forward"
+    stride, dilation = integer(op, "stride", stride), integer(op, "dilation", dilation)
+    padding = padding if isinstance(padding, str) else integer(op, "padding", padding, low=0)
+    algo = _runtime.conv_algo()
+    y, _ = _core.conv1d_forward(x, w, b, stride, padding, dilation, groups, algo)
+    return y[:, :, 0], Conv1dCache(x, w, b is not None, stride, padding, dilation, groups, algo)
+
+
+def conv1d_backward(
+    dy: Array, cache: Conv1dCache, *, need_dx: bool = True
+) -> tuple[Array | None, Array, Array | None]:
+    """Gradients of a one-dimensional convolution.
+
+    Every term ``w * xpad`` of the forward sum sends ``dy * w`` to its element and ``dy * xpad`` to its
+    weight; ``db[f] = sum_{n,i} dy[n,f,i]``.
+
+    Args:
+        dy: ``(N, F, OL)``, gradient of the loss by ``y``.
+        cache: from :func:`conv1d_forward`.
+        need_dx: whether ``dx`` is wanted; the first layer of a net has no use for it.
+
+    Returns:
+        ``dx`` ``(N, C, L)`` or None, ``dw`` ``(F, C/groups, K)``, ``db`` ``(F,)`` or None without bias. All
+        overwrite.
+
+    Raises:
+        ValueError: ``dy`` does not fit the forward call.
+
+    Example:
+        >>> import numpy as np
+        >>> y, cache = conv1d_forward(np.ones((1, 1, 3)), np.ones((1, 1, 3)), np.zeros(1))
+        >>> dx, dw, db = conv1d_backward(np.full((1, 1, 1), 2.0), cache)
+        >>> dx[0, 0].tolist(), db.tolist()
+        ([2.0, 2.0, 2.0], [2.0])
+    """
+    return _conv1d_backward(dy, cache, need_dx=need_dx)
+
+
+def _conv1d_backward(
+    dy: Array, cache: Conv1dCache, *, need_dx: bool = True, dw: Array | None = None, db: Array | None = None
+) -> tuple[Array | None, Array, Array | None]:
+    """Like `conv1d_backward`; ``dw`` and ``db`` are where to write the gradients of those names."""
+    x, w, has_bias, stride, padding, dilation, groups, algo = cache
+    rows = None if dw is None else dw[:, :, None]
+    dx, dw_rows, db = _core.conv1d_backward(
+        dy, x, w, stride, padding, dilation, groups, algo, has_bias, need_dx, rows, db
+    )
+    return None if dx is None else dx[:, :, 0], dw_rows[:, :, 0], db
 
 
 def im2col(

@@ -12,19 +12,22 @@ from fastnn._arguments import integer
 from fastnn.functional._args import Array, check_dtype, size_pair
 
 IntOrPair: TypeAlias = int | tuple[int, int]
-Window: TypeAlias = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
 
 
-def pool2d_output_size(size: int, kernel: int, *, stride: int | None = None, padding: int = 0) -> int:
+def pool2d_output_size(
+    size: int, kernel: int, *, stride: int | None = None, padding: int = 0, ceil_mode: bool = False
+) -> int:
     """Return how many windows fit along one axis.
 
-    ``floor((size + 2 padding - kernel) / stride) + 1``
+    ``floor((size + 2 padding - kernel) / stride) + 1``; with ``ceil_mode`` rounded up, less one if the last
+    window would begin behind the image.
 
     Args:
         size: extent of the input in pixels.
         kernel: extent of the window.
         stride: step between windows; None means ``kernel``.
         padding: cells added on each side, at most half the kernel.
+        ceil_mode: whether a last window may hang over.
 
     Raises:
         ValueError: no window fits, or a setting is out of range.
@@ -32,6 +35,8 @@ def pool2d_output_size(size: int, kernel: int, *, stride: int | None = None, pad
     Example:
         >>> pool2d_output_size(5, 2), pool2d_output_size(5, 3, stride=2, padding=1)
         (2, 3)
+        >>> pool2d_output_size(5, 2, ceil_mode=True)
+        3
     """
     op = "pool2d_output_size"
     size, kernel = integer(op, "size", size), integer(op, "kernel", kernel)
@@ -39,14 +44,18 @@ def pool2d_output_size(size: int, kernel: int, *, stride: int | None = None, pad
     padding = integer(op, "padding", padding, low=0)
     if padding > kernel // 2:
         raise ValueError(f"[{op}] padding: expected 0 to half the kernel, {kernel // 2}, got {padding}")
-    if kernel > size + 2 * padding:
+    room = size + 2 * padding - kernel
+    steps = -(-room // stride) if ceil_mode else room // stride
+    if steps < 0:
         raise ValueError(
             f"[{op}] kernel: expected at most the padded input, {size + 2 * padding}, got {kernel}"
         )
-    return (size + 2 * padding - kernel) // stride + 1
+    return steps + 1 if steps * stride < size + padding else steps
 
 
-def _window(op: str, kernel_size: IntOrPair, stride: IntOrPair | None, padding: IntOrPair) -> Window:
+def _window(
+    op: str, kernel_size: IntOrPair, stride: IntOrPair | None, padding: IntOrPair
+) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
     """Kernel, stride and padding as pairs."""
     kernel = size_pair(op, "kernel_size", kernel_size)
     step = kernel if stride is None else size_pair(op, "stride", stride)
@@ -56,18 +65,26 @@ def _window(op: str, kernel_size: IntOrPair, stride: IntOrPair | None, padding: 
 class MaxPool2dCache(NamedTuple):
     """What :func:`maxpool2d_backward` needs.
 
-    ``winner`` (N, C, OH, OW) numbers the kernel cell that won: in bytes, a sixteenth of x for 2 x 2 windows.
-    So x itself is not kept.
+    ``winner`` (N, C, OH, OW) numbers the pixel of its window that won: in bytes, a sixteenth of x for 2 x 2
+    windows. So x itself is not kept.
     """
 
     winner: NDArray[Any]
     x_shape: tuple[int, ...]
     dtype: np.dtype[Any]
-    window: Window
+    kernel_size: IntOrPair
+    stride: IntOrPair | None
+    padding: IntOrPair
+    ceil_mode: bool
 
 
 def maxpool2d_forward(
-    x: Array, kernel_size: IntOrPair, *, stride: IntOrPair | None = None, padding: IntOrPair = 0
+    x: Array,
+    kernel_size: IntOrPair,
+    *,
+    stride: IntOrPair | None = None,
+    padding: IntOrPair = 0,
+    ceil_mode: bool = False,
 ) -> tuple[Array, MaxPool2dCache]:
     """Take the maximum of every window.
 
@@ -80,6 +97,8 @@ def maxpool2d_forward(
         kernel_size: integer or (KH, KW).
         stride: integer or pair; None means ``kernel_size``.
         padding: cells on each side that never win, at most half the kernel.
+        ceil_mode: whether a last window may hang over the image and its padding, so that no pixel is left
+            out.
 
     Returns:
         ``y`` of shape ``(N, C, OH, OW)``, see :func:`pool2d_output_size`, and the cache for
@@ -95,8 +114,8 @@ def maxpool2d_forward(
         [[5.0, 7.0], [13.0, 15.0]]
     """
     window = _window("maxpool2d_forward", kernel_size, stride, padding)
-    y, winner = _core.maxpool2d_forward(x, *window)
-    return y, MaxPool2dCache(winner, x.shape, x.dtype, window)
+    y, winner = _core.maxpool2d_forward(x, *window, ceil_mode)
+    return y, MaxPool2dCache(winner, x.shape, x.dtype, kernel_size, stride, padding, ceil_mode)
 
 
 def maxpool2d_backward(dy: Array, cache: MaxPool2dCache) -> Array:
@@ -118,9 +137,10 @@ def maxpool2d_backward(dy: Array, cache: MaxPool2dCache) -> Array:
         >>> maxpool2d_backward(np.ones_like(y), cache)[0, 0].tolist()
         [[0.0, 1.0], [0.0, 0.0]]
     """
-    winner, x_shape, dtype, window = cache
+    winner, x_shape, dtype, kernel_size, stride, padding, ceil_mode = cache
     check_dtype("maxpool2d_backward", dy, dtype)
-    return _core.maxpool2d_backward(dy, winner, x_shape, *window)
+    window = _window("maxpool2d_backward", kernel_size, stride, padding)
+    return _core.maxpool2d_backward(dy, winner, x_shape, *window, ceil_mode)
 
 
 class AvgPool2dCache(NamedTuple):
@@ -128,7 +148,10 @@ class AvgPool2dCache(NamedTuple):
 
     x_shape: tuple[int, ...]
     dtype: np.dtype[Any]
-    window: Window
+    kernel_size: IntOrPair
+    stride: IntOrPair | None
+    padding: IntOrPair
+    ceil_mode: bool
     count_include_pad: bool
 
 
@@ -138,6 +161,7 @@ def avgpool2d_forward(
     *,
     stride: IntOrPair | None = None,
     padding: IntOrPair = 0,
+    ceil_mode: bool = False,
     count_include_pad: bool = True,
 ) -> tuple[Array, AvgPool2dCache]:
     """Take the mean of every window.
@@ -149,7 +173,9 @@ def avgpool2d_forward(
         kernel_size: integer or (KH, KW).
         stride: integer or pair; None means ``kernel_size``.
         padding: zeros on each side, at most half the kernel.
-        count_include_pad: whether ``cells`` is always KH*KW, or only the cells inside the image.
+        ceil_mode: whether a last window may hang over the image and its padding, so that no pixel is left
+            out; what hangs over counts for nothing.
+        count_include_pad: whether ``cells`` counts zeros of the padding, or only pixels.
 
     Returns:
         ``y`` of shape ``(N, C, OH, OW)``, see :func:`pool2d_output_size`, and the cache for
@@ -165,8 +191,8 @@ def avgpool2d_forward(
         [[0.25, 0.25], [0.25, 0.25]]
     """
     window = _window("avgpool2d_forward", kernel_size, stride, padding)
-    y = _core.avgpool2d_forward(x, *window, count_include_pad)
-    return y, AvgPool2dCache(x.shape, x.dtype, window, count_include_pad)
+    y = _core.avgpool2d_forward(x, *window, ceil_mode, count_include_pad)
+    return y, AvgPool2dCache(x.shape, x.dtype, kernel_size, stride, padding, ceil_mode, count_include_pad)
 
 
 def avgpool2d_backward(dy: Array, cache: AvgPool2dCache) -> Array:
@@ -188,9 +214,10 @@ def avgpool2d_backward(dy: Array, cache: AvgPool2dCache) -> Array:
         >>> avgpool2d_backward(np.ones_like(y), cache)[0, 0].tolist()
         [[0.25, 0.25], [0.25, 0.25]]
     """
-    x_shape, dtype, window, count_include_pad = cache
+    x_shape, dtype, kernel_size, stride, padding, ceil_mode, count_include_pad = cache
     check_dtype("avgpool2d_backward", dy, dtype)
-    return _core.avgpool2d_backward(dy, x_shape, *window, count_include_pad)
+    window = _window("avgpool2d_backward", kernel_size, stride, padding)
+    return _core.avgpool2d_backward(dy, x_shape, *window, ceil_mode, count_include_pad)
 
 
 class GlobalAvgPool2dCache(NamedTuple):

@@ -14,7 +14,9 @@ from .activation import Tanh as Tanh
 from .config import from_config as from_config
 from .config import to_config as to_config
 from .container import Container as Container
+from .conv import Conv1d as Conv1d
 from .conv import Conv2d as Conv2d
+from .conv import ConvTranspose2d as ConvTranspose2d
 from .dropconnect import DropConnectConv2d as DropConnectConv2d
 from .dropconnect import DropConnectLinear as DropConnectLinear
 from .dropout import Dropout as Dropout
@@ -35,9 +37,15 @@ from .norm import recompute_statistics as recompute_statistics
 from .parameters import FlatDict as FlatDict
 from .piecewise import Maxout as Maxout
 from .piecewise import PReLU as PReLU
+from .pool import AdaptiveAvgPool2d as AdaptiveAvgPool2d
+from .pool import AdaptiveMaxPool2d as AdaptiveMaxPool2d
 from .pool import AvgPool2d as AvgPool2d
+from .pool import FractionalMaxPool2d as FractionalMaxPool2d
 from .pool import GlobalAvgPool2d as GlobalAvgPool2d
 from .pool import MaxPool2d as MaxPool2d
+from .resample import ReflectionPad2d as ReflectionPad2d
+from .resample import Upsample as Upsample
+from .resample import ZeroPad2d as ZeroPad2d
 from .scalar import Scale as Scale
 from .scalar import Shift as Shift
 from .sequential import Sequential as Sequential

@@ -6,6 +6,7 @@ from typing import Any
 
 from .. import functional as F
 from .._arguments import number
+from ..functional.conv import Padding2d
 from ..keys import Key
 from .conv import Conv2d, IntOrPair
 from .layer import Array, Grads
@@ -77,9 +78,8 @@ class DropConnectLinear(Linear):
     ) -> Array | None:
         """Return dx (N, in_features); add dw and db."""
         product, drawn = cache
-        dx, dw, db = F.linear_backward(dy, product, need_dx=need_dx, need_dw=self.trainable)
-        if dw is not None:
-            _add(self.grads if grads is None else grads, dw, db, drawn)
+        dx, dw, db = F.linear_backward(dy, product)
+        _add(self.grads if grads is None else grads, dw, db, drawn)
         return dx
 
     def config(self) -> dict[str, Any]:
@@ -97,7 +97,7 @@ class DropConnectConv2d(Conv2d):
         out_channels: number of filters F.
         kernel_size: integer or (KH, KW).
         stride: step between places, integer or pair.
-        padding: zeros on every side, integer or pair.
+        padding: zeros on every side, integer or pair; or ``"same"``.
         dilation: distance between kernel cells, integer or pair.
         groups: divides C and F.
         bias: whether to add ``b``, which is never dropped.
@@ -123,7 +123,7 @@ class DropConnectConv2d(Conv2d):
         out_channels: int,
         kernel_size: IntOrPair,
         stride: IntOrPair = 1,
-        padding: IntOrPair = 0,
+        padding: Padding2d = 0,
         dilation: IntOrPair = 1,
         groups: int = 1,
         bias: bool = True,
@@ -151,9 +151,8 @@ class DropConnectConv2d(Conv2d):
     ) -> Array | None:
         """Return dx (N, C, H, W); add dw and db."""
         product, drawn = cache
-        dx, dw, db = F.conv2d_backward(dy, product, need_dx=need_dx, need_dw=self.trainable)
-        if dw is not None:
-            _add(self.grads if grads is None else grads, dw, db, drawn)
+        dx, dw, db = F.conv2d_backward(dy, product)
+        _add(self.grads if grads is None else grads, dw, db, drawn)
         return dx
 
     def config(self) -> dict[str, Any]:

@@ -34,16 +34,20 @@ def output_size(op: str, size: int, kernel: int, stride: int, padding: int, dila
     return (padded - span) // stride + 1
 
 
-def pad(x: Array, padding: Pair, value: float = 0.0) -> Array:
-    """Return a copy of images (N, C, H, W) with ``padding`` rows and columns of ``value`` on every side."""
-    ph, pw = padding
-    return np.pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)), constant_values=value)
+def pad(x: Array, padding: Pair, value: float = 0.0, overhang: Pair = (0, 0)) -> Array:
+    """Return a copy of images (N, C, H, W) with ``padding`` rows and columns of ``value`` on every side.
+
+    ``overhang`` more of zeros follow at the bottom and right.
+    """
+    (ph, pw), (oh, ow) = padding, overhang
+    framed = np.pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)), constant_values=value)
+    return np.pad(framed, ((0, 0), (0, 0), (0, oh), (0, ow)))
 
 
-def crop(x: Array, padding: Pair) -> Array:
+def crop(x: Array, padding: Pair, x_shape: tuple[int, ...]) -> Array:
     """Undo `pad`: return the view of padded images without their margins."""
     ph, pw = padding
-    return x[:, :, ph : x.shape[2] - ph, pw : x.shape[3] - pw]
+    return x[:, :, ph : ph + x_shape[2], pw : pw + x_shape[3]]
 
 
 def taps(

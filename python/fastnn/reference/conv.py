@@ -1,12 +1,15 @@
-"""Two-dimensional convolution (cross-correlation, as every framework has it) and its unfolded form."""
+"""Convolution (cross-correlation, as every framework has it), and its unfolded form."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
 from fastnn.reference._geometry import Array, IntOrPair, Pair, crop, output_size, pad, pair, require, taps
+
+Padding2d: TypeAlias = IntOrPair | Literal["same"]
+Padding1d: TypeAlias = int | Literal["same"]
 
 
 def conv2d_output_size(
@@ -44,18 +47,25 @@ class _Window(NamedTuple):
     kernel: Pair
     stride: Pair
     padding: Pair
+    overhang: Pair  # zeros behind the image beyond those before it
     dilation: Pair
     output: Pair
 
     @classmethod
     def over(
-        cls, op: str, image: Pair, kernel: Pair, stride: IntOrPair, padding: IntOrPair, dilation: IntOrPair
+        cls, op: str, image: Pair, kernel: Pair, stride: IntOrPair, padding: Padding2d, dilation: IntOrPair
     ) -> _Window:
         s = pair(op, "stride", stride, least=1)
-        p = pair(op, "padding", padding, least=0)
         d = pair(op, "dilation", dilation, least=1)
+        if isinstance(padding, str):
+            require(padding == "same", op, "padding", 'integers or "same"', repr(padding))
+            require(s == (1, 1), op, "stride", '1 with padding "same"', stride)
+            zeros = [d[i] * (kernel[i] - 1) for i in range(2)]
+            p, more = (zeros[0] // 2, zeros[1] // 2), (zeros[0] % 2, zeros[1] % 2)
+            return cls(kernel, s, p, more, d, image)
+        p = pair(op, "padding", padding, least=0)
         oh, ow = (output_size(op, image[i], kernel[i], s[i], p[i], d[i]) for i in range(2))
-        return cls(kernel, s, p, d, (oh, ow))
+        return cls(kernel, s, p, (0, 0), d, (oh, ow))
 
 
 class Conv2dCache(NamedTuple):
@@ -65,7 +75,7 @@ class Conv2dCache(NamedTuple):
     w: Array
     has_bias: bool
     stride: IntOrPair
-    padding: IntOrPair
+    padding: Padding2d
     dilation: IntOrPair
     groups: int
 
@@ -76,7 +86,7 @@ def conv2d_forward(
     b: Array | None = None,
     *,
     stride: IntOrPair = 1,
-    padding: IntOrPair = 0,
+    padding: Padding2d = 0,
     dilation: IntOrPair = 1,
     groups: int = 1,
     algo: str = "auto",
@@ -92,7 +102,8 @@ def conv2d_forward(
         w: (F, C/groups, KH, KW).
         b: (F,) or None.
         stride: integer or (vertical, horizontal).
-        padding: zeros on each side, integer or pair.
+        padding: zeros on each side, integer or pair; or ``"same"``, which gives y the size of x at stride 1:
+            ``dilation * (K - 1)`` zeros in all, of which the larger half comes behind the image.
         dilation: distance between kernel cells, integer or pair.
         groups: number of groups; divides C and F.
         algo: how a kernel computes it; there is one way here, so it means nothing.
@@ -121,7 +132,7 @@ def conv2d_forward(
     window = _Window.over(op, (h, width), (kh, kw), stride, padding, dilation)
 
     # G: group, c and f: channel and filter within the group.
-    xg = pad(x, window.padding)
+    xg = pad(x, window.padding, overhang=window.overhang)
     wg = w.reshape(groups, f // groups, cg, kh, kw)
     y = np.zeros((n, groups, f // groups, *window.output), x.dtype)
     for i, j, where in taps(window.kernel, window.output, window.stride, window.dilation):
@@ -134,8 +145,8 @@ def conv2d_forward(
 
 
 def conv2d_backward(
-    dy: Array, cache: Conv2dCache, *, need_dx: bool = True, need_dw: bool = True
-) -> tuple[Array | None, Array | None, Array | None]:
+    dy: Array, cache: Conv2dCache, *, need_dx: bool = True
+) -> tuple[Array | None, Array, Array | None]:
     """Propagate a gradient through a convolution.
 
     Every term ``w * xpad`` of the forward sum sends ``dy * w`` to its pixel and ``dy * xpad`` to its weight;
@@ -145,11 +156,9 @@ def conv2d_backward(
         dy: (N, F, OH, OW), gradient of the loss with respect to y.
         cache: from `conv2d_forward`.
         need_dx: False skips dx, which the first layer of a net has no use for.
-        need_dw: False skips dw and db, which a frozen layer has no use for.
 
     Returns:
-        dx (N, C, H, W), dw (F, C/groups, KH, KW) and db (F,); None for what is skipped, and for db without
-        bias.
+        dx (N, C, H, W) or None, dw (F, C/groups, KH, KW), and db (F,) or None for a convolution without bias.
 
     Example:
         >>> y, cache = conv2d_forward(np.ones((1, 1, 3, 3)), np.ones((1, 1, 3, 3)), np.zeros(1))
@@ -161,7 +170,7 @@ def conv2d_backward(
     (n, c, h, width), (f, cg, kh, kw) = x.shape, w.shape
     window = _Window.over("conv2d_backward", (h, width), (kh, kw), stride, padding, dilation)
 
-    xpad = pad(x, window.padding)
+    xpad = pad(x, window.padding, overhang=window.overhang)
     dxpad = np.zeros_like(xpad)
     wg = w.reshape(groups, f // groups, cg, kh, kw)
     dwg = np.zeros(wg.shape, w.dtype)
@@ -170,9 +179,87 @@ def conv2d_backward(
         seen = xpad[where].reshape(n, groups, cg, *window.output)
         dwg[..., i, j] = np.einsum("nGfhw,nGchw->Gfc", dyg, seen)
         dxpad[where] += np.einsum("nGfhw,Gfc->nGchw", dyg, wg[..., i, j]).reshape(n, c, *window.output)
-    dx = crop(dxpad, window.padding) if need_dx else None
-    db = dy.sum(axis=(0, 2, 3)) if has_bias and need_dw else None
-    return dx, dwg.reshape(w.shape) if need_dw else None, db
+    db = dy.sum(axis=(0, 2, 3)) if has_bias else None
+    return crop(dxpad, window.padding, x.shape) if need_dx else None, dwg.reshape(w.shape), db
+
+
+class Conv1dCache(NamedTuple):
+    """What `conv1d_backward` needs: the cache of the image's convolution."""
+
+    image: Conv2dCache
+
+
+def conv1d_forward(
+    x: Array,
+    w: Array,
+    b: Array | None = None,
+    *,
+    stride: int = 1,
+    padding: Padding1d = 0,
+    dilation: int = 1,
+    groups: int = 1,
+) -> tuple[Array, Conv1dCache]:
+    """Convolve signals with filters: those are images and filters of one row.
+
+    ``y[n,f,i] = b[f] + sum_{c,k} w[f,c,k] xpad[n,c, i*stride + k*dilation]``
+
+    Args:
+        x: (N, C, L).
+        w: (F, C/groups, K).
+        b: (F,) or None.
+        stride: step between places.
+        padding: zeros on each side, or ``"same"`` as in `conv2d_forward`.
+        dilation: distance between kernel cells.
+        groups: number of groups; divides C and F.
+
+    Returns:
+        y of shape (N, F, OL), see `conv2d_output_size`, and the cache for `conv1d_backward`.
+
+    Raises:
+        ValueError: if shapes do not fit or the kernel exceeds the padded input.
+
+    Example:
+        >>> y, cache = conv1d_forward(np.arange(5.0).reshape(1, 1, 5), np.array([[[1.0, 0.0, -1.0]]]))
+        >>> y[0, 0].tolist()
+        [-2.0, -2.0, -2.0]
+
+    Reference:
+        Waibel et al., Phoneme recognition using time-delay neural networks, 1989,
+        https://doi.org/10.1109/29.21701
+    """
+    y, cache = conv2d_forward(
+        x[:, :, None],
+        w[:, :, None],
+        b,
+        stride=(1, stride),
+        padding=padding if isinstance(padding, str) else (0, padding),
+        dilation=(1, dilation),
+        groups=groups,
+    )
+    return y[:, :, 0], Conv1dCache(cache)
+
+
+def conv1d_backward(
+    dy: Array, cache: Conv1dCache, *, need_dx: bool = True
+) -> tuple[Array | None, Array, Array | None]:
+    """Propagate a gradient through a one-dimensional convolution.
+
+    Args:
+        dy: (N, F, OL), gradient of the loss with respect to y.
+        cache: from `conv1d_forward`.
+        need_dx: False skips dx, which the first layer of a net has no use for.
+
+    Returns:
+        dx (N, C, L) or None, dw (F, C/groups, K), and db (F,) or None for a convolution without bias.
+
+    Example:
+        >>> y, cache = conv1d_forward(np.ones((1, 1, 3)), np.ones((1, 1, 3)), np.zeros(1))
+        >>> dx, dw, db = conv1d_backward(np.full((1, 1, 1), 2.0), cache)
+        >>> dx[0, 0].tolist(), db.tolist()
+        ([2.0, 2.0, 2.0], [2.0])
+    """
+    dx, dw, db = conv2d_backward(dy[:, :, None], cache.image, need_dx=need_dx)
+    return None if dx is None else dx[:, :, 0], dw[:, :, 0], db
 
 
 def im2col(
@@ -254,4 +341,4 @@ def col2im(
     xpad = pad(np.zeros(x_shape, cols.dtype), window.padding)
     for i, j, where in taps(kernel, window.output, window.stride, window.dilation):
         xpad[where] += patches[:, :, i, j]
-    return crop(xpad, window.padding)
+    return crop(xpad, window.padding, x_shape)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,22 +10,26 @@ import numpy as np
 from fastnn.reference._geometry import Array, IntOrPair, Pair, crop, output_size, pad, pair, require, taps
 
 
-def pool2d_output_size(size: int, kernel: int, *, stride: int | None = None, padding: int = 0) -> int:
+def pool2d_output_size(
+    size: int, kernel: int, *, stride: int | None = None, padding: int = 0, ceil_mode: bool = False
+) -> int:
     """Return how many windows fit along one axis.
 
-    ``floor((size + 2 padding - kernel) / stride) + 1``
+    ``floor((size + 2 padding - kernel) / stride) + 1``; with ``ceil_mode`` rounded up, less one if the last
+    window would begin behind the image.
 
     Args:
         size: extent of the input in pixels.
         kernel: extent of the window.
         stride: step between windows; None means ``kernel``.
         padding: cells added on each side, at most half the kernel.
+        ceil_mode: whether a last window may hang over.
 
     Raises:
         ValueError: if no window fits, or a setting is out of range.
 
     Example:
-        >>> pool2d_output_size(5, 2), pool2d_output_size(5, 3, stride=2, padding=1)
+        >>> pool2d_output_size(5, 2), pool2d_output_size(5, 2, ceil_mode=True)
         (2, 3)
     """
     op = "pool2d_output_size"
@@ -32,7 +37,11 @@ def pool2d_output_size(size: int, kernel: int, *, stride: int | None = None, pad
     for name, value in (("size", size), ("kernel", kernel), ("stride", stride)):
         require(value >= 1, op, name, "an integer >= 1", value)
     require(0 <= padding <= kernel // 2, op, "padding", f"0 to half the kernel, {kernel // 2}", padding)
-    return output_size(op, size, kernel, stride, padding)
+    if not ceil_mode:
+        return output_size(op, size, kernel, stride, padding)
+    outputs = math.ceil((size + 2 * padding - kernel) / stride) + 1
+    require(outputs >= 1, op, "kernel", f"less than a stride more than {size + 2 * padding}", kernel)
+    return outputs - 1 if (outputs - 1) * stride >= size + padding else outputs
 
 
 class _Window(NamedTuple):
@@ -41,6 +50,7 @@ class _Window(NamedTuple):
     kernel: Pair
     stride: Pair
     padding: Pair
+    overhang: Pair  # of the last window, over image and padding
     output: Pair
 
     @classmethod
@@ -51,6 +61,7 @@ class _Window(NamedTuple):
         kernel_size: IntOrPair,
         stride: IntOrPair | None,
         padding: IntOrPair,
+        ceil_mode: bool,
     ) -> _Window:
         k = pair(op, "kernel_size", kernel_size, least=1)
         s = k if stride is None else pair(op, "stride", stride, least=1)
@@ -58,8 +69,14 @@ class _Window(NamedTuple):
         # A wider margin would make windows that see no pixel at all.
         half = (k[0] // 2, k[1] // 2)
         require(p[0] <= half[0] and p[1] <= half[1], op, "padding", f"at most half the kernel, {half}", p)
-        oh, ow = (output_size(op, x_shape[2 + i], k[i], s[i], p[i]) for i in range(2))
-        return cls(k, s, p, (oh, ow))
+        size = x_shape[2:]
+        oh, ow = (
+            pool2d_output_size(size[i], k[i], stride=s[i], padding=p[i], ceil_mode=ceil_mode)
+            for i in range(2)
+        )
+        ends = ((oh - 1) * s[0] + k[0], (ow - 1) * s[1] + k[1])
+        over = (max(0, ends[0] - size[0] - 2 * p[0]), max(0, ends[1] - size[1] - 2 * p[1]))
+        return cls(k, s, p, over, (oh, ow))
 
 
 class MaxPool2dCache(NamedTuple):
@@ -70,10 +87,16 @@ class MaxPool2dCache(NamedTuple):
     kernel_size: IntOrPair
     stride: IntOrPair | None
     padding: IntOrPair
+    ceil_mode: bool
 
 
 def maxpool2d_forward(
-    x: Array, kernel_size: IntOrPair, *, stride: IntOrPair | None = None, padding: IntOrPair = 0
+    x: Array,
+    kernel_size: IntOrPair,
+    *,
+    stride: IntOrPair | None = None,
+    padding: IntOrPair = 0,
+    ceil_mode: bool = False,
 ) -> tuple[Array, MaxPool2dCache]:
     """Take the maximum of every window.
 
@@ -86,6 +109,7 @@ def maxpool2d_forward(
         kernel_size: integer or (KH, KW).
         stride: integer or pair; None means ``kernel_size``.
         padding: cells on each side that never win, at most half the kernel.
+        ceil_mode: whether a last window may hang over the image and its padding.
 
     Returns:
         y of shape (N, C, OH, OW), see `pool2d_output_size`, and the cache for `maxpool2d_backward`.
@@ -98,9 +122,9 @@ def maxpool2d_forward(
         >>> y[0, 0].tolist()
         [[5.0, 7.0], [13.0, 15.0]]
     """
-    window = _Window.over("maxpool2d_forward", x.shape, kernel_size, stride, padding)
-    xpad = pad(x, window.padding)
-    inside = pad(np.ones((1, 1, *x.shape[2:]), bool), window.padding)
+    window = _Window.over("maxpool2d_forward", x.shape, kernel_size, stride, padding, ceil_mode)
+    xpad = pad(x, window.padding, overhang=window.overhang)
+    inside = pad(np.ones((1, 1, *x.shape[2:]), bool), window.padding, overhang=window.overhang)
     y = np.full((*x.shape[:2], *window.output), -np.inf, x.dtype)
     winner = np.full(y.shape, -1)
     for tap, (_, _, where) in enumerate(taps(window.kernel, window.output, window.stride)):
@@ -109,7 +133,7 @@ def maxpool2d_forward(
         wins = inside[where] & beats
         y = np.where(wins, seen, y)
         winner = np.where(wins, tap, winner)
-    return y, MaxPool2dCache(winner, x.shape, kernel_size, stride, padding)
+    return y, MaxPool2dCache(winner, x.shape, kernel_size, stride, padding, ceil_mode)
 
 
 def maxpool2d_backward(dy: Array, cache: MaxPool2dCache) -> Array:
@@ -127,12 +151,12 @@ def maxpool2d_backward(dy: Array, cache: MaxPool2dCache) -> Array:
         >>> maxpool2d_backward(np.ones_like(y), cache)[0, 0].tolist()
         [[0.0, 1.0], [0.0, 0.0]]
     """
-    winner, x_shape, kernel_size, stride, padding = cache
-    window = _Window.over("maxpool2d_backward", x_shape, kernel_size, stride, padding)
-    dxpad = pad(np.zeros(x_shape, dy.dtype), window.padding)
+    winner, x_shape, kernel_size, stride, padding, ceil_mode = cache
+    window = _Window.over("maxpool2d_backward", x_shape, kernel_size, stride, padding, ceil_mode)
+    dxpad = pad(np.zeros(x_shape, dy.dtype), window.padding, overhang=window.overhang)
     for tap, (_, _, where) in enumerate(taps(window.kernel, window.output, window.stride)):
         dxpad[where] += np.where(winner == tap, dy, np.zeros_like(dy))
-    return crop(dxpad, window.padding)
+    return crop(dxpad, window.padding, x_shape)
 
 
 class AvgPool2dCache(NamedTuple):
@@ -142,12 +166,14 @@ class AvgPool2dCache(NamedTuple):
     kernel_size: IntOrPair
     stride: IntOrPair | None
     padding: IntOrPair
+    ceil_mode: bool
     count_include_pad: bool
 
 
 def _cells(window: _Window, x_shape: tuple[int, ...], count_include_pad: bool, dtype: Any) -> Array:
     """Return how many cells the mean of each window divides by, of shape (1, 1, OH, OW)."""
-    inside = pad(np.ones((1, 1, *x_shape[2:]), dtype), window.padding, value=float(count_include_pad))
+    ones = np.ones((1, 1, *x_shape[2:]), dtype)
+    inside = pad(ones, window.padding, value=float(count_include_pad), overhang=window.overhang)
     cells = np.zeros((1, 1, *window.output), dtype)
     for _, _, where in taps(window.kernel, window.output, window.stride):
         cells += inside[where]
@@ -160,6 +186,7 @@ def avgpool2d_forward(
     *,
     stride: IntOrPair | None = None,
     padding: IntOrPair = 0,
+    ceil_mode: bool = False,
     count_include_pad: bool = True,
 ) -> tuple[Array, AvgPool2dCache]:
     """Take the mean of every window.
@@ -171,7 +198,9 @@ def avgpool2d_forward(
         kernel_size: integer or (KH, KW).
         stride: integer or pair; None means ``kernel_size``.
         padding: zeros on each side, at most half the kernel.
-        count_include_pad: whether ``cells`` is always KH*KW, or only the cells inside the image.
+        ceil_mode: whether a last window may hang over the image and its padding; what does, counts for
+            nothing.
+        count_include_pad: whether ``cells`` counts zeros of the padding, or only pixels.
 
     Returns:
         y of shape (N, C, OH, OW), see `pool2d_output_size`, and the cache for `avgpool2d_backward`.
@@ -184,13 +213,13 @@ def avgpool2d_forward(
         >>> y[0, 0].tolist()
         [[0.25, 0.25], [0.25, 0.25]]
     """
-    window = _Window.over("avgpool2d_forward", x.shape, kernel_size, stride, padding)
-    xpad = pad(x, window.padding)
+    window = _Window.over("avgpool2d_forward", x.shape, kernel_size, stride, padding, ceil_mode)
+    xpad = pad(x, window.padding, overhang=window.overhang)
     total = np.zeros((*x.shape[:2], *window.output), x.dtype)
     for _, _, where in taps(window.kernel, window.output, window.stride):
         total += xpad[where]
     y: Array = total / _cells(window, x.shape, count_include_pad, x.dtype)
-    return y, AvgPool2dCache(x.shape, kernel_size, stride, padding, count_include_pad)
+    return y, AvgPool2dCache(x.shape, kernel_size, stride, padding, ceil_mode, count_include_pad)
 
 
 def avgpool2d_backward(dy: Array, cache: AvgPool2dCache) -> Array:
@@ -208,13 +237,13 @@ def avgpool2d_backward(dy: Array, cache: AvgPool2dCache) -> Array:
         >>> avgpool2d_backward(np.ones_like(y), cache)[0, 0].tolist()
         [[0.25, 0.25], [0.25, 0.25]]
     """
-    x_shape, kernel_size, stride, padding, count_include_pad = cache
-    window = _Window.over("avgpool2d_backward", x_shape, kernel_size, stride, padding)
+    x_shape, kernel_size, stride, padding, ceil_mode, count_include_pad = cache
+    window = _Window.over("avgpool2d_backward", x_shape, kernel_size, stride, padding, ceil_mode)
     share = dy / _cells(window, x_shape, count_include_pad, dy.dtype)
-    dxpad = pad(np.zeros(x_shape, dy.dtype), window.padding)
+    dxpad = pad(np.zeros(x_shape, dy.dtype), window.padding, overhang=window.overhang)
     for _, _, where in taps(window.kernel, window.output, window.stride):
         dxpad[where] += share
-    return crop(dxpad, window.padding)
+    return crop(dxpad, window.padding, x_shape)
 
 
 class GlobalAvgPool2dCache(NamedTuple):

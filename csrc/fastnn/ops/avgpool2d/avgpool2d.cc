@@ -1,7 +1,6 @@
 #include "fastnn/ops/avgpool2d/avgpool2d.h"
 
 #include "fastnn/base/pixel_rows.h"
-#include "fastnn/base/window_span.h"
 #include "fastnn/ops/avgpool2d/avgpool2d_kernel.h"
 
 namespace fastnn {
@@ -9,14 +8,12 @@ namespace {
 
 // 1/cells of every window, (OH, OW).
 template <class T>
-Buffer<T> shares(const Window2d& window, bool count_include_pad, const Inside& rows, const Inside& cols) {
-  const int64_t oh = static_cast<int64_t>(rows.first.size()), ow = static_cast<int64_t>(cols.first.size());
+Buffer<T> shares(const PoolWindows& counted) {
+  const int64_t oh = counted.rows.size(), ow = counted.cols.size();
   Buffer<T> share(oh * ow);
   for (int64_t i = 0; i < oh; ++i) {
     for (int64_t j = 0; j < ow; ++j) {
-      const int64_t inside =
-          static_cast<int64_t>(rows.last[i] - rows.first[i]) * (cols.last[j] - cols.first[j]);
-      const int64_t cells = count_include_pad ? window.h.kernel * window.w.kernel : inside;
+      const int64_t cells = counted.rows.length(i) * counted.cols.length(j);
       share[i * ow + j] = static_cast<T>(1.0 / static_cast<double>(cells));
     }
   }
@@ -54,25 +51,26 @@ void run(void (*kernel)(const AvgPoolBand<T>&), const TensorView<const T>& in, c
 }  // namespace
 
 template <class T>
-void avgpool2d_forward(const TensorView<const T>& x, const Window2d& window, bool count_include_pad,
+void avgpool2d_forward(const TensorView<const T>& x, const PoolWindows& windows, const PoolWindows& counted,
                        const TensorView<T>& y) {
-  const Inside rows(window.h, x.shape[2]), cols(window.w, x.shape[3]);
-  const Buffer<T> share = shares<T>(window, count_include_pad, rows, cols);
-  run<T>(FASTNN_DISPATCH(avgpool2d_kernel<T>)().forward, x, rows, cols, share.get(), y);
+  const Buffer<T> share = shares<T>(counted);
+  run<T>(FASTNN_DISPATCH(avgpool2d_kernel<T>)().forward, x, windows.rows, windows.cols, share.get(), y);
 }
 
 template <class T>
-void avgpool2d_backward(const TensorView<const T>& dy, const Window2d& window, bool count_include_pad,
+void avgpool2d_backward(const TensorView<const T>& dy, const PoolWindows& windows, const PoolWindows& counted,
                         const TensorView<T>& dx) {
-  const Inside rows(window.h, dx.shape[2]), cols(window.w, dx.shape[3]);
-  const Buffer<T> share = shares<T>(window, count_include_pad, rows, cols);
-  run<T>(FASTNN_DISPATCH(avgpool2d_kernel<T>)().backward, dy, Covering(window.h, dx.shape[2]),
-         Covering(window.w, dx.shape[3]), share.get(), dx);
+  const Buffer<T> share = shares<T>(counted);
+  run<T>(FASTNN_DISPATCH(avgpool2d_kernel<T>)().backward, dy,
+         covering(windows.rows, dy.shape[2], dx.shape[2]), covering(windows.cols, dy.shape[3], dx.shape[3]),
+         share.get(), dx);
 }
 
-#define FASTNN_X(T)                                                                                         \
-  template void avgpool2d_forward(const TensorView<const T>&, const Window2d&, bool, const TensorView<T>&); \
-  template void avgpool2d_backward(const TensorView<const T>&, const Window2d&, bool, const TensorView<T>&);
+#define FASTNN_X(T)                                                                                    \
+  template void avgpool2d_forward(const TensorView<const T>&, const PoolWindows&, const PoolWindows&,  \
+                                  const TensorView<T>&);                                               \
+  template void avgpool2d_backward(const TensorView<const T>&, const PoolWindows&, const PoolWindows&, \
+                                   const TensorView<T>&);
 FASTNN_X(float)
 FASTNN_X(double)
 #undef FASTNN_X

@@ -63,12 +63,16 @@ void add_rows(const MatrixView<const T>& residual, const TensorView<T>& dx) {
   });
 }
 
+// Whether sums must have nothing but the terms of the definition.
+bool plain_sums(const Conv2dSettings& settings) { return settings.algo == ConvAlgo::direct; }
+
 // dx by direct convolution: phase by phase. The epilogue is for stride 1, which has one phase.
 template <class T>
 void backward_data(const TensorView<const T>& dy, const TensorView<const T>& w, const TensorView<T>& dx,
                    const Conv2dSettings& settings, const Epilogue<T>& epilogue) {
   const WindowAxis &h = settings.window.h, &v = settings.window.w;
   const int64_t filters = w.shape[0] / settings.groups;
+  const bool plain = plain_sums(settings);
   for (int64_t i = 0; i < h.stride; ++i) {
     const Phase row = Phase::make(h, dx.shape[2], i);
     for (int64_t j = 0; j < v.stride; ++j) {
@@ -85,9 +89,19 @@ void backward_data(const TensorView<const T>& dy, const TensorView<const T>& w, 
                                   w.stride[0],
                                   row.tap_distance * w.stride[2],
                                   col.tap_distance * w.stride[3]};
-      correlate<T>({dy, rotated, y, row.axis, col.axis, settings.groups}, {}, epilogue);
+      const Correlation<T> sum{dy, rotated, y, row.axis, col.axis, settings.groups};
+      plain ? correlate<T>(sum, {}, epilogue) : correlate_jointly<T>(sum, {}, epilogue);
     }
   }
+}
+
+// dw and db by direct convolution.
+template <class T>
+void backward_weights(const TensorView<const T>& dy, const TensorView<const T>& x, const TensorView<T>& dw,
+                      T* db, const Conv2dSettings& settings) {
+  const TapAxis h(settings.window.h, x.shape[2]), v(settings.window.w, x.shape[3]);
+  const WeightCorrelation<T> sum{dy, x, h, v, settings.groups};
+  plain_sums(settings) ? correlate_weights(sum, dw.data, db) : correlate_weights_jointly(sum, dw.data, db);
 }
 
 template <class T>
@@ -122,7 +136,7 @@ int winograd_tile(const int64_t (&shape)[kMaxRank]) {
 
 bool winograd_applies(const Conv2dSettings& settings) {
   const auto fits = [](const WindowAxis& a) {
-    return a.kernel == 3 && a.stride == 1 && a.dilation == 1 && a.padding <= 2;
+    return a.kernel == 3 && a.stride == 1 && a.dilation == 1 && a.padding <= 2 && a.overhang == 0;
   };
   return settings.groups == 1 && fits(settings.window.h) && fits(settings.window.w);
 }
@@ -143,18 +157,19 @@ ConvAlgo conv2d_choose(const int64_t (&x)[kMaxRank], int64_t f, const Conv2dSett
 
 template <class T>
 void conv2d_forward(TensorView<const T> x, TensorView<const T> w, TensorView<T> y,
-                    const Conv2dSettings& settings, const Prologue<T>& prologue, const Epilogue<T>& epilogue,
-                    Kept* kept) {
+                    const Conv2dSettings& settings, const Prologue<T>& prologue,
+                    const Epilogue<T>& epilogue) {
   const ConvAlgo algo = resolve<T>(x, w.shape[0], settings);
   if (algo == ConvAlgo::im2col && prologue.empty()) return conv2d_forward_im2col(x, w, y, settings, epilogue);
   if (algo == ConvAlgo::winograd && prologue.empty()) {
     return winograd_forward<T>(winograd_tile(y.shape), x, w, settings.window.h.padding,
-                               settings.window.w.padding, y, epilogue, kept);
+                               settings.window.w.padding, y, epilogue);
   }
   const TapAxis h(settings.window.h, x.shape[2]), v(settings.window.w, x.shape[3]);
   const int64_t filters = w.shape[0] / settings.groups;
   const FilterView<T> taps{w.data, filters * w.stride[0], w.stride[0], w.stride[1], w.stride[2], w.stride[3]};
-  correlate<T>({channels_stride(x), taps, y, h, v, settings.groups}, prologue, epilogue, kept);
+  const Correlation<T> sum{channels_stride(x), taps, y, h, v, settings.groups};
+  plain_sums(settings) ? correlate(sum, prologue, epilogue) : correlate_jointly(sum, prologue, epilogue);
 }
 
 template <class T>
@@ -176,17 +191,17 @@ void conv2d_backward(TensorView<const T> dy, TensorView<const T> x, TensorView<c
   } else {
     dy = channels_stride(dy);
     if (dx.data) backward_data(dy, w, dx, settings, epilogue);
-    if (dw.data) correlate_weights(dy, channels_stride(x), dw, db, settings);
+    if (dw.data) backward_weights(dy, channels_stride(x), dw, db, settings);
   }
   if (dx.data && residual.matrix().data && !epilogue.residual.data) add_rows(residual.matrix(), dx);
 }
 
-#define FASTNN_X(T)                                                                                   \
-  template ConvAlgo conv2d_choose<T>(const int64_t(&)[kMaxRank], int64_t, const Conv2dSettings&);     \
-  template void conv2d_forward(TensorView<const T>, TensorView<const T>, TensorView<T>,               \
-                               const Conv2dSettings&, const Prologue<T>&, const Epilogue<T>&, Kept*); \
-  template void conv2d_backward(TensorView<const T>, TensorView<const T>, TensorView<const T>,        \
-                                TensorView<T>, TensorView<T>, T*, const Conv2dSettings&,              \
+#define FASTNN_X(T)                                                                               \
+  template ConvAlgo conv2d_choose<T>(const int64_t(&)[kMaxRank], int64_t, const Conv2dSettings&); \
+  template void conv2d_forward(TensorView<const T>, TensorView<const T>, TensorView<T>,           \
+                               const Conv2dSettings&, const Prologue<T>&, const Epilogue<T>&);    \
+  template void conv2d_backward(TensorView<const T>, TensorView<const T>, TensorView<const T>,    \
+                                TensorView<T>, TensorView<T>, T*, const Conv2dSettings&,          \
                                 const TensorView<const T>&);
 FASTNN_X(float)
 FASTNN_X(double)

@@ -14,15 +14,15 @@
 // Sums are cut into runs fixed by the shape: the same bits for any number of threads. Thread-safe.
 #pragma once
 
-#include "fastnn/base/kept.h"
 #include "fastnn/base/tensor_view.h"
 #include "fastnn/base/window.h"
 #include "fastnn/ops/gemm/gemm.h"
 
 namespace fastnn {
 
-// direct: no matrix of patches; im2col: patches written out, then gemm; winograd: 3x3 with stride 1 in fewer
-// multiplications; automatic: the fastest by shape, element type and instruction set.
+// direct: no matrix of patches, no term but those of the sums above; im2col: patches written out, then gemm;
+// winograd: 3x3 with stride 1 in fewer multiplications; automatic: the fastest by shape, element type and
+// instruction set, where terms that are zero may join a sum.
 enum class ConvAlgo { automatic, direct, im2col, winograd };
 
 struct Conv2dSettings {
@@ -38,14 +38,13 @@ bool winograd_applies(const Conv2dSettings& settings);
 template <class T>
 ConvAlgo conv2d_choose(const int64_t (&x_shape)[kMaxRank], int64_t f, const Conv2dSettings& settings);
 
-// `kept`, one for each w and settings, holds the filters as the kernels read them from one call to the next.
 template <class T>
 void conv2d_forward(TensorView<const T> x, TensorView<const T> w, TensorView<T> y,
                     const Conv2dSettings& settings, const Prologue<T>& prologue = {},
-                    const Epilogue<T>& epilogue = {}, Kept* kept = nullptr);
+                    const Epilogue<T>& epilogue = {});
 
-// dx, dw and db are skipped where their data is null; db needs dw. dx_residual, of dx's shape, is added to dx
-// where it has data.
+// dx and dw are skipped where their data is null, and so is db, which needs dw. dx_residual, of dx's shape,
+// is added to dx where it has data. Of x only the shape counts without dw.
 template <class T>
 void conv2d_backward(TensorView<const T> dy, TensorView<const T> x, TensorView<const T> w, TensorView<T> dx,
                      TensorView<T> dw, T* db, const Conv2dSettings& settings,

@@ -15,17 +15,18 @@ namespace {
 
 constexpr int64_t kFilterBytes = 24 * 1024;  // of filters that stay in the first cache
 
-// The sum over taps, cut for the micro-kernel: runs of contiguous numbers, and blocks of runs whose filters
-// stay in the first cache while pixels pass by.
+// The sum over taps, cut for the micro-kernel: runs of contiguous numbers, and blocks of runs whose filters,
+// `width` columns of them, stay in the first cache while pixels pass by.
 struct Runs {
   struct Block {
-    int64_t runs, depth;
-    int64_t begin;                // of the sum
-    std::vector<int64_t> offset;  // of each run in the scratch
+    int64_t depth;
+    int64_t begin;                              // of the sum
+    std::vector<int64_t> row, pixels, filters;  // of each run: row of taps, offsets in scratch and in filters
   };
   std::vector<Block> blocks;
 
-  Runs(const TapAxis& h, const TapAxis& v, int64_t channels, int64_t pitch, int64_t row_size, int64_t most) {
+  Runs(const TapAxis& h, const TapAxis& v, int64_t channels, int64_t pitch, int64_t row_size, int64_t width,
+       int64_t most) {
     // Neighbouring taps along a row join into one run.
     const int64_t joined = v.step == 1 && pitch == channels ? v.taps : 1;
     const int64_t length = joined * channels, parts = ceil_div(length, most);
@@ -36,10 +37,12 @@ struct Runs {
       for (int64_t part = 0; part < parts; ++part) {
         const int64_t begin = part_begin(count, groups, i), end = part_begin(count, groups, i + 1);
         const int64_t skip = part_begin(length, parts, part);
-        Block block{end - begin, part_begin(length, parts, part + 1) - skip, begin * length + skip, {}};
+        Block block{part_begin(length, parts, part + 1) - skip, begin * length + skip, {}, {}, {}};
         for (int64_t run = begin; run < end; ++run) {
           const int64_t tap = run * joined;
-          block.offset.push_back(tap / v.taps * h.step * row_size + tap % v.taps * v.step * pitch + skip);
+          block.row.push_back(tap / v.taps);
+          block.pixels.push_back(tap / v.taps * h.step * row_size + tap % v.taps * v.step * pitch + skip);
+          block.filters.push_back((run - begin) * length * width);
         }
         blocks.push_back(block);
       }
@@ -53,14 +56,12 @@ struct Direct {
   const Correlation<T>& sum;
   const Prologue<T>& prologue;
   const Epilogue<T>& epilogue;
-  Kept* kept;
   GemmKernel<T> gemm = FASTNN_DISPATCH(gemm_kernel<T>)();
   Conv2dKernel<T> conv = FASTNN_DISPATCH(conv2d_kernel<T>)();
   int64_t in = sum.x.shape[1] / sum.groups;   // channels of a group
   int64_t out = sum.y.shape[1] / sum.groups;  // filters of a group
   int64_t taps = sum.h.taps * sum.v.taps;
-  const T* filters = nullptr;         // as the kernels read them
-  Buffer<T> mean = {}, squares = {};  // statistics of each piece (pieces, groups * out)
+  Buffer<T> filters = {}, mean = {}, squares = {};  // statistics of each piece (pieces, groups * out)
 
   double flops() const {
     return 2.0 * static_cast<double>(sum.y.size()) * static_cast<double>(in) * static_cast<double>(taps);
@@ -74,9 +75,10 @@ struct Direct {
     tile.finish = true;
     tile.bias = epilogue.bias ? epilogue.bias + channel : nullptr;
     if (epilogue.residual.data) {
-      const int64_t pixel = (n * sum.h.out + i) * sum.v.out + first;
-      tile.residual = epilogue.residual.data + pixel * epilogue.residual.row_stride + channel;
-      tile.residual_row = epilogue.residual.row_stride;
+      const int64_t pixel = epilogue.residual.row_stride;
+      const int64_t line = sum.residual_line ? sum.residual_line : sum.v.out * pixel;
+      tile.residual = epilogue.residual.data + (n * sum.h.out + i) * line + first * pixel + channel;
+      tile.residual_row = pixel;
     }
     tile.relu = epilogue.relu;
   }
@@ -113,32 +115,39 @@ template <class T>
 struct DirectTiles : Direct<T> {
   using Base = Direct<T>;
   using Base::conv, Base::filters, Base::gemm, Base::in, Base::out, Base::sum, Base::taps;
-  int64_t panels = ceil_div(out, gemm.cols);
+  int64_t width = std::min<int64_t>(gemm.cols, round_up(out, gemm.lanes));  // of a panel of filters
+  int64_t panels = ceil_div(out, width);
   GatherPlan<T> plan{sum.h, sum.v, in};
-  Runs runs{sum.h,      sum.v,           in,
-            plan.pitch, plan.row_size(), kFilterBytes / (gemm.cols * static_cast<int64_t>(sizeof(T)))};
+  Runs runs{sum.h,
+            sum.v,
+            in,
+            plan.pitch,
+            plan.row_size(),
+            width,
+            kFilterBytes / (width * static_cast<int64_t>(sizeof(T)))};
   // Without neighbouring taps, rows of pixels follow each other in scratch as in y: one long row of tiles.
   bool long_rows = sum.v.taps == 1 && sum.v.stride == 1 && sum.h.stride == 1 &&
                    (sum.h.out < 2 || sum.y.stride[2] == sum.v.out * sum.y.stride[3]);
 
-  int64_t panel_size() const { return taps * in * gemm.cols; }
+  int64_t panel_size() const { return taps * in * width; }
 
-  // Panels [group][panel][th][tw][in][gemm.cols].
-  Buffer<T> pack_filters() const {
-    Buffer<T> packed(sum.groups * panels * panel_size());
+  // Panels [group][panel][th][tw][in][width].
+  void pack_filters() {
+    filters = Buffer<T>(sum.groups * panels * panel_size());
     const double bytes = sizeof(T) * static_cast<double>(sum.groups * panels * panel_size());
     parallel_for(sum.groups * panels, bytes / kBytesPerNs, [&](int64_t chunk) {
-      const int64_t g = chunk / panels, col = chunk % panels * gemm.cols;
+      const int64_t g = chunk / panels, col = chunk % panels * width;
       const T* from = sum.w.data + g * sum.w.group + col * sum.w.out;
-      T* to = packed.get() + chunk * panel_size();
-      const int cols = static_cast<int>(std::min<int64_t>(gemm.cols, out - col));
+      T* to = filters.get() + chunk * panel_size();
       for (int64_t i = 0; i < sum.h.taps; ++i) {
-        for (int64_t j = 0; j < sum.v.taps; ++j, to += in * gemm.cols)
-          gemm.pack_b({from + i * sum.w.h + j * sum.w.w, sum.w.in, sum.w.out, cols, gemm.cols, in, to});
+        for (int64_t j = 0; j < sum.v.taps; ++j, to += in * width)
+          gemm.pack_b({from + i * sum.w.h + j * sum.w.w, sum.w.in, sum.w.out, panel_cols(chunk % panels),
+                       static_cast<int>(width), in, to});
       }
     });
-    return packed;
   }
+
+  int panel_cols(int64_t panel) const { return static_cast<int>(std::min(width, out - panel * width)); }
 
   void run_piece(const Bands& bands, int64_t index, int64_t g) const {
     const Piece piece(bands, index);
@@ -151,16 +160,12 @@ struct DirectTiles : Direct<T> {
     // Short sums: several panels of filters fit, and a pixel's results are written together.
     const int64_t fit = kFilterBytes / (panel_size() * static_cast<int64_t>(sizeof(T)));
     const int64_t together = std::max<int64_t>(fit, 1);
-    Buffer<const T*> a(sum.h.taps * sum.v.taps), b(sum.h.taps * sum.v.taps);
     GemmTile<T> tile{};
-    tile.a = a.get();
-    tile.b = b.get();
     tile.a_row = sum.v.stride * plan.pitch;
     tile.a_col = 1;
-    tile.b_row = gemm.cols;
+    tile.b_row = width;
     for (int64_t j0 = 0; j0 < panels; j0 += together) {
       for (const Runs::Block& block : runs.blocks) {
-        tile.runs = block.runs;
         tile.depth = block.depth;
         tile.accumulate = &block != &runs.blocks.front();
         const bool last = &block == &runs.blocks.back();
@@ -168,16 +173,15 @@ struct DirectTiles : Direct<T> {
         for (int64_t n = piece.n0; n < piece.n1; ++n) {
           const T* image = scratch.get() + (n - piece.n0) * plan.image_size(piece.rows());
           for (int64_t i = 0; i < lines; ++i) {
+            set_runs(tile, block, piece.row0 + i);
             for (int64_t t = 0; t < tiles; ++t) {
               const int64_t first = part_begin(length, tiles, t);
               tile.rows = static_cast<int>(part_begin(length, tiles, t + 1) - first);
-              const T* corner = image + i * sum.h.stride * plan.row_size() + first * tile.a_row;
-              for (int64_t r = 0; r < block.runs; ++r) a[r] = corner + block.offset[static_cast<size_t>(r)];
+              tile.a = image + i * sum.h.stride * plan.row_size() + first * tile.a_row;
               for (int64_t j = j0; j < std::min(panels, j0 + together); ++j) {
-                const int64_t channel = g * out + j * gemm.cols;
-                const T* filter = filters + (g * panels + j) * panel_size() + block.begin * gemm.cols;
-                for (int64_t r = 0; r < block.runs; ++r) b[r] = filter + r * block.depth * gemm.cols;
-                tile.cols = static_cast<int>(std::min<int64_t>(gemm.cols, out - j * gemm.cols));
+                const int64_t channel = g * out + j * width;
+                tile.b = filters.get() + (g * panels + j) * panel_size() + block.begin * width;
+                tile.cols = panel_cols(j);
                 this->set_output(tile, n, piece.row0 + i, first, channel);
                 this->set_statistics(tile, index, seen, channel);
                 tile.finish = last;
@@ -191,9 +195,18 @@ struct DirectTiles : Direct<T> {
     }
   }
 
+  // The runs of a block that reach pixels from row `i` of outputs: those on padding would add nothing.
+  void set_runs(GemmTile<T>& tile, const Runs::Block& block, int64_t i) const {
+    size_t begin = 0, end = block.row.size();
+    while (!long_rows && begin < end && !sum.h.on_pixels(i, block.row[begin])) ++begin;
+    while (!long_rows && begin < end && !sum.h.on_pixels(i, block.row[end - 1])) --end;
+    tile.runs = static_cast<int64_t>(end - begin);
+    tile.a_offset = block.pixels.data() + begin;
+    tile.b_offset = block.filters.data() + begin;
+  }
+
   void run() {
-    const KeptOr<Buffer<T>> packed(this->kept, 0, [&] { return pack_filters(); });
-    filters = packed->get();
+    pack_filters();
     const Bands bands(sum.x.shape[0], sum.h, plan.row_size() * static_cast<int64_t>(sizeof(T)), sum.groups);
     this->for_each_piece(bands, sum.groups, [&](int64_t index, int64_t g) { run_piece(bands, index, g); });
   }
@@ -209,9 +222,9 @@ struct DirectDepthwise : Direct<T> {
   GatherPlan<T> plan{sum.h, sum.v, sum.groups, out, in};
 
   // [in][th][tw][group][out].
-  Buffer<T> pack_filters() const {
-    Buffer<T> packed(in * taps * channels);
-    T* to = packed.get();
+  void pack_filters() {
+    filters = Buffer<T>(in * taps * channels);
+    T* to = filters.get();
     for (int64_t k = 0; k < in; ++k) {
       for (int64_t i = 0; i < sum.h.taps; ++i) {
         for (int64_t j = 0; j < sum.v.taps; ++j) {
@@ -220,7 +233,6 @@ struct DirectDepthwise : Direct<T> {
         }
       }
     }
-    return packed;
   }
 
   void run_piece(const Bands& bands, int64_t index) const {
@@ -233,7 +245,7 @@ struct DirectDepthwise : Direct<T> {
     Buffer<const T*> a(in * taps);
     DepthwiseRow<T> row{};
     row.a = a.get();
-    row.w = filters;
+    row.w = filters.get();
     row.taps = in * taps;
     row.channels = channels;
     row.pixels = sum.v.out;
@@ -280,8 +292,7 @@ struct DirectDepthwise : Direct<T> {
   }
 
   void run() {
-    const KeptOr<Buffer<T>> packed(this->kept, 0, [&] { return pack_filters(); });
-    filters = packed->get();
+    pack_filters();
     const int64_t row_bytes = in * plan.row_size() * static_cast<int64_t>(sizeof(T));
     const Bands bands(sum.x.shape[0], sum.h, row_bytes, 1);
     this->for_each_piece(bands, 1, [&](int64_t index, int64_t) { run_piece(bands, index); });
@@ -298,19 +309,10 @@ void fill_zero(const TensorView<T>& y) {
   }
 }
 
-// Whether pixels follow each other as the rows of a matrix (N*H*W, C).
-template <class T>
-bool is_matrix(const TensorView<T>& x) {
-  const int64_t c = x.shape[1], h = x.shape[2], w = x.shape[3];
-  return x.stride[1] == 1 && (w < 2 || x.stride[3] == c) && (h < 2 || x.stride[2] == w * c) &&
-         (x.shape[0] < 2 || x.stride[0] == h * w * c);
-}
-
 }  // namespace
 
 template <class T>
-void correlate(const Correlation<T>& sum, const Prologue<T>& prologue, const Epilogue<T>& epilogue,
-               Kept* kept) {
+void correlate(const Correlation<T>& sum, const Prologue<T>& prologue, const Epilogue<T>& epilogue) {
   if (sum.y.size() == 0) return;
   if (sum.h.taps == 0 || sum.v.taps == 0) return fill_zero(sum.y);  // a phase that no tap reaches
   const int64_t in = sum.x.shape[1] / sum.groups, out = sum.y.shape[1] / sum.groups;
@@ -319,19 +321,16 @@ void correlate(const Correlation<T>& sum, const Prologue<T>& prologue, const Epi
   };
   if (sum.groups == 1 && pointwise(sum.h) && pointwise(sum.v) && is_matrix(sum.x) && is_matrix(sum.y)) {
     const int64_t pixels = sum.x.shape[0] * sum.h.out * sum.v.out;
-    const MatrixView<const T> w{sum.w.data, in, out, sum.w.in, sum.w.out};
-    const MatrixView<const T> x = row_major(sum.x.data, pixels, in);
-    const MatrixView<T> y = row_major(sum.y.data, pixels, out);
-    if (!kept) return gemm<T>(x, w, y, prologue, epilogue);
-    gemm<T>(x, kept->get<PackedMatrix<T>>(0, [&] { return gemm_pack(w); }), y, prologue, epilogue);
+    gemm<T>(row_major(sum.x.data, pixels, in), MatrixView<const T>{sum.w.data, in, out, sum.w.in, sum.w.out},
+            row_major(sum.y.data, pixels, out), prologue, epilogue);
   } else if (sum.groups > 1 && (in == 1 || out == 1)) {
-    DirectDepthwise<T>{{sum, prologue, epilogue, kept}}.run();
+    DirectDepthwise<T>{{sum, prologue, epilogue}}.run();
   } else {
-    DirectTiles<T>{{sum, prologue, epilogue, kept}}.run();
+    DirectTiles<T>{{sum, prologue, epilogue}}.run();
   }
 }
 
-template void correlate(const Correlation<float>&, const Prologue<float>&, const Epilogue<float>&, Kept*);
-template void correlate(const Correlation<double>&, const Prologue<double>&, const Epilogue<double>&, Kept*);
+template void correlate(const Correlation<float>&, const Prologue<float>&, const Epilogue<float>&);
+template void correlate(const Correlation<double>&, const Prologue<double>&, const Epilogue<double>&);
 
 }  // namespace fastnn

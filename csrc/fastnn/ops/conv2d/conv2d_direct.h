@@ -25,7 +25,21 @@ struct TapAxis {
 
   // Positions that `outputs` neighbouring outputs need.
   int64_t span(int64_t outputs) const { return (outputs - 1) * stride + (taps - 1) * step + 1; }
+
+  // Whether output and tap meet at a pixel, not at padding.
+  bool on_pixels(int64_t output, int64_t tap) const {
+    const int64_t pixel = (output * stride + tap * step) * sample + origin;
+    return pixel >= 0 && pixel < in;
+  }
 };
+
+// Whether pixels follow each other as the rows of a matrix (N*H*W, C).
+template <class T>
+bool is_matrix(const TensorView<T>& x) {
+  const int64_t c = x.shape[1], h = x.shape[2], w = x.shape[3];
+  return x.stride[1] == 1 && (w < 2 || x.stride[3] == c) && (h < 2 || x.stride[2] == w * c) &&
+         (x.shape[0] < 2 || x.stride[0] == h * w * c);
+}
 
 // Filters as the sum sees them; strides may be negative (rotated filters).
 template <class T>
@@ -42,17 +56,31 @@ struct Correlation {
   TensorView<T> y;  // (N, groups * O, h.out, v.out), channels contiguous
   TapAxis h, v;     // vertical, horizontal
   int64_t groups;
+  int64_t residual_line = 0;  // elements from a row of the epilogue's residual to the next; 0: rows are dense
 };
 
-// `kept` holds the filters as the kernels read them, see conv2d_forward.
 template <class T>
-void correlate(const Correlation<T>& sum, const Prologue<T>& prologue = {}, const Epilogue<T>& epilogue = {},
-               Kept* kept = nullptr);
+void correlate(const Correlation<T>& sum, const Prologue<T>& prologue = {}, const Epilogue<T>& epilogue = {});
 
-// dw and db (or null) by direct convolution.
+// dw[g*O + o, in, th, tw] = sum over n, i, j of dy[n, g*O + o, i, j] * x[n, g*I + in, position], in C order;
+// db[o] (or null) = sum of dy[n, o, i, j].
 template <class T>
-void correlate_weights(TensorView<const T> dy, TensorView<const T> x, TensorView<T> dw, T* db,
-                       const Conv2dSettings& settings);
+struct WeightCorrelation {
+  TensorView<const T> dy, x;
+  TapAxis h, v;
+  int64_t groups;
+};
+
+template <class T>
+void correlate_weights(const WeightCorrelation<T>& sum, T* dw, T* db);
+
+// The same sums, several pixels of a row together where few filters would leave lanes empty. Products with
+// zero join them, so that a NaN or an infinity spreads to neighbours.
+template <class T>
+void correlate_jointly(const Correlation<T>& sum, const Prologue<T>& prologue = {},
+                       const Epilogue<T>& epilogue = {});
+template <class T>
+void correlate_weights_jointly(const WeightCorrelation<T>& sum, T* dw, T* db);
 
 // How work is cut: blocks of images by bands of output rows, so that the scratch of one piece stays in the
 // second cache.

@@ -16,6 +16,7 @@ namespace {
 
 constexpr int64_t kPartialBytes = 8 << 20;  // partial results in all; one is always there
 constexpr int64_t kMostPartials = 16;
+constexpr int64_t kPartPixels = 512;  // fewer would spend their time on combining
 constexpr int64_t kWantedChunks = 8;
 constexpr int64_t kSharedRows = 128;  // rows of a tile column from which on a packed panel pays
 
@@ -42,7 +43,7 @@ struct Weights {
   Bands bands{x.shape[0], h, (x_plan.row_size() + v.out * out) * static_cast<int64_t>(sizeof(T)), 1};
   int64_t partial_size = groups * (depth + 1) * out;
   int64_t parts =
-      std::min({bands.pieces(), kMostPartials,
+      std::min({bands.pieces(), kMostPartials, std::max<int64_t>(x.shape[0] * h.out * v.out / kPartPixels, 1),
                 std::max<int64_t>(kPartialBytes / (partial_size * static_cast<int64_t>(sizeof(T))), 1)});
   Buffer<T> partial{parts * partial_size};
 
@@ -57,19 +58,25 @@ struct Weights {
     const double bytes = sizeof(T) * static_cast<double>(parts * partial_size);
     parallel_for(groups * in, bytes / kBytesPerNs, [&](int64_t chunk) {
       const int64_t g = chunk / in, c = chunk % in;
-      for (int64_t f = 0; f < out; ++f) {
-        for (int64_t t = 0; t < taps; ++t) {
-          dw[((g * out + f) * in + c) * taps + t] = total(g, t * in + c, f);
-        }
+      Buffer<double> sum(out);
+      for (int64_t t = 0; t < taps; ++t) {
+        total(g, t * in + c, sum.get());
+        for (int64_t f = 0; f < out; ++f) dw[((g * out + f) * in + c) * taps + t] = static_cast<T>(sum[f]);
       }
     });
-    for (int64_t f = 0; db && f < groups * out; ++f) db[f] = total(f / out, depth, f % out);
+    Buffer<double> sum(db ? out : 0);
+    for (int64_t g = 0; db && g < groups; ++g) {
+      total(g, depth, sum.get());
+      for (int64_t f = 0; f < out; ++f) db[g * out + f] = static_cast<T>(sum[f]);
+    }
   }
 
-  T total(int64_t g, int64_t row, int64_t f) const {
-    double sum = 0;
-    for (int64_t part = 0; part < parts; ++part) sum += static_cast<double>(partial_row(part, g, row)[f]);
-    return static_cast<T>(sum);
+  void total(int64_t g, int64_t row, double* sum) const {
+    std::fill_n(sum, out, 0.0);
+    for (int64_t part = 0; part < parts; ++part) {
+      const T* addend = partial_row(part, g, row);
+      for (int64_t f = 0; f < out; ++f) sum[f] += static_cast<double>(addend[f]);
+    }
   }
 };
 
@@ -89,26 +96,23 @@ struct WeightTiles : Weights<T> {
   }
 
   void add_piece(const Piece& piece, int64_t part, int64_t g, int64_t panel_band, bool accumulate) const {
-    const int64_t image_size = x_plan.image_size(piece.rows()), lines = piece.images() * piece.rows();
+    const int64_t image_size = x_plan.image_size(piece.rows()), rows = piece.images() * piece.rows();
     Buffer<T> scratch(piece.images() * image_size);
     x_plan.gather(conv, this->x, g * in, piece, {}, scratch.get());
     // dy is read in place if it is a panel as it stands, or if too few tiles would share a packed one.
     const bool in_place = this->dy.stride[1] == 1 && (panels == 1 || depth < kSharedRows);
-    const int64_t line_size = v.out * gemm.cols;
-    Buffer<T> panel(in_place ? 0 : lines * line_size);
+    Buffer<T> panel(in_place ? 0 : rows * v.out * gemm.cols);
+    // A run of pixels is a row; without neighbouring taps rows follow each other, and it is the whole piece.
+    const bool one_run = taps == 1 && v.stride == 1 && (!in_place || is_matrix(this->dy));
+    const int64_t rows_a_run = one_run ? rows : 1, most_runs = rows / rows_a_run;
 
-    Buffer<const T*> corner(lines), a(lines), b(lines), one(lines);
-    for (int64_t r = 0; r < lines; ++r) {
-      const int64_t n = r / piece.rows(), i = r % piece.rows();
-      corner[r] = scratch.get() + n * image_size + i * h.stride * x_plan.row_size();
-    }
-    const T unit = 1;
-    std::fill_n(one.get(), lines, &unit);
+    Buffer<int64_t> a(most_runs), b(most_runs), none(most_runs);
+    std::fill_n(none.get(), most_runs, 0);
+    const T one = 1;
 
     GemmTile<T> tile{};
-    tile.b = b.get();
-    tile.runs = lines;
-    tile.depth = v.out;
+    tile.b_offset = b.get();
+    tile.depth = rows_a_run * v.out;
     tile.a_row = 1;
     tile.b_row = in_place ? this->dy.stride[3] : gemm.cols;
     tile.b_masked = in_place;
@@ -122,25 +126,35 @@ struct WeightTiles : Weights<T> {
       const int64_t col = j * gemm.cols;
       tile.cols = static_cast<int>(std::min<int64_t>(gemm.cols, out - col));
       if (!in_place) pack_gradient(piece, g * out + col, tile.cols, panel.get());
-      for (int64_t r = 0; r < lines; ++r) {
-        b[r] = in_place ? pixel(piece.n0 + r / piece.rows(), piece.row0 + r % piece.rows()) + g * out + col
-                        : panel.get() + r * line_size;
-      }
-      tile.a = a.get();
+      // Sets the runs: of the rows of pixels, those that contribute.
+      const auto set_runs = [&](auto contributes) {
+        tile.runs = 0;
+        for (int64_t r = 0; r < rows; r += rows_a_run) {
+          const int64_t n = r / piece.rows(), i = r % piece.rows();
+          if (!contributes(piece.row0 + i)) continue;
+          a[tile.runs] = n * image_size + i * h.stride * x_plan.row_size();
+          b[tile.runs++] = in_place ? n * this->dy.stride[0] + i * this->dy.stride[2] : r * v.out * gemm.cols;
+        }
+      };
+      tile.b = in_place ? pixel(piece.n0, piece.row0) + g * out + col : panel.get();
+      tile.a_offset = a.get();
       tile.a_col = v.stride * x_plan.pitch;
       for (int64_t tap = 0; tap < taps; tap += joined) {
-        const int64_t offset =
-            tap / v.taps * h.step * x_plan.row_size() + tap % v.taps * v.step * x_plan.pitch;
+        const int64_t th = tap / v.taps, tw = tap % v.taps;
+        set_runs([&](int64_t i) { return one_run || h.on_pixels(i, th); });
+        const T* corner = scratch.get() + th * h.step * x_plan.row_size() + tw * v.step * x_plan.pitch;
         for (int64_t t = 0; t < tiles; ++t) {
           const int64_t first = part_begin(height, tiles, t);
           tile.rows = static_cast<int>(part_begin(height, tiles, t + 1) - first);
-          for (int64_t r = 0; r < lines; ++r) a[r] = corner[r] + offset + first;
+          tile.a = corner + first;
           tile.c = this->partial_row(part, g, tap * in + first) + col;
           gemm.tile(tile);
         }
       }
       if (!this->need_db) continue;
-      tile.a = one.get();  // db: the same sum with 1 for every pixel
+      set_runs([](int64_t) { return true; });
+      tile.a = &one;  // db: the same sum with 1 for every pixel
+      tile.a_offset = none.get();
       tile.a_col = 0;
       tile.rows = 1;
       tile.c = this->partial_row(part, g, depth) + col;
@@ -236,29 +250,26 @@ struct WeightDepthwise : Weights<T> {
 }  // namespace
 
 template <class T>
-void correlate_weights(TensorView<const T> dy, TensorView<const T> x, TensorView<T> dw, T* db,
-                       const Conv2dSettings& settings) {
-  const TapAxis h(settings.window.h, x.shape[2]), v(settings.window.w, x.shape[3]);
-  const int64_t groups = settings.groups, in = dw.shape[1], filters = dw.shape[0];
+void correlate_weights(const WeightCorrelation<T>& sum, T* dw, T* db) {
+  const auto& [dy, x, h, v, groups] = sum;
+  const int64_t in = x.shape[1] / groups, filters = dy.shape[1];
   if (x.shape[0] == 0) {
-    std::fill_n(dw.data, dw.size(), T(0));
+    std::fill_n(dw, filters * in * h.taps * v.taps, T(0));
     if (db) std::fill_n(db, filters, T(0));
   } else if (groups > 1 && in == 1) {
     const GatherPlan<T> plan{h, v, groups, filters / groups};
     WeightDepthwise<T> weights{{dy, x, h, v, 1, 1, filters, db != nullptr, plan}};
     weights.run();
-    weights.combine(dw.data, db);
+    weights.combine(dw, db);
   } else {
     const GatherPlan<T> plan{h, v, in, 1, 1, spread_pitch(in, sizeof(T))};
     WeightTiles<T> weights{{dy, x, h, v, groups, in, filters / groups, db != nullptr, plan}};
     weights.run();
-    weights.combine(dw.data, db);
+    weights.combine(dw, db);
   }
 }
 
-template void correlate_weights(TensorView<const float>, TensorView<const float>, TensorView<float>, float*,
-                                const Conv2dSettings&);
-template void correlate_weights(TensorView<const double>, TensorView<const double>, TensorView<double>,
-                                double*, const Conv2dSettings&);
+template void correlate_weights(const WeightCorrelation<float>&, float*, float*);
+template void correlate_weights(const WeightCorrelation<double>&, double*, double*);
 
 }  // namespace fastnn

@@ -90,8 +90,8 @@ struct Product {
           const T* a_strip =
               in_place ? a.data + row * a.row_stride + p0 * a.col_stride : strip.get() + (row - row0) * depth;
           GemmTile<T> tile{};
-          tile.a = &a_strip;
-          tile.b = &b_panel;
+          tile.a = a_strip;
+          tile.b = b_panel;
           tile.runs = 1;
           tile.depth = depth;
           tile.a_row = in_place ? a.row_stride : 1;

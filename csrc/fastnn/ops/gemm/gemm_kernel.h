@@ -1,8 +1,8 @@
 // The micro-kernel: one register tile of a product, shared by gemm and the three passes of convolution.
 //
 // It multiplies `runs` pairs of short matrices and adds the products up in registers. gemm has one run; a
-// convolution has one run for each row of filter taps (or of pixels), whose operands lie at unrelated
-// addresses: where the data is stays separate from how to multiply it.
+// convolution has one run for each row of filter taps (or of pixels), whose operands lie apart: where the
+// data is stays separate from how to multiply it.
 #pragma once
 
 #include <stdint.h>
@@ -11,12 +11,16 @@
 
 namespace fastnn {
 
+constexpr int64_t kOneRun = 0;  // offset of the only run
+
 template <class T>
 struct GemmTile {
-  // C[i, j] (+)= sum_r sum_p a[r][i * a_row + p * a_col] * b[r][p * b_row + j],  i < rows, j < cols, p <
-  // depth
-  const T* const* a;
-  const T* const* b;
+  // C[i, j] (+)= sum_r sum_p a[a_offset[r] + i * a_row + p * a_col] * b[b_offset[r] + p * b_row + j],
+  // i < rows, j < cols, r < runs, p < depth
+  const T* a;
+  const T* b;
+  const int64_t* a_offset = &kOneRun;
+  const int64_t* b_offset = &kOneRun;
   int64_t runs, depth;
   int64_t a_row, a_col;  // one of the two is 1
   int64_t b_row;
@@ -76,6 +80,7 @@ struct GemmPackB {
 template <class T>
 struct GemmKernel {
   int rows, cols;  // of the largest register tile
+  int lanes;       // of a register
   int64_t depth;   // k of a block: a panel of B, depth x cols, and a strip of A stay in the first two caches
   void (*tile)(const GemmTile<T>&);
   void (*dot)(const GemmDot<T>&);

@@ -70,8 +70,8 @@ struct GemmTileKernel {
   template <bool kRowContiguous, bool kMasked>
   static FASTNN_INLINE void multiply(const GemmTile<T>& t, GemmAccumulators<T, kRows, kVecs>& tile) {
     for (int64_t r = 0; r < t.runs; ++r) {
-      GemmRows<T, kRows, kRowContiguous> rows(t.a[r], t.a_row, t.a_col);
-      const T* b = t.b[r];
+      GemmRows<T, kRows, kRowContiguous> rows(t.a + t.a_offset[r], t.a_row, t.a_col);
+      const T* b = t.b + t.b_offset[r];
 #pragma GCC unroll 2
       for (int64_t p = 0; p < t.depth; ++p) {
         V row[kVecs];
@@ -328,7 +328,7 @@ template <class T>
 GemmKernel<T> gemm_kernel() {
   constexpr int rows = gemm_rows<T>(), vecs = gemm_vecs<T>();
   // 16 to 32 KB of B a panel: 256 rows of 128 bytes.
-  return {rows,        vecs * Vec<T>::lanes, 256,           gemm_tile<T, rows, vecs>,
+  return {rows,        vecs * Vec<T>::lanes, Vec<T>::lanes, 256, gemm_tile<T, rows, vecs>,
           gemm_dot<T>, gemm_pack_a<T>,       gemm_pack_b<T>};
 }
 

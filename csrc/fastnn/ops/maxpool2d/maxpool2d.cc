@@ -1,48 +1,43 @@
 #include "fastnn/ops/maxpool2d/maxpool2d.h"
 
 #include "fastnn/base/pixel_rows.h"
-#include "fastnn/base/window_span.h"
 #include "fastnn/ops/maxpool2d/maxpool2d_kernel.h"
 
 namespace fastnn {
 namespace {
 
-// The part of a band that is the same for a whole call; the arrays' shapes are those of x and y.
+// Runs `kernel` on bands of all images. `rows` and `cols` belong to the rows and columns of `out`, y is the
+// shape of the pooled images.
 template <class T>
-MaxPoolBand<T> whole(const Window2d& window, const int64_t* x_shape, const int64_t* y_shape) {
-  MaxPoolBand<T> band{};
-  band.channels = x_shape[1];
-  band.height = x_shape[2];
-  band.width = x_shape[3];
-  band.out_width = y_shape[3];
-  const WindowAxis* axes[2] = {&window.h, &window.w};
-  for (int d = 0; d < 2; ++d) {
-    band.kernel[d] = axes[d]->kernel;
-    band.stride[d] = axes[d]->stride;
-    band.padding[d] = axes[d]->padding;
-  }
-  return band;
-}
-
-// Runs `kernel` on bands of all images: in, out and winners are where the first image begins, and move on by
-// image.
-template <class T>
-void run(void (*kernel)(const MaxPoolBand<T>&), const MaxPoolBand<T>& whole, const PixelImages<T>& in,
-         const TensorView<T>& out, const Winners<T>& winners, int64_t winners_an_image) {
-  const int64_t rows = out.shape[2], out_size = out.shape[1] * rows * out.shape[3];
-  const int64_t bands = bands_an_image(rows, out.shape[1] * out.shape[3]);
+void run(void (*kernel)(const MaxPoolBand<T>&), const TensorView<const T>& in, const Span& rows,
+         const Span& cols, const PoolWindows& windows, const TensorView<T>& out, const Winners<T>& winners,
+         const int64_t* y_shape) {
+  const PixelImages<T> images(in);
+  const int64_t height = out.shape[2], width = out.shape[3], channels = out.shape[1];
+  const int64_t bands = bands_an_image(height, channels * width), cells = windows.cols.longest();
   const double bytes = 5.0 * sizeof(T) * static_cast<double>(out.size());
   parallel_for(out.shape[0] * bands, bytes / kBytesPerNs, [&](int64_t chunk) {
-    const int64_t n = chunk / bands;
-    MaxPoolBand<T> band = whole;
-    band.row_begin = part_begin(rows, bands, chunk % bands);
-    band.row_end = part_begin(rows, bands, chunk % bands + 1);
-    band.in = in.image(n);
-    band.in_row = in.row_stride();
-    band.in_pixel = in.pixel_stride();
-    band.out = out.data + n * out_size;
-    if (winners.bytes) band.winner_bytes = winners.bytes + n * winners_an_image;
-    if (winners.wide) band.winner_wide = winners.wide + n * winners_an_image;
+    const int64_t n = chunk / bands, own = windows.shared ? 0 : n;
+    const int64_t pooled = n * channels * y_shape[2] * y_shape[3];
+    MaxPoolBand<T> band{};
+    band.row_begin = part_begin(height, bands, chunk % bands);
+    band.row_end = part_begin(height, bands, chunk % bands + 1);
+    band.width = width;
+    band.channels = channels;
+    band.out_width = y_shape[3];
+    band.cells = cells;
+    band.in = images.image(n);
+    band.in_row = images.row_stride();
+    band.in_pixel = images.pixel_stride();
+    band.out = out.data + n * height * width * channels;
+    if (winners.bytes) band.winner_bytes = winners.bytes + pooled;
+    if (winners.wide) band.winner_wide = winners.wide + pooled;
+    band.first_row = rows.first.data() + own * height;
+    band.last_row = rows.last.data() + own * height;
+    band.first_col = cols.first.data() + own * width;
+    band.last_col = cols.last.data() + own * width;
+    band.window_row = windows.rows.first.data() + own * y_shape[2];
+    band.window_col = windows.cols.first.data() + own * y_shape[3];
     kernel(band);
   });
 }
@@ -50,30 +45,24 @@ void run(void (*kernel)(const MaxPoolBand<T>&), const MaxPoolBand<T>& whole, con
 }  // namespace
 
 template <class T>
-void maxpool2d_forward(const TensorView<const T>& x, const Window2d& window, const TensorView<T>& y,
+void maxpool2d_forward(const TensorView<const T>& x, const PoolWindows& windows, const TensorView<T>& y,
                        const Winners<T>& winners) {
-  const MaxPoolKernel<T> kernel = FASTNN_DISPATCH(maxpool2d_kernel<T>)();
-  run<T>(kernel.forward, whole<T>(window, x.shape, y.shape), PixelImages<T>(x), y, winners,
-         y.shape[1] * y.shape[2] * y.shape[3]);
+  run<T>(FASTNN_DISPATCH(maxpool2d_kernel<T>)().forward, x, windows.rows, windows.cols, windows, y, winners,
+         y.shape);
 }
 
 template <class T>
-void maxpool2d_backward(const TensorView<const T>& dy, const Winners<T>& winners, const Window2d& window,
+void maxpool2d_backward(const TensorView<const T>& dy, const Winners<T>& winners, const PoolWindows& windows,
                         const TensorView<T>& dx) {
-  const MaxPoolKernel<T> kernel = FASTNN_DISPATCH(maxpool2d_kernel<T>)();
-  const Covering rows(window.h, dx.shape[2]), cols(window.w, dx.shape[3]);
-  MaxPoolBand<T> band = whole<T>(window, dx.shape, dy.shape);
-  band.first_row = rows.first.data();
-  band.last_row = rows.last.data();
-  band.first_col = cols.first.data();
-  band.last_col = cols.last.data();
-  run<T>(kernel.backward, band, PixelImages<T>(dy), dx, winners, dy.shape[1] * dy.shape[2] * dy.shape[3]);
+  run<T>(FASTNN_DISPATCH(maxpool2d_kernel<T>)().backward, dy,
+         covering(windows.rows, dy.shape[2], dx.shape[2]), covering(windows.cols, dy.shape[3], dx.shape[3]),
+         windows, dx, winners, dy.shape);
 }
 
-#define FASTNN_X(T)                                                                                  \
-  template void maxpool2d_forward(const TensorView<const T>&, const Window2d&, const TensorView<T>&, \
-                                  const Winners<T>&);                                                \
-  template void maxpool2d_backward(const TensorView<const T>&, const Winners<T>&, const Window2d&,   \
+#define FASTNN_X(T)                                                                                     \
+  template void maxpool2d_forward(const TensorView<const T>&, const PoolWindows&, const TensorView<T>&, \
+                                  const Winners<T>&);                                                   \
+  template void maxpool2d_backward(const TensorView<const T>&, const Winners<T>&, const PoolWindows&,   \
                                    const TensorView<T>&);
 FASTNN_X(float)
 FASTNN_X(double)

@@ -253,10 +253,9 @@ struct Forward {
         const T* b = filters.data.get() + p * filters.plane + col / gemm.cols * filters.panel;
         for (int64_t s = 0; s < strips; ++s) {
           const int64_t row = part_begin(tiles, strips, s);
-          const T* a = data + p * in_plane + row * c;
           GemmTile<T> tile{};
-          tile.a = &a;
-          tile.b = &b;
+          tile.a = data + p * in_plane + row * c;
+          tile.b = b;
           tile.runs = 1;
           tile.depth = c;
           tile.a_row = c;
@@ -280,13 +279,11 @@ void add_outer_products(const GemmKernel<T>& gemm, const T* data, int64_t c, con
                         int64_t depth, bool accumulate, T* sum) {
   const int64_t strips = ceil_div(c, gemm.rows);
   for (int64_t col = 0; col < f; col += gemm.cols) {
-    const T* b = spread + col;
     for (int64_t s = 0; s < strips; ++s) {
       const int64_t row = part_begin(c, strips, s);
-      const T* a = data + row;
       GemmTile<T> tile{};
-      tile.a = &a;
-      tile.b = &b;
+      tile.a = data + row;
+      tile.b = spread + col;
       tile.runs = 1;
       tile.depth = depth;
       tile.a_row = 1;
@@ -319,13 +316,13 @@ TensorView<const T> turned(TensorView<const T> w) {
 
 template <class T>
 void winograd_forward(int m, TensorView<const T> x, TensorView<const T> w, int64_t pad_h, int64_t pad_w,
-                      TensorView<T> y, const Epilogue<T>& epilogue, Kept* kept) {
+                      TensorView<T> y, const Epilogue<T>& epilogue) {
   const TileGrid grid(m, y.shape[0], y.shape[2], y.shape[3]);
   if (grid.count() == 0) return;
   const WinogradKernel<T> winograd = FASTNN_DISPATCH(winograd_kernel<T>)(m);
   const GemmKernel<T> gemm = FASTNN_DISPATCH(gemm_kernel<T>)();
   const int64_t c = x.shape[1], f = y.shape[1], planes = (m + 2) * (m + 2);
-  const KeptOr<Filters<T>> filters(kept, m, [&] { return transform_filters(winograd, m + 2, w, gemm.cols); });
+  const Filters<T> filters = transform_filters(winograd, m + 2, w, gemm.cols);
   const int64_t block = block_tiles(planes, c, f, gemm.rows, sizeof(T)),
                 blocks = ceil_div(grid.count(), block);
 
@@ -343,7 +340,7 @@ void winograd_forward(int m, TensorView<const T> x, TensorView<const T> w, int64
                            y,
                            pad_h,
                            pad_w,
-                           *filters,
+                           filters,
                            epilogue,
                            block,
                            statistics.get(),
@@ -457,7 +454,7 @@ int winograd_lanes() {
 #define FASTNN_X(T)                                                                                        \
   template int winograd_lanes<T>();                                                                        \
   template void winograd_forward(int, TensorView<const T>, TensorView<const T>, int64_t, int64_t,          \
-                                 TensorView<T>, const Epilogue<T>&, Kept*);                                \
+                                 TensorView<T>, const Epilogue<T>&);                                       \
   template void winograd_backward_data(int, TensorView<const T>, TensorView<const T>, int64_t, int64_t,    \
                                        TensorView<T>, const Epilogue<T>&);                                 \
   template void winograd_backward_weights(int, TensorView<const T>, TensorView<const T>, int64_t, int64_t, \

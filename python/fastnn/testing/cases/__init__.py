@@ -8,6 +8,7 @@ from __future__ import annotations
 from fastnn.testing.cases import (
     activation,
     conv,
+    conv_transpose,
     dropout,
     gemm,
     group_norm,
@@ -16,6 +17,7 @@ from fastnn.testing.cases import (
     optim,
     piecewise,
     pool,
+    resample,
 )
 from fastnn.testing.cases._case import BadCall as BadCall
 from fastnn.testing.cases._case import Function as Function
@@ -32,9 +34,11 @@ from fastnn.testing.cases._case import normal as normal
 CASES: tuple[OpCase, ...] = (
     *gemm.ROWS,
     *conv.ROWS,
+    *conv_transpose.ROWS,
     *norm.ROWS,
     *group_norm.ROWS,
     *pool.ROWS,
+    *resample.ROWS,
     *activation.ROWS,
     *piecewise.ROWS,
     *dropout.ROWS,

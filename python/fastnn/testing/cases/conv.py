@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from typing import Any
 
 from fastnn import reference
@@ -14,6 +16,8 @@ def _pair(value: Any) -> tuple[int, int]:
 
 def _places(image: Shape, kernel: Shape, settings: dict[str, Any]) -> Shape:
     """Return (OH, OW) for an image (H, W) and a kernel (KH, KW)."""
+    if settings.get("padding") == "same":
+        return image
     s, p, d = (_pair(settings.get(k, v)) for k, v in (("stride", 1), ("padding", 0), ("dilation", 1)))
     return tuple(
         reference.conv2d_output_size(image[i], kernel[i], stride=s[i], padding=p[i], dilation=d[i])
@@ -28,7 +32,7 @@ def _conv(x: Shape, w: Shape, *, bias: bool = True, **settings: Any) -> Problem:
 
 def _sums_of_products(problem: Problem) -> bool:
     """Whether integers stay exact: Winograd's transforms multiply by fractions, and "auto" may choose it."""
-    return problem.settings.get("algo") in ("direct", "im2col")
+    return problem.settings.get("algo") in ("direct", "im2col") or problem.shapes["w"][2:] != (3, 3)
 
 
 def _conv_output(problem: Problem) -> Shape:
@@ -49,12 +53,39 @@ def _conv_flops(problem: Problem) -> int:
     return 3 * 2 * n * oh * ow * f * cg * kh * kw
 
 
+def _as_image(problem: Problem) -> Problem:
+    """Return the problem of signals as one of images with one row."""
+    shapes = {n: s if n == "b" else (*s[:2], 1, s[2]) for n, s in problem.shapes.items()}
+    settings = dict(problem.settings)
+    for name, least in (("stride", 1), ("padding", 0), ("dilation", 1)):
+        if isinstance(settings.get(name), int):
+            settings[name] = (least, settings[name])
+    return Problem(shapes, settings)
+
+
+def _conv1d_output(problem: Problem) -> Shape:
+    n, f, _, length = _conv_output(_as_image(problem))
+    return n, f, length
+
+
+def _conv1d_reduction(problem: Problem) -> dict[str, int]:
+    return _conv_reduction(_as_image(problem))
+
+
 def _direct(x: Shape, w: Shape, **settings: Any) -> Problem:
     return _conv(x, w, algo="direct", **settings)
 
 
 def _conv_torch(torch: Any, x: Any, w: Any, b: Any = None, *, algo: str = "auto", **settings: Any) -> Any:
-    return torch.nn.functional.conv2d(x, w, b, **settings)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Using padding='same' with even kernel lengths")  # that it copies
+        return torch.nn.functional.conv2d(x, w, b, **settings)
+
+
+def _conv1d_torch(torch: Any, x: Any, w: Any, b: Any = None, **settings: Any) -> Any:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Using padding='same' with even kernel lengths")
+        return torch.nn.functional.conv1d(x, w, b, **settings)
 
 
 def _im2col(x: Shape, kernel_size: Any, **settings: Any) -> Problem:
@@ -88,9 +119,15 @@ ROWS: tuple[OpCase, ...] = (
             _direct((2, 5, 6, 7), (5, 1, 3, 3), groups=5, padding=1),  # depthwise
             _direct((2, 3, 6, 5), (6, 1, 2, 3), groups=3, stride=(1, 2)),  # depthwise, two filters a channel
             _direct((3, 18, 4, 4), (35, 18, 1, 1), bias=False, stride=2),  # shortcut of a residual block
+            _direct((2, 20, 5, 7), (40, 20, 1, 1)),
+            _direct((2, 130, 3, 3), (70, 130, 1, 1), bias=False),
             _direct((2, 1, 9, 9), (6, 1, 5, 5), padding=2),
             _direct((2, 4, 3, 3), (3, 4, 3, 3), padding=2, dilation=2),
             _conv((2, 6, 5, 6), (4, 3, 3, 3), groups=2, padding=1, stride=2, algo="im2col"),
+            _direct((2, 3, 5, 6), (4, 3, 3, 3), padding="same"),
+            _direct((2, 4, 6, 5), (3, 4, 2, 4), padding="same", dilation=(3, 1)),  # more zeros behind
+            _conv((2, 3, 4, 5), (4, 3, 2, 3), padding="same", algo="im2col"),
+            _direct((2, 5, 3, 6), (5, 1, 4, 2), padding="same", groups=5),
         ],
         wide=_conv((6, 16, 24, 24), (32, 16, 3, 3), padding=1),
         tails=[
@@ -98,6 +135,8 @@ ROWS: tuple[OpCase, ...] = (
             lambda n: _direct((2, n, 5, 4), (3, n, 3, 3), padding=1),
             lambda n: _direct((1, 2, 3, n), (3, 2, 3, 1), padding=(1, 0)),
             lambda n: _direct((2, n, 4, 3), (n, 1, 3, 3), padding=1, groups=n),
+            lambda n: _conv((2, 3, 4, n + 4), (5, 3, 2, 5)),  # few filters: several pixels at a time
+            lambda n: _conv((2, 2, 4, 24), (n, 2, 3, 5), padding=(1, 2)),
         ],
         bench=[*_resnet20(128), _conv((128, 64, 32, 32), (64, 64, 3, 3), bias=False, padding=1)],
         output=_conv_output,
@@ -114,6 +153,8 @@ ROWS: tuple[OpCase, ...] = (
             BadCall("stride", "0", stride=0),
             BadCall("stride", "-1", stride=-1),
             BadCall("padding", "-1", padding=-1),
+            BadCall("padding", "'valid'", padding="valid"),
+            BadCall("stride", r"\(2, 2\)", padding="same", stride=2),
             BadCall("dilation", "0", dilation=0),
             BadCall("groups", "0", groups=0),
             BadCall("groups|w", groups=3),
@@ -122,6 +163,38 @@ ROWS: tuple[OpCase, ...] = (
             BadCall("x", x=lambda good: good["x"][:, :, :0]),
         ],
         torch=_conv_torch,
+    ),
+    Pair(
+        name="conv1d",
+        problems=[
+            _conv((3, 4, 7), (6, 4, 3), padding=1),
+            _conv((2, 3, 11), (5, 3, 4), bias=False, stride=2, padding=2, dilation=2),
+            _conv((2, 6, 9), (4, 3, 3), groups=2, stride=3),
+            _conv((2, 5, 8), (5, 1, 3), groups=5, padding=1),
+            _conv((2, 3, 6), (4, 3, 4), padding="same"),
+            _conv((2, 18, 5), (7, 18, 1)),
+        ],
+        wide=_conv((32, 16, 200), (32, 16, 5), padding=2),
+        tails=[lambda n: _conv((2, 3, 6), (n, 3, 3)), lambda n: _conv((2, n, 5), (3, n, 3), padding="same")],
+        bench=[_conv((64, 64, 512), (64, 64, 5), bias=False, padding=2)],
+        output=_conv1d_output,
+        gradients=("dx", "dw", "db"),
+        reduction=_conv1d_reduction,
+        flops=lambda problem: 6 * math.prod(_conv1d_output(problem)) * math.prod(problem.shapes["w"][1:]),
+        batched=("x",),
+        bad_calls=[
+            BadCall("w", r"\(6, 3, 3\)", w=lambda good: good["w"][:, 1:]),
+            BadCall("b", r"\(5,\)", b=lambda good: good["b"][1:]),
+            BadCall("dy", dy=lambda good: good["dy"][:, :, 1:]),
+            BadCall("stride", "0", stride=0),
+            BadCall("padding", "-1", padding=-1),
+            BadCall("padding", "'valid'", padding="valid"),
+            BadCall("stride", r"\(1, 2\)", padding="same", stride=2),
+            BadCall("dilation", "0", dilation=0),
+            BadCall("groups", "0", groups=0),
+            BadCall("kernel_size", w=lambda good: good["w"].repeat(4, axis=2)),
+        ],
+        torch=_conv1d_torch,
     ),
     Function(
         name="im2col",
