@@ -33,6 +33,8 @@ OPTIONS = [
     ("--weight-decay", "-1"),
     ("--optimizer", "magic"),
     ("--schedule", "lunar"),
+    ("--loss", "total"),
+    ("--loss", "mse"),
     ("--seed", "-1"),
     ("--threads", "0"),
     ("--colour", "red"),
@@ -109,6 +111,16 @@ def test_a_single_class(run: Run, rows: int) -> None:
     assert status == 2
     assert "--data: expected labels of at least two classes" in err
     assert not Path("run").exists()
+
+
+def test_targets_that_the_loss_does_not_take(run: Run) -> None:
+    X = np.zeros((20, 3), np.float32)
+    np.savez("line.npz", X_train=X, y_train=np.linspace(-1, 1, 20))
+    for loss, words in (("hinge", "--loss: expected one of mse"), ("binary_cross_entropy", "from 0 to 1")):
+        status, _, err = run("train", "--data", "line.npz", "--net", "mlp", "--loss", loss, "--out", "run")
+        assert status == 2
+        assert words in err
+        assert not Path("run").exists()
 
 
 def test_labels_that_the_model_does_not_know(run: Run, trained: Path) -> None:

@@ -17,7 +17,11 @@ import pytest
 from conftest import Run, arrays
 
 import fastnn
+from fastnn import nets
+from fastnn.cli.settings import OPTIMIZERS, SCHEDULES, Settings
 from fastnn.model import Model
+from fastnn.schedules import Progress
+from fastnn.solver import Solver
 
 
 def test_a_run_leaves_four_files(trained: Path) -> None:
@@ -65,6 +69,68 @@ def test_regression(run: Run, tmp_path: Path) -> None:
     assert status == 0
     assert "mae" in out
     assert run("predict", "run/model.safetensors", "line.npz")[1].startswith("index,value0\n0,")
+
+
+@pytest.mark.parametrize("loss", ["l1", "huber", "binary_cross_entropy"])
+def test_other_losses_of_numbers(run: Run, loss: str) -> None:
+    X = np.random.default_rng(0).normal(size=(200, 3))
+    np.savez("line.npz", X_train=X, y_train=(X @ [1.0, -2.0, 0.5] > 0).astype(float))
+    arguments = ["--data", "line.npz", "--net", "two_layer_net", "--epochs", "5", "--optimizer", "nadam"]
+    assert run("train", *arguments, "--loss", loss, "--out", "run")[0] == 0
+    model = Model.load("run/model.safetensors")
+    assert model.loss_function.name == loss  # type: ignore[attr-defined]
+    kind = "probability" if loss == "binary_cross_entropy" else "value"
+    lines = run("predict", "run/model.safetensors", "line.npz")[1].splitlines()
+    assert lines[0] == f"index,{kind}0"
+    answers = model.predict_proba(X) if kind == "probability" else model.predict(X)
+    assert float(lines[1].split(",")[1]) == pytest.approx(answers[0, 0], rel=1e-4)
+    assert run("evaluate", "run/model.safetensors", "line.npz")[0] == 0
+
+
+def test_hinge(run: Run, problem: list[str]) -> None:
+    assert run("train", *problem, "--loss", "hinge", "--out", "run")[0] == 0
+    assert Model.load("run/model.safetensors").loss_function.name == "hinge"  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_every_optimizer_learns_at_its_usual_rate(name: str) -> None:
+    X = np.random.default_rng(0).normal(size=(300, 8))
+    y = X[:, :3].argmax(axis=1)
+    model = nets.mlp(8, (32,), 3, drop_prob=0)
+    settings = Settings("data", epochs=20, batch_size=20, optimizer=name)
+    Solver(model, (X, y), optimizer=settings.make_optimizer(), epochs=20, batch_size=20).train()
+    assert model.evaluate(X, y)["accuracy"] > 0.9
+
+
+# The first and the last rate over the highest, in a run of 40 epochs.
+ENDS = {
+    "constant": (1, 1),
+    "step": (1, 1e-3),
+    "multi-step": (1, 1e-2),
+    "exponential": (1, 1e-2),
+    "inverse-time": (1, 0.1),
+    "polynomial": (1, 0),
+    "cosine": (1, 0),
+    "warm-restarts": (1, 0),
+    "cyclic": (0.1, 0.1),
+    "one-cycle": (0.04, 4e-6),
+    "warm-up": (0.1, 1),
+    "plateau": (1, 1),
+}
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_every_schedule_spans_the_run(name: str) -> None:
+    assert ENDS.keys() == SCHEDULES.keys()
+    for epochs in (1, 2, 3, 40):
+        total = epochs * 10
+        schedule = Settings("data", epochs=epochs, schedule=name).make_schedule()
+        rates = [schedule(0.5, Progress(step, total, 10)) for step in range(total)]
+        assert all(0 <= rate <= 0.5 for rate in rates)
+    assert max(rates) == pytest.approx(0.5)
+    # The last step is one short of the end.
+    assert rates[0] == pytest.approx(0.5 * ENDS[name][0], rel=1e-6)
+    assert rates[-1] == pytest.approx(0.5 * ENDS[name][1], rel=0.2, abs=2e-3)
 
 
 def test_idx_folder(run: Run, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import typer
 import fastnn
 from fastnn.cli import prediction, training
 from fastnn.cli.settings import OPTIMIZERS, SCHEDULES, Settings
+from fastnn.losses import LOSSES
 from fastnn.nets import NETS
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -22,6 +23,8 @@ _UsageError: Any = typer.BadParameter.__mro__[1]
 
 BAD_INPUT, INTERRUPTED = 2, 130
 DATA_HELP = "'digits', a folder of MNIST-style idx files or of CIFAR-10 batches, or an .npz file"
+
+LOSS_HELP = f"{', '.join(LOSSES)}; by default softmax for classes and mse for numbers."
 
 
 @app.callback(invoke_without_command=True)
@@ -41,6 +44,7 @@ def train(
     context: typer.Context,
     data: Annotated[str, typer.Option(help=DATA_HELP)] = "",
     net: Annotated[str, typer.Option(help=", ".join(NETS) + ", or a .toml file.")] = "convnet",
+    loss: Annotated[str | None, typer.Option(help=LOSS_HELP)] = None,
     epochs: Annotated[int, typer.Option(help="Passes over the training data.")] = 20,
     batch_size: Annotated[int, typer.Option(help="Examples a step.")] = 64,
     optimizer: Annotated[str, typer.Option(help=", ".join(OPTIMIZERS) + ".")] = "nesterov",
@@ -62,7 +66,7 @@ def train(
         return
     if not data:
         raise ValueError(f"--data: expected {DATA_HELP}")
-    settings = Settings(data, net, epochs, batch_size, optimizer, lr, weight_decay, schedule, seed)
+    settings = Settings(data, net, epochs, batch_size, optimizer, lr, weight_decay, schedule, seed, loss)
     training.start(settings, out or settings.default_folder(), overwrite=overwrite)
 
 

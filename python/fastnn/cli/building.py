@@ -7,8 +7,11 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from fastnn import data, nn
 from fastnn.cli.settings import Settings, read_toml
+from fastnn.losses import LOSSES
 from fastnn.model import Model
 from fastnn.nets import NETS
 
@@ -54,25 +57,29 @@ def build_model(settings: Settings, splits: data.Splits) -> Model:
     outputs = math.prod(splits.y_train.shape[1:]) if regression else len(splits.classes)
     if not regression and outputs < 2:
         raise ValueError(f"--data: expected labels of at least two classes, got {outputs}")
+    fitting = [name for name, kind in LOSSES.items() if (kind.task != "classification") == regression]
+    loss = settings.loss or ("mse" if regression else "softmax")
+    if loss not in fitting:
+        targets = "float targets" if regression else "classes"
+        raise ValueError(f"--loss: expected one of {', '.join(fitting)} for {targets}, got {loss!r}")
     if settings.layers is not None:
         net = _sequential(settings.layers)
     elif settings.net not in NETS:
         raise ValueError(f"--net: expected {', '.join(NETS)}, or a .toml file, got {settings.net!r}")
-    elif regression and settings.net != "mlp":
-        raise ValueError(f"--net: expected mlp or a .toml file for float targets, got {settings.net!r}")
     else:
         net = NETS[settings.net](shape, classes=outputs).net
     assert isinstance(net, nn.Sequential)
     scaling = nn.Standardise(shape[0]).fit(splits.X_train)
     model = Model(
         nn.Sequential(scaling, *net.children.values()),
-        "mse" if regression else "softmax",
+        loss,
         seed=settings.seed,
         input_shape=shape,
     )
     scores = model.predict_scores(splits.X_train[:1])
     if scores.shape != (1, outputs):
         raise ValueError(f"--net: expected {outputs} outputs for this data, got shape {scores.shape[1:]}")
+    LOSSES[loss]().check(np.broadcast_to(scores, (len(splits.y_train), outputs)), splits.y_train)
     return model
 
 

@@ -22,7 +22,7 @@ Array = NDArray[Any]
 
 
 def predict(model_file: Path, source: str, out: Path | None = None) -> None:
-    """Write ``index,class,probability`` or ``index,value…`` of each example to a file or the terminal.
+    """Write ``index,class,probability`` or ``index,number…`` of each example to a file or the terminal.
 
     Args:
         model_file: written by ``fastnn train``.
@@ -96,10 +96,11 @@ def _inputs(source: str) -> Array:
 
 
 def _rows(model: Model, classes: list[str], X: Array) -> Iterator[tuple[Any, ...]]:
-    if model.task == "regression":
-        scores = model.predict_scores(X)
-        outputs = scores.reshape(len(scores), -1)
-        yield ("index", *(f"value{i}" for i in range(outputs.shape[1])))
+    if model.task != "classification":
+        binary = model.task == "binary"
+        numbers = model.predict_proba(X) if binary else model.predict_scores(X)
+        outputs = numbers.reshape(len(numbers), -1)
+        yield ("index", *(f"{'probability' if binary else 'value'}{i}" for i in range(outputs.shape[1])))
         yield from ((i, *(f"{value:.6g}" for value in row)) for i, row in enumerate(outputs))
         return
     probabilities = model.predict_proba(X)

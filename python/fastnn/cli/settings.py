@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from fastnn import optim, schedules
 from fastnn._arguments import choice, integer, number
 from fastnn.io import atomic_write
+from fastnn.losses import LOSSES
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -22,10 +24,47 @@ OPTIMIZERS: dict[str, tuple[Any, dict[str, Any], float]] = {
     "sgd": (optim.SGD, {}, 0.1),
     "momentum": (optim.SGD, {"momentum": 0.9}, 0.05),
     "nesterov": (optim.SGD, {"momentum": 0.9, "nesterov": True}, 0.05),
+    "adagrad": (optim.Adagrad, {}, 1e-2),
+    "rmsprop": (optim.RMSprop, {}, 1e-3),
+    "adadelta": (optim.Adadelta, {}, 1.0),
     "adam": (optim.Adam, {}, 1e-3),
     "adamw": (optim.AdamW, {}, 1e-3),
+    "nadam": (optim.NAdam, {}, 1e-3),
 }
-SCHEDULES = ("constant", "step", "cosine", "one-cycle")
+
+
+def _over(make: Callable[[int], schedules.RateFunction]) -> schedules.RateFunction:
+    """Return the schedule that ``make`` gives for the number of steps of the whole run."""
+    return lambda lr, progress: make(progress.total_steps)(lr, progress)
+
+
+def _cyclic(lr: float, progress: schedules.Progress) -> float:
+    return schedules.Cyclic(lr, -(-progress.total_steps // 8))(lr / 10, progress)
+
+
+# name: what makes it for a run of so many epochs, --lr being the highest rate that it reaches
+SCHEDULES: dict[str, Callable[[int], schedules.RateFunction]] = {
+    "constant": lambda epochs: schedules.Constant(),
+    # A tenth of the rate after each third of the run.
+    "step": lambda epochs: schedules.Step(max(1, epochs // 3)),
+    # A tenth after half of the run, and again after three quarters.
+    "multi-step": lambda epochs: schedules.MultiStep(sorted({epochs // 2, 3 * epochs // 4} - {0})),
+    # Down to a hundredth.
+    "exponential": lambda epochs: _over(lambda n: schedules.Exponential(0.01 ** (1 / n), by="step")),
+    # Down to a tenth.
+    "inverse-time": lambda epochs: _over(lambda n: schedules.InverseTime(9 / n, by="step")),
+    "polynomial": lambda epochs: schedules.Polynomial(),
+    "cosine": lambda epochs: schedules.Cosine(),
+    # Three descents, each twice as long as the one before.
+    "warm-restarts": lambda epochs: _over(lambda n: schedules.WarmRestarts(-(-n // 7), 2)),
+    # Four times from a tenth of the rate up and down again.
+    "cyclic": lambda epochs: _cyclic,
+    "one-cycle": lambda epochs: schedules.OneCycle(),
+    # From a tenth of the rate up to it in the first tenth of the run.
+    "warm-up": lambda epochs: _over(lambda n: schedules.LinearWarmup(max(1, n // 10), 0.1)),
+    # A tenth when the training loss has not fallen for a tenth of the run.
+    "plateau": lambda epochs: schedules.ReduceOnPlateau(patience=max(1, epochs // 10)),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,13 +80,16 @@ class Settings:
     weight_decay: float = 5e-4
     schedule: str = "one-cycle"
     seed: int = 0
+    loss: str | None = None  # by default the one that the targets suggest
     layers: list[dict[str, Any]] | None = None  # of a net that was described in a file
 
     def __post_init__(self) -> None:
         integer("train", "--epochs", self.epochs)
         integer("train", "--batch-size", self.batch_size)
         choice("train", "--optimizer", self.optimizer, tuple(OPTIMIZERS))
-        choice("train", "--schedule", self.schedule, SCHEDULES)
+        choice("train", "--schedule", self.schedule, tuple(SCHEDULES))
+        if self.loss is not None:
+            choice("train", "--loss", self.loss, tuple(LOSSES))
         number("train", "--weight-decay", self.weight_decay)
         number("train", "--lr", 1.0 if self.lr is None else self.lr, above=True)
         integer("train", "--seed", self.seed, low=0)
@@ -63,16 +105,9 @@ class Settings:
         made: optim.Optimizer = kind(rate, weight_decay=self.weight_decay, **arguments)
         return made
 
-    def make_schedule(self) -> schedules.Schedule:
-        """Return a fresh schedule; ``step`` divides the rate by ten after each third of the run."""
-        if self.schedule == "step":
-            return schedules.Step(max(1, self.epochs // 3))
-        made: dict[str, type[schedules.Schedule]] = {
-            "constant": schedules.Constant,
-            "cosine": schedules.Cosine,
-            "one-cycle": schedules.OneCycle,
-        }
-        return made[self.schedule]()
+    def make_schedule(self) -> schedules.RateFunction:
+        """Return a fresh schedule."""
+        return SCHEDULES[self.schedule](self.epochs)
 
     def save(self, path: Path) -> None:
         """Write a ``config.toml``."""
