@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -42,6 +43,9 @@ class Run(Protocol):
 
     def stop(self, reason: str) -> None:
         """End the run after the current step or epoch."""
+
+    def averaged(self) -> AbstractContextManager[None]:
+        """Let the model hold the averaged parameters inside a ``with``, if the run keeps any."""
 
 
 class Callback:
@@ -117,7 +121,8 @@ class EarlyStopping(Callback):
 class ModelCheckpoint(Callback):
     """Save the model, not the run, after every epoch that improves a metric.
 
-    The file is what ``model.save(path)`` writes, or the bare parameters of a model without that method. To
+    The file is what ``model.save(path)`` writes, or the bare parameters of a model without that method; of
+    a run that averages parameters, with the averages. To
     go on with an interrupted run, give the `Solver` a ``checkpoint_dir`` instead.
 
     Args:
@@ -142,10 +147,11 @@ class ModelCheckpoint(Callback):
             if not cost < self._best:
                 return
             self._best = cost
-        if hasattr(run.model, "save"):
-            run.model.save(self.path)
-        else:
-            save_tensors(self.path, dict(run.model.params))
+        with run.averaged():
+            if hasattr(run.model, "save"):
+                run.model.save(self.path)
+            else:
+                save_tensors(self.path, dict(run.model.params))
 
     def state_dict(self) -> dict[str, Any]:
         return {"best": self._best}

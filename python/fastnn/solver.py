@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -22,7 +22,7 @@ from fastnn._model_port import ModelPort
 from fastnn.callbacks import Callback
 from fastnn.data import ArrayDataset, Dataset, Loader, Splits
 from fastnn.history import History as History
-from fastnn.optim import Adam, Optimizer, clip_grad_norm, clip_grad_value
+from fastnn.optim import Adam, Optimizer, ParameterAverage, clip_grad_norm, clip_grad_value
 from fastnn.schedules import Progress, RateFunction, Schedule
 
 Array = NDArray[Any]
@@ -70,6 +70,8 @@ class Solver:
         clip_norm: shrink the gradients of an update together to this norm at most, see
             `fastnn.optim.clip_grad_norm`.
         clip_value: cut every element of them to this size at most.
+        average: follows the parameters from update to update, stands in their place whenever the model is
+            measured, and is what the run leaves in the model.
         train_samples: how many training examples the training metric is measured on after an epoch.
 
     Attributes:
@@ -119,12 +121,17 @@ class Solver:
         resume: bool = False,
         clip_norm: float | None = None,
         clip_value: float | None = None,
+        average: ParameterAverage | None = None,
         train_samples: int = 1000,
     ) -> None:
         self.model = model
         self.optimizer = Adam() if optimizer is None else _offering("optimizer", optimizer, "step", "lr")
         self.schedule = None if schedule is None else _offering("schedule", schedule, "__call__")
         self.epochs = check.integer("Solver", "epochs", epochs)
+        if not isinstance(average, ParameterAverage | None):
+            got = type(average).__name__
+            raise TypeError(f"[Solver] average: expected a ParameterAverage or None, got {got}")
+        self._average = average
         self.callbacks = _all_offering("callbacks", callbacks, "on_train_begin", "on_train_end")
         self.history = History()
         self.step = 0
@@ -172,6 +179,7 @@ class Solver:
                 "drop_last": bool(drop_last),
                 "seed": seed,
                 "optimizer": type(self.optimizer).__name__,
+                "average": None if average is None else f"decay {average.decay}",
                 "parameters": {name: list(value.shape) for name, value in model.params.items()},
             }
             self._checkpoint = CheckpointFile(Path(checkpoint_dir), setup)
@@ -206,6 +214,8 @@ class Solver:
             self.optimizer.lr = self._base_lr
             if self._best is not None:
                 self._port.restore(self._best["model"])
+            elif self._average is not None and self._average.updates:
+                self._average.copy_into(self.model.params)
             self._call("on_train_end")
         if self._interrupted:
             self.history.stop_reason = f"interrupted after step {self.step}"
@@ -216,6 +226,12 @@ class Solver:
     def stop(self, reason: str) -> None:
         """End the run after the step or epoch at hand; for callbacks."""
         self.history.stop_reason = reason
+
+    def averaged(self) -> AbstractContextManager[None]:
+        """Let the model hold the averaged parameters inside a ``with``, if the run keeps any."""
+        if self._average is None or not self._average.updates:
+            return nullcontext()
+        return self._average.swapped_into(self.model.params)
 
     def _loop(self) -> None:
         total = self.epochs * self.steps_per_epoch
@@ -260,6 +276,8 @@ class Solver:
         if self._clip_norm is not None:
             clip_grad_norm(grads, self._clip_norm)
         self.optimizer.step(self.model.params, grads)
+        if self._average is not None:
+            self._average.update(self.model.params)
         self.step += 1
         self._epoch_loss += self.loss * mass
         self._epoch_mass += mass
@@ -270,16 +288,17 @@ class Solver:
             "epoch": self.step // self.steps_per_epoch,
             "step": self.step,
             "lr": self.optimizer.lr,
-            **self._measure("train", self._train_sample),
-            "train_loss": self._epoch_loss / self._epoch_mass,
         }
-        self._epoch_loss = self._epoch_mass = 0.0
-        if self._validation is not None:
-            measured = self._measure("val", self._validation)
-            record |= measured
-            score = next(iter(measured.values()))
-            if self._best is None or score > self._best["score"]:
-                self._best = {"score": score, "model": self._port.state()}
+        with self.averaged():
+            record |= self._measure("train", self._train_sample)
+            record["train_loss"] = self._epoch_loss / self._epoch_mass
+            self._epoch_loss = self._epoch_mass = 0.0
+            if self._validation is not None:
+                measured = self._measure("val", self._validation)
+                record |= measured
+                score = next(iter(measured.values()))
+                if self._best is None or score > self._best["score"]:
+                    self._best = {"score": score, "model": self._port.state()}
         record["seconds"] = self._seconds()
         self.history.add_epoch(record)
         if isinstance(self.schedule, Schedule):
@@ -354,6 +373,7 @@ class Solver:
                 "model_counter": self._port.counter,
                 "optimizer": self.optimizer.state_dict(),
                 "schedule": self.schedule.state_dict() if isinstance(self.schedule, Schedule) else {},
+                "average": None if self._average is None else self._average.state_dict(),
                 "callbacks": [callback.state_dict() for callback in self.callbacks],
                 "history": self.history.state_dict(),
                 "stop_reason": self.history.stop_reason,
@@ -380,6 +400,8 @@ class Solver:
         self.optimizer.load_state_dict(state["optimizer"])
         if isinstance(self.schedule, Schedule):
             self.schedule.load_state_dict(state["schedule"])
+        if self._average is not None:
+            self._average.load_state_dict(state["average"])
         for callback, remembered in zip(self.callbacks, state["callbacks"], strict=True):
             callback.load_state_dict(remembered)
         self.history.load_state_dict(state["history"])

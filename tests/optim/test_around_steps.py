@@ -71,6 +71,50 @@ def test_averages() -> None:
     np.testing.assert_array_equal(params["w"], values[-1])
 
 
+@pytest.mark.parametrize("decay", [None, 0.9, 0.0])
+def test_averages_are_torch_s(decay: float | None) -> None:
+    torch = pytest.importorskip("torch")
+    swa = torch.optim.swa_utils
+    theirs = torch.nn.Linear(3, 2).double()
+    options = {} if decay is None else {"multi_avg_fn": swa.get_ema_multi_avg_fn(decay)}
+    averaged = swa.AveragedModel(theirs, **options)
+    model, average = Model(nn.Linear(3, 2), dtype=np.float64), ParameterAverage(decay)
+    for _ in range(30):
+        for name, tensor in theirs.named_parameters():
+            tensor.data += torch.tensor(RNG.normal(size=tensor.shape))
+            model.params[name] = tensor.detach().numpy()
+        averaged.update_parameters(theirs)
+        average.update(model.params)
+    with average.swapped_into(model.params):
+        for name, tensor in averaged.module.named_parameters():
+            np.testing.assert_allclose(model.params[name], tensor.detach().numpy(), rtol=1e-12)
+    for name, tensor in theirs.named_parameters():
+        np.testing.assert_array_equal(model.params[name], tensor.detach().numpy())
+
+
+def test_averages_of_a_buffer_and_of_arrays_are_the_same_bits() -> None:
+    model, by_buffer, by_name = Model(nn.Linear(3, 2)), ParameterAverage(0.7), ParameterAverage(0.7)
+    for step in range(12):
+        model.params.flat[:] = RNG.normal(size=model.params.flat.size)
+        by_buffer.update(model.params)
+        by_name.update(dict(model.params))
+        if step == 6:  # on from a saved state
+            state = by_buffer.state_dict()
+            by_buffer.load_state_dict(state)
+    for name, value in by_buffer.averages.items():
+        np.testing.assert_array_equal(value, by_name.averages[name])
+    by_name.copy_into(model.params)
+    np.testing.assert_array_equal(model.params["weight"], by_buffer.averages["weight"])
+
+
+def test_an_average_of_nothing_is_refused() -> None:
+    params = {"w": np.zeros(3)}
+    empty = ParameterAverage()
+    for use in (lambda: empty.copy_into(params), lambda: empty.averages):
+        with pytest.raises(ValueError, match=r"^\[ParameterAverage\] update: expected at least one"):
+            use()
+
+
 def rosenbrock(params: dict[str, Any]) -> Any:
     def loss() -> Any:
         x, y = params["w"]

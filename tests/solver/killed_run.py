@@ -17,7 +17,7 @@ from solver_models import NoisyTwoLayer, blobs
 from fastnn import nn
 from fastnn.callbacks import Callback, EarlyStopping
 from fastnn.model import Model
-from fastnn.optim import SGD, Adam
+from fastnn.optim import SGD, Adam, ParameterAverage
 from fastnn.schedules import Chain, Cosine, LinearWarmup, ReduceOnPlateau
 from fastnn.solver import Solver
 
@@ -58,6 +58,7 @@ def make_solver(kind: str, folder: str | None, callbacks: list[Callback], **opti
     plateau = ReduceOnPlateau("val_accuracy", "max", patience=0, factor=0.7)
     schedule = Chain(LinearWarmup(6, 0.2), Cosine(), plateau)
     model: Any
+    average = None if kind == "handwritten" else ParameterAverage(0.8)
     np.random.seed(7)  # noqa: NPY002 (hand-written models draw from it)
     if kind == "handwritten":
         model, optimizer = NoisyTwoLayer(), Adam(0.02)
@@ -68,7 +69,7 @@ def make_solver(kind: str, folder: str | None, callbacks: list[Callback], **opti
         train, val = blobs(110, seed=1, dtype=np.float32), blobs(60, seed=2, dtype=np.float32)
         settings["sample_weights"] = np.linspace(0.5, 1.5, 110)
     return Solver(
-        model, train, validation_data=val, optimizer=optimizer, schedule=schedule,
+        model, train, validation_data=val, optimizer=optimizer, schedule=schedule, average=average,
         callbacks=[EarlyStopping("val_accuracy", "max", patience=3), *callbacks], **settings,
     )  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -44,17 +45,19 @@ class ParameterAverage:
             None if decay is None else check.number("ParameterAverage", "decay", decay, high=1.0, below=True)
         )
         self.updates = 0
-        self._averages: dict[str, Array] = {}
+        self._averages: Mapping[str, Array] = {}
 
     def update(self, params: Mapping[str, Array]) -> None:
         """Take the parameters as they are now into the average; after every step, as a rule."""
         self.updates += 1
         if self.updates == 1:
-            self._averages = {name: value.copy() for name, value in params.items()}
+            self._averages = copy.deepcopy(params)
             return
         fresh = 1.0 / self.updates if self.decay is None else 1.0 - self.decay
-        for name, average in self._averages.items():
-            average += average.dtype.type(fresh) * (params[name] - average)
+        for average, value in _pairs(self._averages, params):
+            change = value - average
+            change *= average.dtype.type(fresh)
+            average += change
 
     @property
     def averages(self) -> dict[str, Array]:
@@ -70,14 +73,19 @@ class ParameterAverage:
     def swapped_into(self, params: Mapping[str, Array]) -> Iterator[None]:
         """Let ``params`` hold the averages inside a ``with``, and their own values again after it."""
         self._require_update()
-        own = {name: params[name].copy() for name in self._averages}
+        own = [value.copy() for _, value in _pairs(self._averages, params)]
+        self.copy_into(params)
         try:
-            for name, average in self._averages.items():
-                params[name][...] = average
             yield
         finally:
-            for name, value in own.items():
-                params[name][...] = value
+            for (_, value), kept in zip(_pairs(self._averages, params), own, strict=True):
+                value[...] = kept
+
+    def copy_into(self, params: Mapping[str, Array]) -> None:
+        """Write the averages over ``params``."""
+        self._require_update()
+        for average, value in _pairs(self._averages, params):
+            value[...] = average
 
     def state_dict(self) -> dict[str, Any]:
         """Return the number of updates and copies of the averages."""
@@ -91,3 +99,10 @@ class ParameterAverage:
     def _require_update(self) -> None:
         if not self.updates:
             raise ValueError("[ParameterAverage] update: expected at least one before its use, got none")
+
+
+def _pairs(averages: Any, params: Any) -> list[tuple[Array, Array]]:
+    """Return the averages beside their parameters: as one buffer each where both have one, else by name."""
+    if hasattr(averages, "flat") and hasattr(params, "flat") and list(averages) == list(params):
+        return [(averages.flat, params.flat)]
+    return [(average, params[name]) for name, average in averages.items()]
