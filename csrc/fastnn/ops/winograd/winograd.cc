@@ -43,49 +43,18 @@ struct TileCursor {
   }
 };
 
-// Pointers to the pixels of a square of an image; those beyond its edges point to `outside` instead.
+// The size x size pixels of an image from (top, left), which may lie beyond its edges.
 template <class T>
-class Window {
- public:
-  Window(const TensorView<T>& image, int64_t size, T* outside)
-      : image_(image), size_(size), outside_(outside) {
-    for (int64_t i = 0; i < size * size; ++i)
-      offset_[i] = i / size * image.stride[2] + i % size * image.stride[3];
-  }
-
-  void move_to(int64_t n, int64_t top, int64_t left) {
-    T* corner = image_.data + n * image_.stride[0] + top * image_.stride[2] + left * image_.stride[3];
-    for (int64_t i = 0; i < size_ * size_; ++i) pixel[i] = corner + offset_[i];
-    if (top >= 0 && left >= 0 && top + size_ <= image_.shape[2] && left + size_ <= image_.shape[3]) {
-      if (cut_) std::fill_n(valid, size_ * size_, true);
-      cut_ = false;
-      count = size_ * size_;
-      return;
-    }
-    cut_ = true;
-    count = 0;
-    for (int64_t i = 0; i < size_; ++i) {
-      const bool row_inside = top + i >= 0 && top + i < image_.shape[2];
-      for (int64_t j = 0; j < size_; ++j) {
-        const bool inside = row_inside && left + j >= 0 && left + j < image_.shape[3];
-        valid[i * size_ + j] = inside;
-        if (!inside) pixel[i * size_ + j] = outside_;
-        count += inside;
-      }
-    }
-  }
-
-  T* pixel[kWinogradMaxPlanes];
-  bool valid[kWinogradMaxPlanes];
-  int64_t count = 0;  // of valid pixels
-
- private:
-  TensorView<T> image_;
-  int64_t size_;
-  T* outside_;
-  int64_t offset_[kWinogradMaxPlanes];
-  bool cut_ = true;
-};
+WinogradPatch<T> patch_of(const TensorView<T>& image, int64_t n, int64_t top, int64_t left, int64_t size) {
+  const auto within = [size](int64_t i) { return static_cast<int>(std::clamp<int64_t>(i, 0, size)); };
+  return {image.data + n * image.stride[0] + top * image.stride[2] + left * image.stride[3],
+          image.stride[2],
+          image.stride[3],
+          within(-top),
+          within(image.shape[2] - top),
+          within(-left),
+          within(image.shape[3] - left)};
+}
 
 // Asks for pixels before they are needed. A transform walks along several image rows at once, in steps that
 // hardware does not foresee, and computes too little to hide the way to memory: without this, out of cache,
@@ -132,9 +101,11 @@ class Prefetch {
 int64_t plane_stride(int64_t elements) { return round_up(elements, 16) + 16; }
 
 // Tiles a block. One strip of the micro-kernel moves least through the caches while the filters stay in the
-// second one; larger filters come from the third, and larger blocks read them less often.
-int64_t block_tiles(int64_t planes, int64_t c, int64_t f, int kernel_rows, int64_t element) {
+// second one; larger filters come from the third, and larger blocks read them less often. So do blocks with
+// few filters, each of which is loaded for little work.
+int64_t block_tiles(int64_t planes, int64_t c, int64_t f, bool narrow, int kernel_rows, int64_t element) {
   constexpr int64_t kFilterBytes = 850'000;
+  if (narrow) return 2 * kernel_rows;
   return planes * c * f * element <= kFilterBytes ? kernel_rows : 4 * kernel_rows;
 }
 
@@ -177,6 +148,7 @@ struct Forward {
   int64_t pad_h, pad_w;
   const Filters<T>& filters;
   const Epilogue<T>& epilogue;
+  bool narrow;    // one register of filters
   int64_t block;  // tiles a block
   T* mean;        // [block][f] statistics of each block, or null
   T* sum_squares;
@@ -187,53 +159,44 @@ struct Forward {
   void run_block(int64_t index) const {
     const int64_t c = x.shape[1], f = y.shape[1], planes = points() * points();
     const int64_t tile0 = index * block, tiles = std::min(block, grid.count() - tile0);
-    const int64_t in_plane = plane_stride(tiles * c), out_plane = plane_stride(tiles * f);
-    Buffer<T> data(planes * in_plane), products(planes * out_plane), outside(std::max(c, f));
+    const int64_t product_row = narrow ? winograd.lanes : f;
+    const int64_t in_plane = plane_stride(tiles * c), out_plane = plane_stride(tiles * product_row);
+    Buffer<T> data(planes * in_plane), products(planes * out_plane);
 
-    std::fill_n(outside.get(), c, T(0));
-    Window<const T> patch(x, points(), outside.get());
     TileCursor at(grid, tile0);
     for (int64_t t = 0; t < tiles; ++t, at.next()) {
-      patch.move_to(at.image, at.top - pad_h, at.left - pad_w);
-      winograd.gather({patch.pixel, c, data.get() + t * c, in_plane});
+      const auto pixels = patch_of(x, at.image, at.top - pad_h, at.left - pad_w, points());
+      winograd.gather({pixels, c, data.get() + t * c, in_plane});
     }
     const TensorView<const T> added = residual_view();
     Prefetch<const T> to_add(added, grid, 0, 0, tile0, added.data ? tiles : 0);
     Prefetch<T> to_write(y, grid, 0, 0, tile0, tiles);
     Prefetch<const T> to_read(x, grid, 2 - pad_h, 2 - pad_w, tile0 + block, block);
-    multiply(data.get(), in_plane, products.get(), out_plane, tiles, [&](int p) {
+    for (int p = 0; p < planes; ++p) {
+      multiply(p, data.get() + p * in_plane, products.get() + p * out_plane, tiles);
       to_add.advance_to(part_begin(tiles, planes, p + 1));
       to_write.advance_to(part_begin(tiles, planes, p + 1));
       to_read.advance_to(part_begin(block, planes, p + 1));
-    });
+    }
 
-    int64_t pixels_seen = 0;
-    Window<T> result(y, grid.m, outside.get());
-    Window<const T> added_here(added, grid.m, outside.get());
+    WinogradFromPlanes<T> out{};
+    out.plane = out_plane;
+    out.channels = f;
+    out.bias = epilogue.bias;
+    out.relu = epilogue.relu;
+    if (mean) {
+      out.mean = mean + index * f;
+      out.sum_squares = sum_squares + index * f;
+    }
     at = TileCursor(grid, tile0);
     for (int64_t t = 0; t < tiles; ++t, at.next()) {
-      result.move_to(at.image, at.top, at.left);
-      WinogradFromPlanes<T> out{};
-      out.in = products.get() + t * f;
-      out.plane = out_plane;
-      out.channels = f;
-      out.pixel = result.pixel;
-      out.valid = result.valid;
-      out.bias = epilogue.bias;
-      if (added.data) {
-        added_here.move_to(at.image, at.top, at.left);
-        out.residual = added_here.pixel;
-      }
-      out.relu = epilogue.relu;
-      if (mean) {
-        out.mean = mean + index * f;
-        out.sum_squares = sum_squares + index * f;
-        out.seen = pixels_seen;
-      }
-      pixels_seen += result.count;
+      out.in = products.get() + t * product_row;
+      out.pixels = patch_of(y, at.image, at.top, at.left, grid.m);
+      if (added.data) out.residual = patch_of(added, at.image, at.top, at.left, grid.m);
       winograd.scatter(out);
+      out.seen += static_cast<int64_t>(out.pixels.bottom) * out.pixels.right;
     }
-    if (seen) seen[index] = pixels_seen;
+    if (seen) seen[index] = out.seen;
   }
 
  private:
@@ -243,32 +206,29 @@ struct Forward {
     return {epilogue.residual.data, 4, {y.shape[0], y.shape[1], h, w}, {h * w * row, 1, w * row, row}};
   }
 
-  // products[p] = data[p] x filters[p] for every plane p, then between(p).
-  template <class Between>
-  void multiply(const T* data, int64_t in_plane, T* products, int64_t out_plane, int64_t tiles,
-                Between between) const {
-    const int64_t c = x.shape[1], f = y.shape[1], strips = ceil_div(tiles, gemm.rows);
-    for (int p = 0; p < points() * points(); ++p) {
-      for (int64_t col = 0; col < f; col += gemm.cols) {
-        const T* b = filters.data.get() + p * filters.plane + col / gemm.cols * filters.panel;
-        for (int64_t s = 0; s < strips; ++s) {
-          const int64_t row = part_begin(tiles, strips, s);
-          GemmTile<T> tile{};
-          tile.a = data + p * in_plane + row * c;
-          tile.b = b;
-          tile.runs = 1;
-          tile.depth = c;
-          tile.a_row = c;
-          tile.a_col = 1;
-          tile.b_row = gemm.cols;
-          tile.c = products + p * out_plane + row * f + col;
-          tile.c_row = f;
-          tile.rows = static_cast<int>(part_begin(tiles, strips, s + 1) - row);
-          tile.cols = static_cast<int>(std::min<int64_t>(gemm.cols, f - col));
-          gemm.tile(tile);
-        }
+  // products = data x filters for one plane.
+  void multiply(int plane, const T* data, T* products, int64_t tiles) const {
+    const int64_t c = x.shape[1], f = y.shape[1];
+    const T* filter = filters.data.get() + plane * filters.plane;
+    if (narrow) return winograd.multiply({data, filter, products, tiles, c});
+    const int64_t strips = ceil_div(tiles, gemm.rows);
+    for (int64_t col = 0; col < f; col += gemm.cols) {
+      for (int64_t s = 0; s < strips; ++s) {
+        const int64_t row = part_begin(tiles, strips, s);
+        GemmTile<T> tile{};
+        tile.a = data + row * c;
+        tile.b = filter + col / gemm.cols * filters.panel;
+        tile.runs = 1;
+        tile.depth = c;
+        tile.a_row = c;
+        tile.a_col = 1;
+        tile.b_row = gemm.cols;
+        tile.c = products + row * f + col;
+        tile.c_row = f;
+        tile.rows = static_cast<int>(part_begin(tiles, strips, s + 1) - row);
+        tile.cols = static_cast<int>(std::min<int64_t>(gemm.cols, f - col));
+        gemm.tile(tile);
       }
-      between(p);
     }
   }
 };
@@ -322,8 +282,9 @@ void winograd_forward(int m, TensorView<const T> x, TensorView<const T> w, int64
   const WinogradKernel<T> winograd = FASTNN_DISPATCH(winograd_kernel<T>)(m);
   const GemmKernel<T> gemm = FASTNN_DISPATCH(gemm_kernel<T>)();
   const int64_t c = x.shape[1], f = y.shape[1], planes = (m + 2) * (m + 2);
-  const Filters<T> filters = transform_filters(winograd, m + 2, w, gemm.cols);
-  const int64_t block = block_tiles(planes, c, f, gemm.rows, sizeof(T)),
+  const bool narrow = f <= winograd.lanes;
+  const Filters<T> filters = transform_filters(winograd, m + 2, w, narrow ? winograd.lanes : gemm.cols);
+  const int64_t block = block_tiles(planes, c, f, narrow, gemm.rows, sizeof(T)),
                 blocks = ceil_div(grid.count(), block);
 
   Buffer<T> statistics;
@@ -342,6 +303,7 @@ void winograd_forward(int m, TensorView<const T> x, TensorView<const T> w, int64
                            pad_w,
                            filters,
                            epilogue,
+                           narrow,
                            block,
                            statistics.get(),
                            epilogue.mean ? statistics.get() + blocks * f : nullptr,
@@ -384,8 +346,7 @@ void winograd_backward_weights(int m, TensorView<const T> dy_any, TensorView<con
   // Adding up a group's sums costs about as much as transforming `as_sums` tiles.
   const int64_t groups =
       small ? std::clamp<int64_t>(total / std::max(2 * stage_tiles, 8 * as_sums), 1, kMaxGroups) : 1;
-  Buffer<T> sum(groups * planes * sum_plane), zeros(std::max(c, f));
-  std::fill_n(zeros.get(), std::max(c, f), T(0));
+  Buffer<T> sum(groups * planes * sum_plane);
 
   const auto sum_group = [&](int64_t group) {
     const int64_t group_first = part_begin(total, groups, group);
@@ -400,7 +361,6 @@ void winograd_backward_weights(int m, TensorView<const T> dy_any, TensorView<con
       parallel_for(ceil_div(depth, kChunkTiles), static_cast<double>(depth * tile_bytes) / kBytesPerNs,
                    [&](int64_t chunk) {
                      const int64_t begin = chunk * kChunkTiles, end = std::min(begin + kChunkTiles, depth);
-                     Window<const T> patch(x, points, zeros.get()), gradient(dy, m, zeros.get());
                      Prefetch<const T> next_x(x, grid, 2 - pad_h, 2 - pad_w, first + begin + kAhead,
                                               kChunkTiles);
                      Prefetch<const T> next_dy(dy, grid, 0, 0, first + begin + kAhead, kChunkTiles);
@@ -408,10 +368,10 @@ void winograd_backward_weights(int m, TensorView<const T> dy_any, TensorView<con
                      for (int64_t t = begin; t < end; ++t, at.next()) {
                        next_x.advance_to(t - begin + 1);
                        next_dy.advance_to(t - begin + 1);
-                       patch.move_to(at.image, at.top - pad_h, at.left - pad_w);
-                       winograd.gather({patch.pixel, c, data.get() + t * c, in_plane});
-                       gradient.move_to(at.image, at.top, at.left);
-                       winograd.spread({gradient.pixel, f, spread.get() + t * f, out_plane});
+                       const auto pixels = patch_of(x, at.image, at.top - pad_h, at.left - pad_w, points);
+                       winograd.gather({pixels, c, data.get() + t * c, in_plane});
+                       const auto gradients = patch_of(dy, at.image, at.top, at.left, m);
+                       winograd.spread({gradients, f, spread.get() + t * f, out_plane});
                      }
                    });
       const double flops = 2.0 * static_cast<double>(planes * depth * c) * static_cast<double>(f);

@@ -1,7 +1,6 @@
 // The transforms of Winograd convolution, for one tile and all channels. Between them stand matrix products.
 //
-// A plane is one of the (m+2)^2 positions of a transformed tile. Pixels are passed as pointers, so that an
-// edge of the image is a pointer to zeros (or to a place that nobody reads) and the kernels have no borders.
+// A plane is one of the (m+2)^2 positions of a transformed tile.
 #pragma once
 
 #include <stdint.h>
@@ -10,14 +9,20 @@
 
 namespace fastnn {
 
-constexpr int kWinogradMaxPoints = 6;                                        // m + 2 for m = 4
-constexpr int kWinogradMaxPlanes = kWinogradMaxPoints * kWinogradMaxPoints;  // of a transformed tile
+// A square of an image: pixel (i, j) lies at corner + i * row + j * col. Those outside of rows [top, bottom)
+// and columns [left, right) are beyond the image's edge: they are read as zeros and not written.
+template <class T>
+struct WinogradPatch {
+  T* corner;
+  int64_t row, col;
+  int top, bottom, left, right;
+};
 
-// out[p * plane + c] = (B^T d B)_p of channel c;  d[i] = pixel[i][c], row-major (m+2) x (m+2).
-// As `spread`: out[p * plane + c] = (A d A^T)_p;  d row-major m x m.
+// out[p * plane + c] = (B^T d B)_p of channel c;  d the pixels, (m+2) x (m+2).
+// As `spread`: out[p * plane + c] = (A d A^T)_p;  d m x m.
 template <class T>
 struct WinogradToPlanes {
-  const T* const* pixel;
+  WinogradPatch<const T> pixels;
   int64_t channels;
   T* out;
   int64_t plane;
@@ -28,14 +33,23 @@ template <class T>
 struct WinogradFromPlanes {
   const T* in;
   int64_t plane, channels;
-  T* const* pixel;           // m x m, row-major
-  const bool* valid;         // which of them belong to the image
-  const T* bias;             // (channels,) or null
-  const T* const* residual;  // m x m pointers, or null
+  WinogradPatch<T> pixels;          // m x m
+  const T* bias;                    // (channels,) or null
+  WinogradPatch<const T> residual;  // as pixels, or its corner is null
   bool relu;
-  T* mean;  // (channels,) running statistics over the valid pixels, or null
+  T* mean;  // (channels,) running statistics over the pixels of the image, or null
   T* sum_squares;
   int64_t seen;  // pixels that they already cover
+};
+
+// products[t][f] = sum_c data[t][c] * filters[c][f] in one plane, for one register of filters f. Those are
+// too few for the micro-kernel of gemm, whose calls would cost as much as what they compute.
+template <class T>
+struct WinogradProduct {
+  const T* data;     // (tiles, channels)
+  const T* filters;  // (channels, lanes)
+  T* products;       // (tiles, lanes)
+  int64_t tiles, channels;
 };
 
 // out[p * plane + f] = (G g G^T)_p;  g[k] = taps[k * tap + f], row-major 3 x 3.
@@ -62,6 +76,7 @@ struct WinogradKernel {
   void (*gather)(const WinogradToPlanes<T>&);  // B^T d B
   void (*spread)(const WinogradToPlanes<T>&);  // A dY A^T
   void (*scatter)(const WinogradFromPlanes<T>&);
+  void (*multiply)(const WinogradProduct<T>&);
   void (*filter)(const WinogradFilter<T>&);
   void (*filter_gradient)(const WinogradFilterGradient<T>&);
 };

@@ -143,69 +143,168 @@ static FASTNN_INLINE void store_lanes(Vec<T> x, T* p, int n) {
   n == Vec<T>::lanes ? x.store(p) : x.store(p, n);
 }
 
+// One register of channels of a patch. Inside the image, and if the register is full (kWhole), pixels are
+// plain loads and stores; elsewhere those beyond an edge have no lanes. Pixel is T or const T.
+template <class T, int kSize, bool kWhole, class Pixel>
+struct PatchLanes {
+  using V = Vec<T>;
+  const WinogradPatch<Pixel>& patch;
+  int64_t c;
+  int n;
+
+  FASTNN_INLINE bool inside(int i) const {
+    const int y = i / kSize, x = i % kSize;
+    return kWhole || (y >= patch.top && y < patch.bottom && x >= patch.left && x < patch.right);
+  }
+  FASTNN_INLINE Pixel* at(int i) const {
+    return patch.corner + i / kSize * patch.row + i % kSize * patch.col + c;
+  }
+  FASTNN_INLINE V load(int i) const { return kWhole ? V::load(at(i)) : V::load(at(i), inside(i) ? n : 0); }
+  FASTNN_INLINE void store(V x, int i) const { kWhole ? x.store(at(i)) : x.store(at(i), inside(i) ? n : 0); }
+  // The same lanes of another image.
+  FASTNN_INLINE PatchLanes<T, kSize, kWhole, const T> of(const WinogradPatch<const T>& other) const {
+    return {other, c, n};
+  }
+};
+
+// Calls body with the lanes of each register of channels.
+template <class T, int kSize, class Pixel, class Body>
+static FASTNN_INLINE void by_patch_channels(const WinogradPatch<Pixel>& patch, int64_t channels, Body body) {
+  const bool whole = patch.top <= 0 && patch.left <= 0 && patch.bottom >= kSize && patch.right >= kSize;
+  by_channels<T>(channels, [&](int64_t c, int n) {
+    if (whole && n == Vec<T>::lanes) {
+      body(PatchLanes<T, kSize, true, Pixel>{patch, c, n});
+    } else {
+      body(PatchLanes<T, kSize, false, Pixel>{patch, c, n});
+    }
+  });
+}
+
 template <class T, int kM>
 static void winograd_gather(const WinogradToPlanes<T>& g) {
-  by_channels<T>(g.channels, [&](int64_t c, int n) {
+  by_patch_channels<T, kM + 2>(g.pixels, g.channels, [&](const auto& pixels) {
     both_ways<T, kM + 2, kM + 2, Winograd<T, kM>::data>(
-        [&](int i) { return load_lanes(g.pixel[i] + c, n); },
-        [&](int p, Vec<T> x) { store_lanes(x, g.out + p * g.plane + c, n); });
+        [&](int i) { return pixels.load(i); },
+        [&](int p, Vec<T> x) { store_lanes(x, g.out + p * g.plane + pixels.c, pixels.n); });
   });
 }
 
 template <class T, int kM>
 static void winograd_spread(const WinogradToPlanes<T>& g) {
-  by_channels<T>(g.channels, [&](int64_t c, int n) {
+  by_patch_channels<T, kM>(g.pixels, g.channels, [&](const auto& pixels) {
     both_ways<T, kM, kM + 2, Winograd<T, kM>::spread>(
-        [&](int i) { return load_lanes(g.pixel[i] + c, n); },
-        [&](int p, Vec<T> x) { store_lanes(x, g.out + p * g.plane + c, n); });
+        [&](int i) { return pixels.load(i); },
+        [&](int p, Vec<T> x) { store_lanes(x, g.out + p * g.plane + pixels.c, pixels.n); });
   });
 }
 
-// Adds the valid pixels' mean and squared deviations to the running ones (Chan, Golub and LeVeque, 1979).
-template <class T, int kPixels>
-static FASTNN_INLINE void join_pixels(const WinogradFromPlanes<T>& s, const Vec<T> (&pixel)[kPixels],
-                                      int64_t c, int n) {
+// Adds the mean and squared deviations of the pixels inside to the running ones (Chan, Golub and LeVeque,
+// 1979).
+template <class T, int kPixels, class Lanes>
+static FASTNN_INLINE void join_pixels(const WinogradFromPlanes<T>& s, const Lanes& lanes,
+                                      const Vec<T> (&pixel)[kPixels]) {
   using V = Vec<T>;
   V total = V::zero(), squares = V::zero();
   int count = 0;
 #pragma GCC unroll 16
   for (int i = 0; i < kPixels; ++i) {
-    if (!s.valid[i]) continue;
+    if (!lanes.inside(i)) continue;
     total = total + pixel[i];
     ++count;
   }
   const V mean = total * V::set(T(1) / T(count));
 #pragma GCC unroll 16
   for (int i = 0; i < kPixels; ++i) {
-    if (!s.valid[i]) continue;
+    if (!lanes.inside(i)) continue;
     const V d = pixel[i] - mean;
     squares = fma(d, d, squares);
   }
+  T *means = s.mean + lanes.c, *deviations = s.sum_squares + lanes.c;
   const T before = T(s.seen), share = T(count) / (before + T(count));
-  const V old_mean = s.seen ? V::load(s.mean + c, n) : V::zero();
-  const V old_squares = s.seen ? V::load(s.sum_squares + c, n) : V::zero();
+  const V old_mean = s.seen ? V::load(means, lanes.n) : V::zero();
+  const V old_squares = s.seen ? V::load(deviations, lanes.n) : V::zero();
   const V delta = mean - old_mean;
-  fma(delta, V::set(share), old_mean).store(s.mean + c, n);
-  fma(delta * delta, V::set(before * share), old_squares + squares).store(s.sum_squares + c, n);
+  fma(delta, V::set(share), old_mean).store(means, lanes.n);
+  fma(delta * delta, V::set(before * share), old_squares + squares).store(deviations, lanes.n);
 }
 
 template <class T, int kM>
 static void winograd_scatter(const WinogradFromPlanes<T>& s) {
   using V = Vec<T>;
-  by_channels<T>(s.channels, [&](int64_t c, int n) {
+  by_patch_channels<T, kM>(s.pixels, s.channels, [&](const auto& pixels) {
     V pixel[kM * kM];
-    const V bias = s.bias ? load_lanes(s.bias + c, n) : V::zero();
+    const V bias = s.bias ? load_lanes(s.bias + pixels.c, pixels.n) : V::zero();
     both_ways<T, kM + 2, kM, Winograd<T, kM>::output>(
-        [&](int p) { return load_lanes(s.in + p * s.plane + c, n); },
+        [&](int p) { return load_lanes(s.in + p * s.plane + pixels.c, pixels.n); },
         [&](int i, V x) {
           x = x + bias;
-          if (s.residual) x = x + load_lanes(s.residual[i] + c, n);
+          if (s.residual.corner) x = x + pixels.of(s.residual).load(i);
           if (s.relu) x = max(V::zero(), x);
-          store_lanes(x, s.pixel[i] + c, n);
+          pixels.store(x, i);
           pixel[i] = x;
         });
-    if (s.mean) join_pixels<T, kM * kM>(s, pixel, c, n);
+    if (s.mean) join_pixels(s, pixels, pixel);
   });
+}
+
+// products (+)= data x filters for strips of kRows tiles and kDepth channels, whose filters stay in
+// registers.
+template <class T, int kRows, int kDepth, bool kAdd>
+static void multiply_strips(const T* data, int64_t data_row, const T* filters, T* products, int64_t strips) {
+  using V = Vec<T>;
+  constexpr int kBases = (kRows + 2) / 3;
+  V filter[kDepth];
+#pragma GCC unroll 16
+  for (int k = 0; k < kDepth; ++k) filter[k] = V::load(filters + k * V::lanes);
+  for (int64_t s = 0; s < strips; ++s, data += kRows * data_row, products += kRows * V::lanes) {
+    // base, base + data_row and base + 2 * data_row are addresses that one instruction forms.
+    const T* base[kBases];
+#pragma GCC unroll 8
+    for (int g = 0; g < kBases; ++g) {
+      base[g] = data + 3 * g * data_row;
+      asm("" : "+r"(base[g]));  // or the compiler makes an offset for each row
+    }
+    V acc[kRows];
+#pragma GCC unroll 16
+    for (int i = 0; i < kRows; ++i) acc[i] = kAdd ? V::load(products + i * V::lanes) : V::zero();
+#pragma GCC unroll 16
+    for (int k = 0; k < kDepth; ++k) {
+#pragma GCC unroll 16
+      for (int i = 0; i < kRows; ++i) {
+        acc[i] = fma(V::set(base[i / 3][i % 3 * data_row + k]), filter[k], acc[i]);
+      }
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < kRows; ++i) acc[i].store(products + i * V::lanes);
+  }
+}
+
+template <class T, int kRows, int kDepth, bool kAdd>
+static void multiply_tiles(int64_t tiles, const T* data, int64_t data_row, const T* filters, T* products) {
+  const int64_t strips = tiles / kRows, done = strips * kRows;
+  multiply_strips<T, kRows, kDepth, kAdd>(data, data_row, filters, products, strips);
+  if constexpr (kRows > 1) {
+    if (done == tiles) return;
+    multiply_tiles<T, kRows / 2, kDepth, kAdd>(tiles - done, data + done * data_row, data_row, filters,
+                                               products + done * Vec<T>::lanes);
+  }
+}
+
+template <class T>
+static void winograd_multiply(const WinogradProduct<T>& g) {
+  using V = Vec<T>;
+  // Half of the registers hold filters, the others sums, but for a broadcast and a spare.
+  constexpr int kDepth = V::registers / 2, kRows = V::registers / 2 - 2;
+  const auto multiply = [&](int64_t c, auto kernel) {
+    kernel(g.tiles, g.data + c, g.channels, g.filters + c * V::lanes, g.products);
+  };
+  int64_t c = 0;
+  for (; c + kDepth <= g.channels; c += kDepth) {
+    multiply(c, c ? multiply_tiles<T, kRows, kDepth, true> : multiply_tiles<T, kRows, kDepth, false>);
+  }
+  for (; c < g.channels; ++c) {
+    multiply(c, c ? multiply_tiles<T, kRows, 1, true> : multiply_tiles<T, kRows, 1, false>);
+  }
 }
 
 template <class T, int kM>
@@ -228,8 +327,9 @@ static void winograd_filter_gradient(const WinogradFilterGradient<T>& g) {
 
 template <class T, int kM>
 static WinogradKernel<T> winograd_kernel_of() {
-  return {Vec<T>::lanes,           winograd_gather<T, kM>, winograd_spread<T, kM>,
-          winograd_scatter<T, kM>, winograd_filter<T, kM>, winograd_filter_gradient<T, kM>};
+  return {
+      Vec<T>::lanes,        winograd_gather<T, kM>, winograd_spread<T, kM>,         winograd_scatter<T, kM>,
+      winograd_multiply<T>, winograd_filter<T, kM>, winograd_filter_gradient<T, kM>};
 }
 
 template <class T>
