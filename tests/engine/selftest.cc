@@ -28,6 +28,10 @@ int run() {
     override_isa(isa);
     const int before = failures;
     test_ops();
+    test_windows();
+    test_losses();
+    test_updates();
+    test_random();
     test_vector_math();
     std::printf("%-7s %s\n", isa_name(isa), failures == before ? "ok" : "FAILED");
   }

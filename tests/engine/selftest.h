@@ -112,6 +112,10 @@ inline std::vector<int64_t> tail_sizes(int64_t large) {
 
 // The suites: what is called for each instruction set, and what is called once.
 void test_ops();
+void test_windows();
+void test_losses();
+void test_updates();
+void test_random();
 void test_vector_math();
 void test_runtime();
 
