@@ -7,6 +7,8 @@ import operator
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+_LARGEST = 2**63 - 1  # of the engine's sizes
+
 
 def number(
     op: str,
@@ -37,6 +39,8 @@ def integer(op: str, name: str, value: Any, *, low: int = 1) -> int:
         result = low - 1
     if isinstance(value, bool) or result < low:
         raise ValueError(f"[{op}] {name}: expected an integer >= {low}, got {value!r}")
+    if result > _LARGEST:
+        raise ValueError(f"[{op}] {name}: expected an integer below 2^63, got {value!r}")
     return result
 
 

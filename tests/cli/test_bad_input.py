@@ -19,6 +19,8 @@ FILES = {
     "plain.toml": b'layers = ["Linear"]\n',
     "args.toml": b'[[layers]]\ntype = "Linear"\nin_features = 16\nout_features = 3\ncolour = "red"\n',
     "kind.toml": b'[[layers]]\ntype = "Linear"\nin_features = "many"\nout_features = 3\n',
+    "huge.toml": SMALL_NET.replace("out_features = 8", "out_features = 1000000000000000").encode(),
+    "huger.toml": SMALL_NET.replace("in_features = 16", "in_features = 9223372036854775807").encode(),
     "shape.toml": SMALL_NET.replace("in_features = 16", "in_features = 9").encode(),
     "classes.toml": SMALL_NET.replace("out_features = 3", "out_features = 5").encode(),
 }
@@ -40,6 +42,9 @@ OPTIONS = [
     ("--colour", "red"),
     ("--out", "note.txt"),
     ("--out", "note.txt/run"),
+    ("--out", ""),
+    ("--batch-size", "1" + 30 * "0"),
+    ("--seed", "1" + 30 * "0"),
 ]
 
 COMMANDS = [
@@ -58,6 +63,7 @@ COMMANDS = [
     ["predict", "nowhere.safetensors", "data.npz"],
     ["predict", "note.txt", "data.npz"],
     ["predict", "folder", "data.npz"],
+    ["predict", "note.txt", "data.npz", "--out", ""],
     ["evaluate", "note.txt", "data.npz"],
 ]
 

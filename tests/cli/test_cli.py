@@ -186,6 +186,25 @@ def test_a_stopped_run_goes_on_to_the_same_bits(
     assert Path("stopped/model.safetensors").read_bytes() == Path("straight/model.safetensors").read_bytes()
 
 
+@pytest.mark.parametrize("module", ["numpy", "typer", "fastnn.model"])
+def test_a_stop_while_the_program_loads(tmp_path: Path, module: str) -> None:
+    """Importing takes a quarter of a second; here Ctrl-C comes in the midst of it."""
+    (tmp_path / "program.py").write_text(f"""
+import builtins, os, signal
+load = builtins.__import__
+def stop(name, *arguments, **options):
+    if name == {module!r}:
+        builtins.__import__ = load
+        os.kill(os.getpid(), signal.SIGINT)
+    return load(name, *arguments, **options)
+builtins.__import__ = stop
+from fastnn.cli import main
+main(["info"])
+""")
+    done = subprocess.run([sys.executable, "program.py"], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")
+
+
 def test_resuming_a_finished_run_changes_nothing(run: Run, trained: Path) -> None:
     before = (trained / "model.safetensors").read_bytes()
     assert run("train", "--out", trained, "--resume")[0] == 0
@@ -200,6 +219,23 @@ def test_a_run_is_replaced_only_on_request(run: Run, problem: list[str], trained
     assert {path.name: path.read_bytes() for path in trained.iterdir()} == before
     assert run("train", *problem, "--out", trained, "--overwrite", "--seed", "1")[0] == 0
     assert (trained / "model.safetensors").read_bytes() != before["model.safetensors"]
+
+
+def test_a_run_stays_until_its_replacement_has_a_checkpoint(
+    run: Run, problem: list[str], trained: Path
+) -> None:
+    before = {path.name: path.read_bytes() for path in trained.iterdir()}
+    broken = ["--overwrite", "--optimizer", "sgd", "--lr", "1e30"]
+    status, _, err = run("train", *problem, "--out", trained, *broken)
+    assert (status, "try a smaller learning rate" in err) == (2, True)
+    assert {path.name: path.read_bytes() for path in trained.iterdir()} == before
+
+
+def test_large_targets_train(run: Run, tmp_path: Path) -> None:
+    X = np.random.default_rng(0).normal(size=(300, 3))
+    np.savez(tmp_path / "prices.npz", X_train=X, y_train=2e5 + 1e5 * (X @ [1.0, -2.0, 0.5]))
+    assert run("train", "--data", "prices.npz", "--net", "mlp", "--epochs", "3", "--out", "run")[0] == 0
+    assert 'optimizer = "adam"' in Path("run/config.toml").read_text()
 
 
 def test_info(run: Run) -> None:

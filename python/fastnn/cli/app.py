@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 
@@ -21,7 +21,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 # Typer gives no name to the class of all mistakes on the command line; it is the parent of this one.
 _UsageError: Any = typer.BadParameter.__mro__[1]
 
-BAD_INPUT, INTERRUPTED = 2, 130
+BAD_INPUT = 2
 DATA_HELP = "'digits', a folder of MNIST-style idx files or of CIFAR-10 batches, or an .npz file"
 
 LOSS_HELP = f"{', '.join(LOSSES)}; by default softmax for classes and mse for numbers."
@@ -47,13 +47,16 @@ def train(
     loss: Annotated[str | None, typer.Option(help=LOSS_HELP)] = None,
     epochs: Annotated[int, typer.Option(help="Passes over the training data.")] = 20,
     batch_size: Annotated[int, typer.Option(help="Examples a step.")] = 64,
-    optimizer: Annotated[str, typer.Option(help=", ".join(OPTIMIZERS) + ".")] = "nesterov",
+    optimizer: Annotated[
+        str | None,
+        typer.Option(help=f"{', '.join(OPTIMIZERS)}; by default nesterov, for float targets adam."),
+    ] = None,
     lr: Annotated[float | None, typer.Option(help="Learning rate; by default the optimizer's own.")] = None,
     weight_decay: Annotated[float, typer.Option(help="Added as weight_decay * w to every gradient.")] = 5e-4,
     schedule: Annotated[str, typer.Option(help=", ".join(SCHEDULES) + ".")] = "one-cycle",
     seed: Annotated[int, typer.Option(help="Names the run's randomness.")] = 0,
     threads: Annotated[int | None, typer.Option(help="By default all cores this process may use.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder of the run; by default runs/DATA-NET.")] = None,
+    out: Annotated[str | None, typer.Option(help="Folder of the run; by default runs/DATA-NET.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in --out.")] = False,
 ) -> None:
@@ -62,12 +65,19 @@ def train(
         fastnn.set_num_threads(threads)
     if resume:
         given = [name for name in context.params if _given(context, name)]
-        training.resume(_resumable(out, given))
+        training.resume(_resumable(_place(out), given))
         return
     if not data:
         raise ValueError(f"--data: expected {DATA_HELP}")
     settings = Settings(data, net, epochs, batch_size, optimizer, lr, weight_decay, schedule, seed, loss)
-    training.start(settings, out or settings.default_folder(), overwrite=overwrite)
+    training.start(settings, _place(out) or settings.default_folder(), overwrite=overwrite)
+
+
+def _place(out: str | None) -> Path | None:
+    """Return --out as a path; an empty one would mean the current folder, which is never what was meant."""
+    if out is not None and not out.strip():
+        raise ValueError(f"--out: expected a name, got {out!r}")
+    return None if out is None else Path(out)
 
 
 def _given(context: typer.Context, name: str) -> bool:
@@ -90,13 +100,13 @@ def _resumable(out: Path | None, given: Sequence[str]) -> Path:
 def predict(
     model: Annotated[Path, typer.Argument(help="A model.safetensors that `fastnn train` left.")],
     data: Annotated[str, typer.Argument(help=DATA_HELP + "; or an .npy file of examples")],
-    out: Annotated[Path | None, typer.Option(help="Write a .csv there instead of printing.")] = None,
+    out: Annotated[str | None, typer.Option(help="Write a .csv there instead of printing.")] = None,
     threads: Annotated[int | None, typer.Option(help="By default all cores this process may use.")] = None,
 ) -> None:
     """Predict with a trained net: one line for each example of the test part of DATA."""
     if threads is not None:
         fastnn.set_num_threads(threads)
-    prediction.predict(model, data, out)
+    prediction.predict(model, data, _place(out))
 
 
 @app.command()
@@ -118,28 +128,28 @@ def info() -> None:
         typer.echo(f"{name:12} {value}")
 
 
-def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run one command and exit: status 0, 2 after one line about bad input, or 130 after Ctrl-C.
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status; bad input prints one line.
 
-    Args:
-        arguments: the command line without the program's name; by default this process's own.
+    Raises:
+        KeyboardInterrupt: after Ctrl-C.
     """
     try:
         status = app(args=arguments, prog_name="fastnn", standalone_mode=False)
     except _UsageError as error:
-        _fail(error.format_message())
+        return _refuse(error.format_message())
     except BrokenPipeError:  # as in `fastnn predict ... | head`; nothing more can be written
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+        return 1
     except OSError as error:
-        _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        return _refuse(f"{error.filename}: {error.strerror}" if error.filename else str(error))
     except (ValueError, ImportError, FloatingPointError, MemoryError) as error:
-        _fail(str(error) or "out of memory")
-    except (KeyboardInterrupt, typer.Abort):
-        sys.exit(INTERRUPTED)
-    sys.exit(status or 0)
+        return _refuse(str(error) or "out of memory")
+    except typer.Abort:
+        raise KeyboardInterrupt from None
+    return status or 0
 
 
-def _fail(message: str) -> NoReturn:
+def _refuse(message: str) -> int:
     print("error:", " ".join(message.split()), file=sys.stderr)
-    sys.exit(BAD_INPUT)
+    return BAD_INPUT

@@ -75,7 +75,7 @@ class Settings:
     net: str = "convnet"
     epochs: int = 20
     batch_size: int = 64
-    optimizer: str = "nesterov"
+    optimizer: str | None = None  # by default that of the targets, see `for_targets`
     lr: float | None = None
     weight_decay: float = 5e-4
     schedule: str = "one-cycle"
@@ -86,7 +86,8 @@ class Settings:
     def __post_init__(self) -> None:
         integer("train", "--epochs", self.epochs)
         integer("train", "--batch-size", self.batch_size)
-        choice("train", "--optimizer", self.optimizer, tuple(OPTIMIZERS))
+        if self.optimizer is not None:
+            choice("train", "--optimizer", self.optimizer, tuple(OPTIMIZERS))
         choice("train", "--schedule", self.schedule, tuple(SCHEDULES))
         if self.loss is not None:
             choice("train", "--loss", self.loss, tuple(LOSSES))
@@ -98,8 +99,18 @@ class Settings:
         """Return the folder of a run that names none: ``runs/DATA-NET``."""
         return Path("runs", f"{Path(os.path.abspath(self.data)).stem}-{Path(self.net).stem}")
 
+    def for_targets(self, *, regression: bool) -> Settings:
+        """Return the settings with an optimizer: where none is named, one whose usual rate is safe.
+
+        Momentum's rate suits the bounded gradients of cross-entropy; those of a squared error grow with the
+        targets, and Adam's steps do not.
+        """
+        usual = "adam" if regression else "nesterov"
+        return dataclasses.replace(self, optimizer=self.optimizer or usual)
+
     def make_optimizer(self) -> optim.Optimizer:
         """Return a fresh optimizer."""
+        assert self.optimizer is not None
         kind, arguments, usual_rate = OPTIMIZERS[self.optimizer]
         rate = usual_rate if self.lr is None else self.lr
         made: optim.Optimizer = kind(rate, weight_decay=self.weight_decay, **arguments)

@@ -6,6 +6,9 @@ import dataclasses
 import importlib.util
 import json
 import shlex
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -40,12 +43,32 @@ def start(settings: Settings, folder: Path, *, overwrite: bool = False) -> None:
     if not overwrite and any(path.exists() for path in older):
         raise ValueError(f"{folder}: holds a run already; --resume goes on with it, --overwrite replaces it")
     splits = load_splits(settings)
+    settings = settings.for_targets(regression=splits.y_train.dtype.kind == "f")
     model = build_model(settings, splits)
     folder.mkdir(parents=True, exist_ok=True)
-    for path in older:
-        path.unlink(missing_ok=True)
-    settings.save(folder / CONFIG)
-    _train(settings, splits, model, folder)
+    with _set_aside(older, folder):
+        settings.save(folder / CONFIG)
+        _train(settings, splits, model, folder)
+
+
+@contextmanager
+def _set_aside(files: list[Path], folder: Path) -> Iterator[None]:
+    """Keep the files of an older run until the new one has a checkpoint; if it ends before, put them back."""
+    older = [path for path in files if path.exists()]
+    if not older:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix=".replaced-", dir=folder) as aside:
+        for path in older:
+            path.rename(Path(aside, path.name))
+        try:
+            yield
+        finally:
+            if not (folder / CHECKPOINT).exists():
+                for path in files:
+                    path.unlink(missing_ok=True)
+                for path in older:
+                    Path(aside, path.name).rename(path)
 
 
 def resume(folder: Path) -> None:
@@ -57,6 +80,7 @@ def resume(folder: Path) -> None:
     """
     settings = Settings.load(folder / CONFIG)
     splits = load_splits(settings)
+    settings = settings.for_targets(regression=splits.y_train.dtype.kind == "f")
     _train(settings, splits, build_model(settings, splits), folder)
 
 

@@ -22,6 +22,8 @@ def size_pair(op: str, name: str, value: int | tuple[int, int]) -> tuple[int, in
     pair = value if isinstance(value, tuple | list) else (value, value)
     if len(pair) != 2 or not all(isinstance(v, int | np.integer) and not isinstance(v, bool) for v in pair):
         raise ValueError(f"[{op}] {name}: expected an integer or a pair of integers, got {value!r}")
+    if max(abs(int(v)) for v in pair) >= 2**63:
+        raise ValueError(f"[{op}] {name}: expected integers below 2^63, got {value!r}")
     return int(pair[0]), int(pair[1])
 
 

@@ -120,6 +120,7 @@ def conv2d_forward(
         padding if isinstance(padding, str) else size_pair(op, "padding", padding),
         size_pair(op, "dilation", dilation),
     )
+    groups = integer(op, "groups", groups)
     algo = _runtime.conv_algo() if algo == "auto" else algo
     y, _ = _core.conv2d_forward(x, w, b, *window, groups, algo)
     return y, Conv2dCache(x, w, b is not None, *window, groups, algo)
@@ -365,7 +366,8 @@ def col2im(
         [[1.0, 2.0, 1.0], [2.0, 4.0, 2.0], [1.0, 2.0, 1.0]]
     """
     window = _window("col2im", kernel_size, stride, padding, dilation)
-    return _core.col2im(cols, x_shape, *window)
+    sizes = [integer("col2im", "x_shape", size, low=0) for size in x_shape]
+    return _core.col2im(cols, sizes, *window)
 
 
 def _window(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import MutableMapping
 from typing import Any, TypeAlias, TypeVar, cast
 
@@ -16,6 +17,8 @@ from ..keys import Key
 Array: TypeAlias = npt.NDArray[Any]
 Grads: TypeAlias = MutableMapping[str, Array]
 Self = TypeVar("Self", bound="Layer")
+
+_MOST_ELEMENTS = 2**40  # of one parameter: 4 TiB
 
 
 class Layer:
@@ -62,8 +65,14 @@ class Layer:
     def add_param(self, name: str, shape: tuple[int, ...], initializer: Initializer) -> None:
         """Create a float32 parameter and its gradient; `Model` redraws it from its own seed."""
         self.initializers[name] = initializer
-        self.params[name] = initializer(shape, init.generator(0, name)).astype(np.float32)
-        self.grads[name] = np.zeros(shape, np.float32)
+        refusal = f"[{type(self).__name__}] {name}: expected a shape that fits in memory, got {shape}"
+        if math.prod(shape) > _MOST_ELEMENTS:
+            raise ValueError(refusal)
+        try:
+            self.params[name] = initializer(shape, init.generator(0, name)).astype(np.float32)
+            self.grads[name] = np.zeros(shape, np.float32)
+        except MemoryError:
+            raise MemoryError(refusal) from None
 
     def forward(self, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
         """Return the output, and the cache that `backward` needs.
