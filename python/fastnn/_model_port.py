@@ -107,14 +107,15 @@ class ModelPort:
 
     def measure(self, scores: Array, y: Array) -> dict[str, float]:
         """Return the metric of the task, higher is better, and the model's loss where it can tell it."""
-        if getattr(self.model, "task", None) == "binary":
+        task, loss = getattr(self.model, "task", None), getattr(self.model, "loss_function", None)
+        if task == "binary":
             result = {"accuracy": metrics.binary_accuracy(scores, y)}
-        elif y.dtype.kind != "f" and scores.ndim == 2 and scores.shape[1] > 1:
-            result = {"accuracy": metrics.accuracy(scores, y)}
+        elif task == "classification" or (y.dtype.kind != "f" and scores.ndim == 2 and scores.shape[1] > 1):
+            result = {"accuracy": metrics.accuracy(scores, y, getattr(loss, "ignore_index", None))}
         else:
             result = {"r2": metrics.r2(scores, y)}
-        if callable(getattr(self.model, "loss_function", None)):
-            result["loss"] = float(self.model.loss_function(scores, y)[0])
+        if callable(loss):
+            result["loss"] = float(loss(scores, y)[0])
         return result
 
     def restore(self, state: Mapping[str, Array]) -> None:

@@ -116,7 +116,8 @@ class Predicting:
         scores = self.predict_scores(X, batch_size=batch_size)
         result = {"loss": self.loss_function(scores, y, weights)[0]}
         if self.task == "classification":
-            return result | {"accuracy": metrics.accuracy(scores, y)}
+            ignored = getattr(self.loss_function, "ignore_index", None)
+            return result | {"accuracy": metrics.accuracy(scores, y, ignored)}
         if self.task == "binary":
             return result | {"accuracy": metrics.binary_accuracy(scores, y)}
         if isinstance(self.loss_function, Loss):

@@ -13,38 +13,46 @@ from .losses import MSE, BinaryCrossEntropy, check_labels
 Array: TypeAlias = npt.NDArray[Any]
 
 
-def _scores_and_labels(op: str, scores: Any, y: Any) -> tuple[Array, Array]:
-    scores = np.asarray(scores)
-    labels = check_labels(op, scores, np.asarray(y))
+def _scores_and_labels(op: str, scores: Any, y: Any, ignore_index: int | None = None) -> tuple[Array, Array]:
+    """Return scores and integer labels of the examples that count; of probabilities the greatest is right."""
+    scores, labels = np.asarray(scores), np.asarray(y)
+    if labels.shape == scores.shape and labels.ndim == 2 and labels.dtype.kind == "f":
+        labels = labels.argmax(axis=1)
+    labels = check_labels(op, scores, labels, ignore_index)
+    if ignore_index is not None:
+        counted = labels != ignore_index
+        scores, labels = scores[counted], labels[counted]
     if len(labels) == 0:
         raise ValueError(f"[{op}] y: expected at least one example, got none")
     return scores, labels
 
 
-def accuracy(scores: Any, y: Any) -> float:
+def accuracy(scores: Any, y: Any, ignore_index: int | None = None) -> float:
     """Return the share of examples whose greatest score is the right class's; of equal ones the first.
 
     Args:
         scores: (N, C), N at least 1.
-        y: (N,) integer labels.
+        y: (N,) integer labels, or (N, C) probabilities, of which the greatest marks the right class.
+        ignore_index: a label whose examples do not count.
 
     Example:
         >>> accuracy([[0.1, 0.9], [0.8, 0.2]], [1, 1])
         0.5
     """
-    return top_k_accuracy(scores, y, k=1)
+    return top_k_accuracy(scores, y, k=1, ignore_index=ignore_index)
 
 
-def top_k_accuracy(scores: Any, y: Any, k: int = 5) -> float:
+def top_k_accuracy(scores: Any, y: Any, k: int = 5, ignore_index: int | None = None) -> float:
     """Return the share of examples whose right class is among the ``k`` greatest scores.
 
-    Among equal scores the class of lower number comes first. A score that is NaN is never right.
+    Among equal scores the class of lower number comes first. A score that is NaN is never right. Targets and
+    ``ignore_index`` are those of `accuracy`.
 
     Example:
         >>> top_k_accuracy([[0.1, 0.5, 0.4], [0.6, 0.3, 0.1]], [2, 2], k=2)
         0.5
     """
-    scores, labels = _scores_and_labels("top_k_accuracy", scores, y)
+    scores, labels = _scores_and_labels("top_k_accuracy", scores, y, ignore_index)
     k = integer("top_k_accuracy", "k", k)
     right = scores[np.arange(len(labels)), labels][:, None]
     before = np.arange(scores.shape[1]) < labels[:, None]

@@ -6,7 +6,7 @@ import copy
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, overload
 
 import numpy as np
@@ -51,7 +51,8 @@ class Model(Predicting):
         net: a layer, usually `fastnn.nn.Sequential`; hand-written layers are welcome.
         loss: one of `fastnn.losses` or its name, as ``"softmax"`` or ``"mse"``, or a callable
             ``value, dscores = loss(scores, y, weights)``.
-        regularizer: penalty on weights that is part of the loss, as `fastnn.regularizers.L2`.
+        regularizer: penalty on weights that is part of the loss, as `fastnn.regularizers.L2`; `ByName` of
+            that module puts several on chosen parameters.
         seed: redraws every parameter from (seed, its full name), and names the randomness of training; None
             keeps the values that the layers hold.
         dtype: float32 or float64; inputs are cast to it, never scaled.
@@ -82,14 +83,14 @@ class Model(Predicting):
         net: Any,
         loss: str | LossFunction = "softmax",
         *,
-        regularizer: Callable[[Array], tuple[float, Array]] | None = None,
+        regularizer: regularizers.Penalty | None = None,
         seed: int | None = 0,
         dtype: npt.DTypeLike = np.float32,
         input_shape: tuple[int, ...] | None = None,
     ) -> None:
         self.net = adopt(net, "Model")
         self.loss_function = losses.get(loss)
-        if regularizer is not None and not callable(regularizer):
+        if not (regularizer is None or isinstance(regularizer, regularizers.ByName) or callable(regularizer)):
             raise TypeError(f"[Model] regularizer: expected a callable, got {type(regularizer).__name__}")
         self.regularizer = regularizer
         self.dtype = _floating(dtype)
@@ -181,7 +182,9 @@ class Model(Predicting):
         for added_to in self._added_to:
             self.grads.flat[added_to] = 0
         self._backward(dscores, cache, need_dx=False)
-        if self.regularizer is not None:
+        if isinstance(self.regularizer, regularizers.ByName):
+            value += self.regularizer.add(self.params, self.grads)
+        elif self.regularizer is not None:
             penalty, dweights = self.regularizer(self.params.flat[: self._weights])
             value += penalty
             self.grads.flat[: self._weights] += dweights
@@ -371,7 +374,7 @@ class Model(Predicting):
         else:
             hand_written = hand_written or "a hand-written loss"
         if regularizer is None or type(regularizer).__module__ == regularizers.__name__:
-            assert regularizer is None or isinstance(regularizer, Regularizer)
+            assert regularizer is None or isinstance(regularizer, Regularizer | regularizers.ByName)
             parts["regularizer"] = regularizers.to_config(regularizer)
         else:
             hand_written = hand_written or "a hand-written regularizer"

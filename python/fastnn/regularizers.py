@@ -1,11 +1,13 @@
 """Penalties on weights that are part of the loss: ``value, dw = regularizer(w)``.
 
 A `Model` applies its regularizer to weights only, the parameters with at least two axes: neither to biases
-nor to the scale and shift of a batch norm.
+nor to the scale and shift of a batch norm. `ByName` chooses others.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
+from fnmatch import fnmatchcase
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -106,24 +108,89 @@ class L1(ElasticNet):
         return {"strength": self.l1}
 
 
-def to_config(regularizer: Regularizer | None) -> dict[str, Any] | None:
+class ByName:
+    """Penalties on chosen parameters: the sum of all those whose pattern fits a parameter's name.
+
+    Args:
+        penalties: pattern, as of file names, to penalty: ``"*.weight"``, ``"3.*"``, ``"head.bias"``.
+
+    Example:
+        >>> import numpy as np
+        >>> penalty = ByName({"*.weight": L2(1.0), "1.*": L1(0.5)})
+        >>> params = {"0.weight": np.array([2.0]), "1.weight": np.array([3.0]), "1.bias": np.array([-1.0])}
+        >>> grads = {name: np.zeros(1) for name in params}
+        >>> penalty.add(params, grads), {name: dw.item() for name, dw in grads.items()}
+        (8.5, {'0.weight': 2.0, '1.weight': 3.5, '1.bias': -0.5})
+    """
+
+    def __init__(self, penalties: Mapping[str, Regularizer]) -> None:
+        for pattern, penalty in penalties.items():
+            if not isinstance(penalty, Regularizer):
+                got = type(penalty).__name__
+                raise TypeError(f"[ByName] {pattern!r}: expected a penalty such as L2(1e-4), got {got}")
+        self.penalties = dict(penalties)
+        self._names: tuple[str, ...] = ()
+        self._chosen: list[tuple[str, Regularizer]] = []
+
+    def add(self, params: Mapping[str, Array], grads: Mapping[str, Array]) -> float:
+        """Return the penalty on ``params``, and add its gradient to ``grads``.
+
+        Raises:
+            ValueError: a pattern fits no parameter.
+        """
+        if tuple(params) != self._names:
+            self._chosen = list(self._choose(tuple(params)))
+            self._names = tuple(params)
+        total = 0.0
+        for name, penalty in self._chosen:
+            value, dw = penalty(params[name])
+            total += value
+            grads[name][...] += dw
+        return total
+
+    def _choose(self, names: tuple[str, ...]) -> Iterator[tuple[str, Regularizer]]:
+        for pattern, penalty in self.penalties.items():
+            fitting = [name for name in names if fnmatchcase(name, pattern)]
+            if not fitting:
+                raise ValueError(f"[ByName] pattern: expected one for {', '.join(names)}, got {pattern!r}")
+            yield from ((name, penalty) for name in fitting)
+
+    def config(self) -> dict[str, Any]:
+        """Return the constructor's arguments, fit for JSON."""
+        return {"penalties": {pattern: to_config(penalty) for pattern, penalty in self.penalties.items()}}
+
+    def __repr__(self) -> str:
+        return f"ByName({self.penalties!r})"
+
+
+Penalty: TypeAlias = ByName | Callable[[Array], tuple[float, Array]]
+
+
+def to_config(regularizer: Regularizer | ByName | None) -> dict[str, Any] | None:
     """Return a description fit for JSON."""
     if regularizer is None:
         return None
     return {"type": type(regularizer).__name__, **regularizer.config()}
 
 
-def from_config(config: dict[str, Any] | None) -> Regularizer | None:
+def from_config(config: dict[str, Any] | None) -> Regularizer | ByName | None:
     """Return the regularizer that ``config`` describes.
 
     Example:
         >>> from_config(to_config(L2(0.5)))
         L2(strength=0.5)
+        >>> from_config(to_config(ByName({"3.*": L1(0.5)})))
+        ByName({'3.*': L1(strength=0.5)})
     """
     if config is None:
         return None
+    if config["type"] == "ByName":
+        return ByName({pattern: _penalty(part) for pattern, part in config["penalties"].items()})
+    return _penalty(config)
+
+
+def _penalty(config: dict[str, Any]) -> Regularizer:
     kinds = {kind.__name__: kind for kind in (L2, L1, ElasticNet)}
     options = dict(config)
     kind = choice("regularizers", "type", options.pop("type"), tuple(kinds))
-    regularizer: Regularizer = kinds[kind](**options)
-    return regularizer
+    return kinds[kind](**options)

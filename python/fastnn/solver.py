@@ -38,7 +38,8 @@ class Solver:
 
     The model is any object with a mapping ``params`` of arrays and a method ``loss(X, y=None)``, which
     returns ``(loss, grads)`` when it is given ``y`` and scores when it is not. Integer targets mean
-    classification (the metric is accuracy, over the greatest score), float targets regression (R2).
+    classification (the metric is accuracy, over the greatest score), float targets regression (R2); a model
+    with a ``task`` says so itself, and its probabilities as targets have the greatest one for a label.
 
     One update sees ``batch_size * accumulate`` examples, in ``accumulate`` calls of ``loss`` whose gradients
     are averaged by their share of examples (or of weight): the update of the big batch, in the memory of the

@@ -10,6 +10,7 @@ from solver_models import blobs
 
 from fastnn import nn
 from fastnn.callbacks import Callback
+from fastnn.losses import SoftmaxCrossEntropy
 from fastnn.model import Model
 from fastnn.optim import SGD, Adam, AdamW
 from fastnn.solver import Solver
@@ -126,3 +127,23 @@ def test_clipped_gradients_bound_the_step(option: str, bound: float) -> None:
     step = np.abs(linear.params.flat - before)
     size = float(np.linalg.norm(step)) if option == "clip_norm" else float(step.max())
     assert size == pytest.approx(bound, rel=0.01)
+
+
+def test_probabilities_as_targets_are_measured_by_accuracy() -> None:
+    X, y = blobs(200)
+    soft = 0.9 * np.eye(3)[y] + 0.1 / 3
+    trained = model()
+    history = trained.fit(X, soft, epochs=2, batch_size=32, validation_data=(X, soft))
+    assert {"train_accuracy", "val_accuracy"} < set(history.columns)
+    assert history.val_accuracy.max() == np.mean(trained.predict(X) == y)
+    assert trained.evaluate(X, soft)["accuracy"] == trained.evaluate(X, y)["accuracy"]
+
+
+def test_ignored_labels_do_not_count_as_wrong() -> None:
+    X, y = blobs(200)
+    y = np.where(np.arange(200) % 4 == 0, -1, y)
+    trained = model(loss=SoftmaxCrossEntropy(ignore_index=-1))
+    history = trained.fit(X, y, epochs=2, batch_size=32, validation_data=(X, y))
+    counted = y >= 0
+    assert history.val_accuracy.max() == np.mean(trained.predict(X)[counted] == y[counted])
+    assert trained.evaluate(X, y)["accuracy"] == history.val_accuracy.max()
