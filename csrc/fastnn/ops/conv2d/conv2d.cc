@@ -119,7 +119,7 @@ struct Cost {
   double winograd(int m, double tiles) const {
     const double planes = (m + 2) * (m + 2);
     const double transforms = planes * 18 * (std::ceil(c / lanes) + std::ceil(f / lanes));
-    const double filters = planes * c * std::ceil(f / lanes) * 6;
+    const double filters = planes * c * std::ceil(f / lanes) * 16;
     return tiles * (planes * c * std::ceil(f / lanes) / 0.75 + transforms) + filters;
   }
 };
