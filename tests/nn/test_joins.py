@@ -164,6 +164,40 @@ def test_nothing_runs_where_no_gradient_is_wanted(monkeypatch: pytest.MonkeyPatc
         net.backward(y, cache)
 
 
+class Halve:
+    """A layer as a user writes it: no base class, no need_dx."""
+
+    def __init__(self) -> None:
+        self.params = {"factor": np.array([0.5])}
+
+    def forward(self, x: Any, *, train: bool = False, key: Any = None) -> tuple[Any, Any]:
+        return self.params["factor"] * x, x
+
+    def backward(self, dy: Any, cache: Any, grads: Any = None) -> Any:
+        grads["factor"] += (dy * cache).sum()
+        return self.params["factor"] * dy
+
+
+@pytest.mark.parametrize("join", [nn.Parallel, nn.Concat])
+def test_hand_written_branches(join: Any) -> None:
+    model = Model(nn.Sequential(join(Halve(), nn.Tanh(), Halve())), "mse", dtype=np.float64)
+    x, dy = np.random.default_rng(2).normal(size=(2, 4, 3))
+    dy = dy if join is nn.Parallel else np.concatenate([dy, dy, dy], axis=1)
+    y, cache = model.forward(x, train=True)
+    pieces = [x / 2, np.tanh(x), x / 2]
+    np.testing.assert_allclose(y, sum(pieces) if join is nn.Parallel else np.concatenate(pieces, axis=1))
+    dx = model.backward(dy, cache)
+    assert relative_error(dx, numerical_gradient(lambda _: model.forward(x, train=True)[0], x, dy)) < 1e-7
+    np.testing.assert_allclose(model.grads["0.0.factor"], (dy[:, :3] * x).sum())
+
+
+def test_no_examples() -> None:
+    net = branched()
+    y, cache = net.forward(X[:0])
+    assert y.shape == (0, 3)
+    assert net.backward(y, cache).shape == (0, 3, 6, 5)
+
+
 def test_watchers_see_branches() -> None:
     net, seen = branched(), []
     expected = gradients(branched())

@@ -136,7 +136,7 @@ def test_plateau_equals_torch(
     theirs = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, mode, eps=0.0, **settings)
     ours = S.ReduceOnPlateau("metric", mode, **settings)
     sign = 1 if mode == "min" else -1
-    for epoch in range(200):
+    for epoch in range(1000):
         metric = 1 + sign * (math.exp(-epoch / 20) + 0.3 * math.sin(epoch) * math.exp(-epoch / 60))
         ours.observe({"metric": metric})
         theirs.step(metric)

@@ -24,6 +24,8 @@ class Shift(Layer):
         https://arxiv.org/abs/1901.09321
     """
 
+    uses_key = False
+
     def __init__(self) -> None:
         super().__init__()
         self.add_param("bias", (1,), init.zeros)
@@ -53,6 +55,8 @@ class Scale(Layer):
         Zhang et al., Fixup initialization: residual learning without normalization, 2019,
         https://arxiv.org/abs/1901.09321
     """
+
+    uses_key = False
 
     def __init__(self) -> None:
         super().__init__()
