@@ -48,7 +48,20 @@ def not_planned() -> Model:
     return Model(nn.Sequential(*layers), input_shape=(2, 4, 4))
 
 
+def convolution_family() -> Model:
+    """Even kernels keep the size, pooling rounds up, and some layers have no step."""
+    layers = (
+        *(nn.Conv2d(2, 4, 2, padding="same", dilation=3), nn.BatchNorm2d(4), nn.ReLU()),
+        *(nn.MaxPool2d(2, ceil_mode=True), nn.ConvTranspose2d(4, 3, 3, 2), nn.Conv2d(3, 3, 1)),
+        *(nn.AvgPool2d(3, 2, 1, ceil_mode=True), nn.AvgPool2d(2, 2, 1, True, False)),
+        *(nn.ReflectionPad2d(1), nn.Conv2d(3, 4, 3), nn.FractionalMaxPool2d(2, 2), nn.Upsample(2)),
+        *(nn.AdaptiveAvgPool2d((3, 1)), nn.Flatten(), nn.Linear(12, 3)),
+    )
+    return Model(nn.Sequential(*layers), input_shape=(2, 9, 11))
+
+
 NETS = {
+    "convolution_family": convolution_family,
     "mlp": lambda: nets.mlp(20, (16, 16)),
     "lenet": nets.lenet,
     "convnet": nets.convnet,

@@ -357,6 +357,11 @@ def test_config_rebuilds_a_net() -> None:
         *(nn.AvgPool2d(2, 1, 0, False), nn.MaxPool2d(2), nn.Dropout(0.2, inverted=False)),
         *(nn.GlobalAvgPool2d(), nn.Flatten(), shared, nn.Residual(shared, nn.Linear(4, 4), "relu")),
         nn.Residual(nn.ReLU()),
+        *(nn.Conv1d(2, 3, 4, padding="same"), nn.ConvTranspose2d(4, 2, (3, 1), 2, 1, 1, 2, False, (1, 2))),
+        *(nn.MaxPool2d(2, ceil_mode=True), nn.AdaptiveAvgPool2d(3), nn.AdaptiveMaxPool2d((2, 1))),
+        *(nn.FractionalMaxPool2d((2, 3), 4), nn.FractionalMaxPool2d(output_ratio=(0.5, 0.7))),
+        *(nn.ZeroPad2d(2), nn.ReflectionPad2d((1, 0, 2, 0)), nn.Upsample((1, 2))),
+        nn.Conv2d(2, 3, 2, padding="same"),
         fuse=False,
     )
     config = nn.to_config(net)

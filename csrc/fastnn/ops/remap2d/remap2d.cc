@@ -1,5 +1,7 @@
 #include "fastnn/ops/remap2d/remap2d.h"
 
+#include <algorithm>
+
 #include "fastnn/base/pixel_rows.h"
 #include "fastnn/base/pool_windows.h"
 #include "fastnn/ops/remap2d/remap2d_kernel.h"
@@ -7,20 +9,27 @@
 namespace fastnn {
 namespace {
 
-// The input positions that each position of a result is the sum of, one list after another.
+// The input positions that each position of a result is the sum of, list i from start[i] to before
+// start[i + 1].
 struct Lists {
-  std::vector<int32_t> start, position;
+  std::vector<int32_t> start{0}, source;
 
-  RemapAxis axis() const { return {start.data(), position.data()}; }
+  int64_t size() const { return static_cast<int64_t>(start.size()) - 1; }
+  const int32_t* begin(int64_t i) const { return source.data() + start[static_cast<size_t>(i)]; }
+  // Whether list i is the one before it, moved on by one.
+  bool follows(int64_t i) const {
+    const auto next = [](int32_t before, int32_t after) { return before + 1 == after; };
+    return std::equal(begin(i - 1), begin(i), begin(i), begin(i + 1), next);
+  }
+  void close() { start.push_back(static_cast<int32_t>(source.size())); }
 };
 
 // Forward: each position's source, if it has one.
 Lists sources_of(const Sources& sources) {
   Lists lists;
-  lists.start.push_back(0);
   for (int32_t source : sources) {
-    if (source >= 0) lists.position.push_back(source);
-    lists.start.push_back(static_cast<int32_t>(lists.position.size()));
+    if (source >= 0) lists.source.push_back(source);
+    lists.close();
   }
   return lists;
 }
@@ -32,13 +41,32 @@ Lists targets_of(const Sources& sources, int64_t size) {
     if (sources[i] >= 0) targets[static_cast<size_t>(sources[i])].push_back(static_cast<int32_t>(i));
   }
   Lists lists;
-  lists.start.push_back(0);
   for (const auto& some : targets) {
-    lists.position.insert(lists.position.end(), some.begin(), some.end());
-    lists.start.push_back(static_cast<int32_t>(lists.position.size()));
+    lists.source.insert(lists.source.end(), some.begin(), some.end());
+    lists.close();
   }
   return lists;
 }
+
+// Lists as runs: single ones, or joined where each list is the one before it, moved on by one.
+class Runs {
+ public:
+  Runs(const Lists& lists, bool join) {
+    for (int64_t i = 0; i < lists.size(); ++i) {
+      if (join && i > 0 && lists.follows(i)) continue;
+      begin_.push_back(static_cast<int32_t>(i));
+      first_.source.insert(first_.source.end(), lists.begin(i), lists.begin(i + 1));
+      first_.close();
+    }
+    begin_.push_back(static_cast<int32_t>(lists.size()));
+  }
+
+  RemapAxis axis() const { return {first_.size(), begin_.data(), first_.start.data(), first_.source.data()}; }
+
+ private:
+  std::vector<int32_t> begin_;
+  Lists first_;
+};
 
 template <class T>
 void run(const TensorView<const T>& in, const Lists& rows, const Lists& cols, const TensorView<T>& out) {
@@ -47,10 +75,12 @@ void run(const TensorView<const T>& in, const Lists& rows, const Lists& cols, co
   const int64_t height = out.shape[2], width = out.shape[3], channels = out.shape[1];
   const int64_t bands = bands_an_image(height, width * channels);
   const double bytes = sizeof(T) * static_cast<double>(in.size() + out.size());
+  const bool dense = in.shape[3] < 2 || images.pixel_stride() == channels;
+  const Runs row_runs(rows, false), col_runs(cols, dense);
   parallel_for(out.shape[0] * bands, bytes / kBytesPerNs, [&](int64_t chunk) {
     const int64_t n = chunk / bands, band = chunk % bands;
     kernel.sum({part_begin(height, bands, band), part_begin(height, bands, band + 1), width, channels,
-                rows.axis(), cols.axis(), images.image(n), images.row_stride(), images.pixel_stride(),
+                row_runs.axis(), col_runs.axis(), images.image(n), images.row_stride(), images.pixel_stride(),
                 out.data + n * height * width * channels});
   });
 }

@@ -6,14 +6,17 @@
 
 namespace fastnn {
 
-// For each position of the result along an axis the input positions that it is the sum of: those in
-// `position` from start[i] to before start[i + 1].
+// Runs of neighbouring positions of the result along an axis, run i from begin[i] to before begin[i + 1]. The
+// first position of a run is the sum of the input positions in `source` from start[i] to before
+// start[i + 1]; every further one of those one further.
 struct RemapAxis {
-  const int32_t *start, *position;
+  int64_t runs;
+  const int32_t *begin, *start, *source;
 };
 
 // Some rows of one image of the result, which is dense with channels last. Forward, a pixel is the sum of one
-// pixel or none; backward, of all that it was moved to.
+// pixel or none; backward, of all that it was moved to. Runs of rows are single ones, and so are those of
+// columns unless the pixels of an input row lie together.
 template <class T>
 struct RemapBand {
   int64_t row_begin, row_end, width, channels;

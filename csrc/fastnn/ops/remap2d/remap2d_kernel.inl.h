@@ -2,17 +2,17 @@
 
 namespace fastnn::FASTNN_ISA {
 
-// kVecs registers of channels of pixel (h, w) of the result, or one register of n channels if masked.
+// kVecs registers of a run of columns of row h, from element e of the run, or one of n elements if masked.
 template <class T, int kVecs, bool kMasked>
-static FASTNN_INLINE void sum_sources(const RemapBand<T>& b, int64_t h, int64_t w, int64_t c, int n) {
+static FASTNN_INLINE void sum_sources(const RemapBand<T>& b, int64_t h, int64_t run, int64_t e, int n) {
   using V = Vec<T>;
   V sum[kVecs];
 #pragma GCC unroll 4
   for (int v = 0; v < kVecs; ++v) sum[v] = V::zero();
   bool first = true;  // 0 + x would lose the sign of zero
   for (int32_t i = b.rows.start[h]; i < b.rows.start[h + 1]; ++i) {
-    for (int32_t j = b.cols.start[w]; j < b.cols.start[w + 1]; ++j) {
-      const T* p = b.in + b.rows.position[i] * b.in_row + b.cols.position[j] * b.in_pixel + c;
+    for (int32_t j = b.cols.start[run]; j < b.cols.start[run + 1]; ++j) {
+      const T* p = b.in + b.rows.source[i] * b.in_row + b.cols.source[j] * b.in_pixel + e;
 #pragma GCC unroll 4
       for (int v = 0; v < kVecs; ++v) {
         const V x = kMasked ? V::load(p, n) : V::load(p + v * V::lanes);
@@ -21,7 +21,7 @@ static FASTNN_INLINE void sum_sources(const RemapBand<T>& b, int64_t h, int64_t 
       first = false;
     }
   }
-  T* out = b.out + (h * b.width + w) * b.channels + c;
+  T* out = b.out + (h * b.width + b.cols.begin[run]) * b.channels + e;
 #pragma GCC unroll 4
   for (int v = 0; v < kVecs; ++v) kMasked ? sum[v].store(out, n) : sum[v].store(out + v * V::lanes);
 }
@@ -31,12 +31,13 @@ static void remap_sum(const RemapBand<T>& b) {
   using V = Vec<T>;
   constexpr int kWide = 4;
   for (int64_t h = b.row_begin; h < b.row_end; ++h) {
-    for (int64_t w = 0; w < b.width; ++w) {
-      int64_t c = 0;
-      for (; c + kWide * V::lanes <= b.channels; c += kWide * V::lanes)
-        sum_sources<T, kWide, false>(b, h, w, c, 0);
-      for (; c + V::lanes <= b.channels; c += V::lanes) sum_sources<T, 1, false>(b, h, w, c, 0);
-      if (c < b.channels) sum_sources<T, 1, true>(b, h, w, c, static_cast<int>(b.channels - c));
+    for (int64_t run = 0; run < b.cols.runs; ++run) {
+      const int64_t count = (b.cols.begin[run + 1] - b.cols.begin[run]) * b.channels;
+      int64_t e = 0;
+      for (; e + kWide * V::lanes <= count; e += kWide * V::lanes)
+        sum_sources<T, kWide, false>(b, h, run, e, 0);
+      for (; e + V::lanes <= count; e += V::lanes) sum_sources<T, 1, false>(b, h, run, e, 0);
+      if (e < count) sum_sources<T, 1, true>(b, h, run, e, static_cast<int>(count - e));
     }
   }
 }
