@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -198,6 +199,24 @@ def test_seed_and_dtype() -> None:
     assert (first.params.flat != other.params.flat).any()
     wide = nets.lenet(seed=1, dtype=np.float64)
     np.testing.assert_array_equal(wide.params.flat.astype(np.float32), first.params.flat)
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: nets.resnet(8, (3, 8, 8), 5, norm="fixup"),
+        lambda: nets.resnet18((3, 8, 8), 5),
+        lambda: nets.mobilenet((3, 8, 8), 5),
+    ],
+)
+def test_a_file_rebuilds_it(build: Callable[[], Model], tmp_path: Path) -> None:
+    model, X = build(), np.random.default_rng(0).normal(size=(4, 3, 8, 8))
+    model.train_step(X, np.arange(4), SGD(0.01))
+    model.save(tmp_path / "model.safetensors")
+    loaded = Model.load(tmp_path / "model.safetensors")
+    assert repr(loaded.net) == repr(model.net)
+    np.testing.assert_array_equal(loaded.predict_scores(X), model.predict_scores(X))
+    assert loaded.train_step(X, np.arange(4), SGD(0.01)) == model.train_step(X, np.arange(4), SGD(0.01))
 
 
 def test_convolutions_run_fused() -> None:
