@@ -107,6 +107,12 @@ template <class W>
 W gelu_truth(W x) {
   return std::isinf(x) ? std::fmax(x, W(0)) : x * normal_cdf_truth(x);
 }
+template <class W>
+W gelu_tanh_truth(W x) {
+  if (std::isinf(x)) return std::fmax(x, W(0));
+  const W slope = 2 * std::sqrt(2 / W(3.141592653589793238462643383279502884L));
+  return x / (1 + std::exp(-slope * (x + W(0.044715L) * x * x * x)));
+}
 
 template <class T>
 void test_functions() {
@@ -123,6 +129,8 @@ void test_functions() {
                    Precision<T>::normal_cdf_ulp, "normal_cdf: ulp, at");
   test_function<T>(FASTNN_DISPATCH(gelu_of<T>), &gelu_truth<Wide<T>>, Precision<T>::normal_cdf_ulp,
                    "gelu: ulp, at");
+  test_function<T>(FASTNN_DISPATCH(gelu_tanh_of<T>), &gelu_tanh_truth<Wide<T>>, kOthers,
+                   "gelu_tanh: ulp, at");
 }
 
 }  // namespace

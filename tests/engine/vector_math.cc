@@ -54,6 +54,11 @@ void gelu_of(const T* x, T* y, int64_t count) {
   map(x, y, count, [](Vec<T> v) { return gelu(v); });
 }
 
+template <class T>
+void gelu_tanh_of(const T* x, T* y, int64_t count) {
+  map(x, y, count, [](Vec<T> v) { return gelu_tanh(v); });
+}
+
 #define FASTNN_X(T)                                   \
   template void exp_of(const T*, T*, int64_t);        \
   template void log_of(const T*, T*, int64_t);        \
@@ -62,7 +67,8 @@ void gelu_of(const T* x, T* y, int64_t count) {
   template void tanh_of(const T*, T*, int64_t);       \
   template void sigmoid_of(const T*, T*, int64_t);    \
   template void normal_cdf_of(const T*, T*, int64_t); \
-  template void gelu_of(const T*, T*, int64_t);
+  template void gelu_of(const T*, T*, int64_t);       \
+  template void gelu_tanh_of(const T*, T*, int64_t);
 FASTNN_X(float)
 FASTNN_X(double)
 #undef FASTNN_X

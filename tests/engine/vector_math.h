@@ -15,5 +15,6 @@ FASTNN_DECLARE_KERNEL(template <class T> void tanh_of(const T* x, T* y, int64_t 
 FASTNN_DECLARE_KERNEL(template <class T> void sigmoid_of(const T* x, T* y, int64_t count))
 FASTNN_DECLARE_KERNEL(template <class T> void normal_cdf_of(const T* x, T* y, int64_t count))
 FASTNN_DECLARE_KERNEL(template <class T> void gelu_of(const T* x, T* y, int64_t count))
+FASTNN_DECLARE_KERNEL(template <class T> void gelu_tanh_of(const T* x, T* y, int64_t count))
 
 }  // namespace fastnn

@@ -63,6 +63,26 @@ def test_gradients_of_a_whole_net(loss: str, regularizer: Any, weights: Any) -> 
         assert relative_error(grads[name], numerical_gradient(value, param)) < 1e-6, name
 
 
+@pytest.mark.parametrize("fuse", [True, False])
+def test_gradients_of_products_with_biases(fuse: bool) -> None:
+    """Without a batch norm after it a bias counts; its gradient goes straight into the flat buffer."""
+    products = [
+        nn.Conv2d(2, 4, 3, stride=2, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(4, 4, 3, groups=2),
+        nn.Flatten(),
+    ]
+    net = nn.Sequential(*products, nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 3), fuse=fuse)
+    model = Model(net, seed=2, dtype=np.float64)
+    for name, param in model.params.items():
+        if name.endswith("bias"):
+            param[...] = RNG.normal(size=param.shape)
+    grads = {name: grad.copy() for name, grad in model.loss(X, Y)[1].items()}
+    for name, param in model.params.items():
+        expected = numerical_gradient(lambda _: model.loss(X, Y)[0], param)
+        assert relative_error(grads[name], expected) < 1e-6, name
+
+
 def test_dx_of_a_whole_net() -> None:
     model, x = small(), X.copy()
     scores, cache = model.forward(x, train=True)

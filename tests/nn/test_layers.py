@@ -42,6 +42,7 @@ LAYERS: dict[str, tuple[Callable[[], nn.Layer], tuple[int, ...]]] = {
     "tanh": (nn.Tanh, (3, 7)),
     "leaky relu": (lambda: nn.LeakyReLU(0.2), (3, 7)),
     "elu": (lambda: nn.ELU(0.7), (3, 7)),
+    "elu learned": (lambda: nn.ELU(0.7, learned=True), (2, 3, 4, 5)),
     "selu": (nn.SELU, (3, 7)),
     "gelu": (nn.GELU, (3, 7)),
     "gelu by tanh": (lambda: nn.GELU("tanh"), (3, 7)),

@@ -11,8 +11,7 @@ import pytest
 from fastnn import _runtime, reference
 from fastnn import functional as F
 
-# Greatest error in units of the last place. The tanh form of GELU feeds a cubic to an exponential, which
-# multiplies the cubic's rounding error by the size of the exponent: no bound in ulp holds for negative x.
+# Greatest error in units of the last place.
 ULP = {
     "sigmoid": 4.0,
     "tanh": 4.0,
@@ -20,10 +19,10 @@ ULP = {
     "elu": 4.0,
     "selu": 4.0,
     "gelu": 4.0,
+    "gelu_tanh": 4.0,
     "silu": 4.0,
     "softplus": 4.0,
 }
-EVERY = [*ULP, "gelu_tanh"]
 
 
 @pytest.fixture(params=_runtime.available_isas())
@@ -63,7 +62,7 @@ def test_forward_in_ulp(name: str, isa: str) -> None:
     assert error[worst] <= ULP[name], f"{error[worst]:.2f} ulp at {x[finite][worst]}"
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", ULP)
 def test_results_stay_near_float64(name: str, isa: str) -> None:
     x = whole_range()
     x = x[np.abs(x) <= 1e4]
@@ -74,7 +73,7 @@ def test_results_stay_near_float64(name: str, isa: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", ULP)
 def test_stable_far_out(name: str, dtype: Any, isa: str) -> None:
     largest = float(np.finfo(dtype).max)
     x = np.array([1e4, -1e4, largest / 4, -largest / 4, 0.0, -0.0], dtype)
@@ -89,7 +88,7 @@ def test_stable_far_out(name: str, dtype: Any, isa: str) -> None:
     np.testing.assert_allclose(dx[1], 0.01 if name == "leaky_relu" else 0, rtol=1e-6)
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", ULP)
 def test_nan_stays_nan(name: str, isa: str) -> None:
     for n in (1, 19):
         y, dx = call(F, name, np.full(n, np.nan, np.float32))

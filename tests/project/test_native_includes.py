@@ -130,3 +130,13 @@ def test_threads_are_started_in_one_place(root: Path) -> None:
         if name in {"omp.h", "thread", "future"}
     }
     assert all(user.startswith("csrc/fastnn/base/parallel") for user in users), users
+
+
+def test_every_operation_has_a_reference_that_the_self_test_runs(root: Path) -> None:
+    """Winograd is another way to compute conv2d, compared with its reference; a probe computes nothing."""
+    ops = {path.name for path in (root / "csrc" / "fastnn" / "ops").iterdir() if path.is_dir()}
+    seen: set[Path] = set()
+    for path in sorted((root / "tests" / "engine").glob("*.cc")):
+        seen |= reached(root, path)[0]
+    tested = {path.parent.name for path in seen if path.name == f"{path.parent.name}_ref.h"}
+    assert ops - tested == {"winograd", "probe"}

@@ -1,10 +1,10 @@
 // exp, log and what activations are made of, on Vec<T>. Included after simd/<isa>.h, by kernels.
 //
 // Errors over the whole range, subnormal results included: exp and log at most 2 ulp in float and 4 ulp in
-// double; expm1, log1p, tanh and sigmoid at most 4 ulp; normal_cdf and gelu at most 4 and 6 ulp. Infinities,
-// zeros and overflow as in the C library; NaN gives NaN. Range reduction after Cody and Waite (Software
-// Manual for the Elementary Functions, 1980); the remaining series are Taylor's, cut where the next term no
-// longer matters.
+// double; expm1, log1p, tanh, sigmoid and gelu_tanh at most 4 ulp; normal_cdf and gelu at most 4 and 6 ulp.
+// Infinities, zeros and overflow as in the C library; NaN gives NaN. Range reduction after Cody and Waite
+// (Software Manual for the Elementary Functions, 1980); the remaining series are Taylor's, cut where the next
+// term no longer matters.
 #pragma once
 
 namespace fastnn::FASTNN_ISA {
@@ -99,7 +99,8 @@ FASTNN_INLINE Vec<T> clamp(Vec<T> x, T low, T high) {
   return max(Vec<T>::set(low), min(Vec<T>::set(high), x));  // in this order both keep a NaN
 }
 
-// n and r with x = n ln 2 + r, |r| <= ln(2) / 2.
+// n and r with x = n ln 2 + r, |r| <= ln(2) / 2. Of a sum x + rest, x may be large without a rounding of the
+// sum.
 template <class T>
 struct ExpParts {
   Vec<T> n, r;
@@ -108,6 +109,11 @@ struct ExpParts {
     using C = MathConstants<T>;
     n = nearest<T>(x * Vec<T>::set(T(1.4426950408889634)));
     r = fnma(n, Vec<T>::set(C::ln2_low), fnma(n, Vec<T>::set(C::ln2_high), x));
+  }
+  FASTNN_INLINE ExpParts(Vec<T> x, Vec<T> rest) {
+    using C = MathConstants<T>;
+    n = nearest<T>((x + rest) * Vec<T>::set(T(1.4426950408889634)));
+    r = fnma(n, Vec<T>::set(C::ln2_low), fnma(n, Vec<T>::set(C::ln2_high), x) + rest);
   }
 
   // e^r - 1 = r + r^2 (1/2! + r/3! + ...)
@@ -224,9 +230,7 @@ FASTNN_INLINE ExpParts<T> gauss(Vec<T> x) {
   x = clamp<T>(x, -C::tail_end, C::tail_end);
   const V a = nearest<T>(x * V::set(C::tail_split)) * V::set(1 / C::tail_split), d = x - a;
   const V minus_half = V::set(T(-0.5));
-  ExpParts<T> parts(minus_half * a * a);
-  parts.r = fma(d, fma(minus_half, d, V::zero() - a), parts.r);
-  return parts;
+  return ExpParts<T>(minus_half * a * a, d * fma(minus_half, d, V::zero() - a));
 }
 
 // (a + pole) e^(a^2/2) P(X > a) for a standard normal X and rise = 2 a / (a + pole).
@@ -262,6 +266,47 @@ FASTNN_INLINE Vec<T> gelu(Vec<T> x) {
   const V rise = (a + a) / (a + pole);
   const V beyond = gauss(x).times(V::set(T(0.5)) * rise * normal_tail<T>(rise));
   return max(V::zero(), x) - beyond;
+}
+
+// 2 sqrt(2 / pi) (x + 0.044715 x^3) = linear x + cubic x^3, the coefficients in two parts of which the first
+// is short: its products with a few leading bits of x, and of their cube, are exact.
+template <class T>
+struct GeluCubic;
+
+template <>
+struct GeluCubic<float> {
+  static constexpr float linear = 0x1.9880000000000p+0f, linear_rest = 0x1.14cf500000000p-14f;  // 12 bits
+  static constexpr float cubic = 0x1.2440000000000p-4f, cubic_rest = 0x1.3ca9360000000p-18f;
+  static constexpr float end = 12;                    // beyond: e^-u is 0
+  static constexpr float steps = 16, cube_steps = 1;  // 8 bits of x; 24 of the cube, 11 of them in its head
+};
+
+template <>
+struct GeluCubic<double> {
+  static constexpr double linear = 0x1.9884530000000p+0, linear_rest = 0x1.ea1b284687e5ap-27;  // 26 bits
+  static constexpr double cubic = 0x1.2444f28000000p-4, cubic_rest = 0x1.26c5a57a4def1p-31;
+  static constexpr double end = 22;
+  static constexpr double steps = 4096,
+                          cube_steps = 4096;  // 17 bits of x; 51 of the cube, 26 of them in its head
+};
+
+// x sigmoid(u), u = 2 sqrt(2 / pi) (x + 0.044715 x^3), which is x (1 + tanh(u / 2)) / 2 without cancellation.
+// Far out e^-u has as many wrong ulp as u is large, unless u is known better than to its last bit.
+template <class T>
+FASTNN_INLINE Vec<T> gelu_tanh(Vec<T> x) {
+  using V = Vec<T>;
+  using C = GeluCubic<T>;
+  const V one = V::set(T(1)), zero = V::zero(), cut = clamp<T>(x, -C::end, C::end), c = abs(cut);
+  const V a = nearest<T>(c * V::set(C::steps)) * V::set(1 / C::steps), d = c - a;
+  const V square = a * a, cube = square * a;
+  const V head = nearest<T>(cube * V::set(C::cube_steps)) * V::set(1 / C::cube_steps);
+  const V leading = fma(V::set(C::cubic), head, V::set(C::linear) * a);  // exact
+  // What is left of the cube, of x and of the coefficients.
+  const V bend = d * fma(d, fma(V::set(T(3)), a, d), V::set(T(3)) * square);  // c^3 - a^3
+  const V left = fma(V::set(C::cubic), (cube - head) + bend, V::set(C::linear) * d);
+  const V rest = left + fma(V::set(C::cubic_rest), cube + bend, V::set(C::linear_rest) * c);
+  const ExpParts<T> decay(zero - leading, zero - rest);
+  return select(x > zero, x, decay.times(cut)) / (one + decay.times(one));
 }
 
 }  // namespace fastnn::FASTNN_ISA

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar, Literal
+
+import numpy as np
 
 from .. import functional as F
 from .._arguments import choice, number
+from ..init import constant
 from ..keys import Key
 from .layer import Array, Grads, Layer
 
@@ -89,21 +93,40 @@ class ELU(_Pointwise):
 
     Args:
         alpha: minus the limit of large negative x.
+        learned: whether it is a parameter, ``alpha`` (1,), that begins with this value.
 
     Example:
         >>> import numpy as np
         >>> ELU()(np.array([[-1e4, 2.0]])).tolist()
         [[-1.0, 2.0]]
+
+    Reference:
+        Clevert et al., Fast and accurate deep network learning by exponential linear units, 2016,
+        https://arxiv.org/abs/1511.07289; Trottier et al., Parametric exponential linear unit, 2017,
+        https://arxiv.org/abs/1605.09332 (learned)
     """
 
-    pair = F.elu_forward, F.elu_backward
-
-    def __init__(self, alpha: float = 1.0) -> None:
+    def __init__(self, alpha: float = 1.0, learned: bool = False) -> None:
         super().__init__()
         self.alpha = number("ELU", "alpha", alpha, low=-math.inf)
+        self.learned = bool(learned)
+        if self.learned:
+            self.add_param("alpha", (1,), partial(constant, value=self.alpha))
+
+    def forward(self, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
+        """Map any shape to the same shape."""
+        return F.elu_forward(x, alpha=float(self.params["alpha"][0]) if self.learned else self.alpha)
+
+    def backward(self, dy: Array, cache: Any, grads: Grads | None = None) -> Array:
+        """Return dx of the input's shape; add the gradient of a learned alpha."""
+        if self.learned:
+            grads = self.grads if grads is None else grads
+            bend, _ = F.elu_forward(np.minimum(cache.x, 0))  # what alpha multiplies
+            grads["alpha"] += (dy * bend).sum(dtype=np.float64)
+        return F.elu_backward(dy, cache)
 
     def config(self) -> dict[str, Any]:
-        return {"alpha": self.alpha}
+        return {"alpha": self.alpha, "learned": self.learned}
 
 
 class SELU(_Pointwise):
