@@ -72,7 +72,8 @@ template <class T>
 py::tuple backward_as(const Conv& conv, py::handle dy_obj, py::handle x_obj, py::handle w_obj,
                       const Pair& stride, const Padding& padding, const Pair& dilation, int64_t groups,
                       const std::string& algo, bool need_db, bool need_dx, py::handle dw_obj,
-                      py::handle db_obj, py::handle residual_obj) {
+                      py::handle db_obj, py::handle residual_obj, py::handle norm_x_obj,
+                      py::handle norm_statistics_obj, bool norm_relu) {
   const char* op = conv.op;
   const auto x = conv.arg<T>("x", x_obj, "(N, C, L)"), w = conv.arg<T>("w", w_obj, "(F, C/groups, K)");
   const Conv2dSettings settings = conv.settings(x, w, stride, padding, dilation, groups, algo);
@@ -89,6 +90,21 @@ py::tuple backward_as(const Conv& conv, py::handle dy_obj, py::handle x_obj, py:
   }
   const auto residual = optional_arg<T>(op, "dx_residual", residual_obj);
   if (residual) residual->shaped_like(x);
+  const auto norm_x = optional_arg<T>(op, "norm_x", norm_x_obj);
+  const bool reduces = norm_x && need_dx && conv2d_reduces<T>(x.view().shape, f, settings);
+  py::object sums = py::none();
+  Buffer<T> center(c);
+  NormReduction<T> reduction{};
+  if (reduces) {
+    ArrayArg<double> statistics(op, "norm_statistics", norm_statistics_obj);
+    statistics.shaped({2, c}, "(2, C)");
+    std::copy_n(statistics.contiguous(), c, center.get());
+    auto array = new_array<double>({2, c});
+    norm_x->shaped_like(x);
+    reduction = {norm_x->view(), norm_relu ? x.view() : TensorView<T>{}, center.get(), array.mutable_data(),
+                 array.mutable_data() + c};
+    sums = array;
+  }
   Result<T> dw(op, "dw", dw_obj, {f, w.dim(1), w.dim(2), w.dim(3)});
   std::optional<Result<T>> db;
   if (need_db) db.emplace(op, "db", db_obj, std::vector<int64_t>{f});
@@ -101,9 +117,9 @@ py::tuple backward_as(const Conv& conv, py::handle dy_obj, py::handle x_obj, py:
   }
   run_kernel([&] {
     conv2d_backward<T>(dy.view(), x.view(), w.view(), dx_view, dw.view(), db ? db->data() : nullptr, settings,
-                       residual ? residual->view() : TensorView<T>{});
+                       residual ? residual->view() : TensorView<T>{}, reduces ? &reduction : nullptr);
   });
-  return py::make_tuple(dx, dw.array(), db ? py::object(db->array()) : py::none());
+  return py::make_tuple(dx, dw.array(), db ? py::object(db->array()) : py::none(), sums);
 }
 
 template <class T>
@@ -159,16 +175,18 @@ void bind_conv(py::module_& m) {
       "conv2d_backward",
       [](py::object dy, py::object x, py::object w, Pair stride, const Padding& padding, Pair dilation,
          int64_t groups, const std::string& algo, bool need_db, bool need_dx, py::object dw, py::object db,
-         py::object dx_residual) {
+         py::object dx_residual, py::object norm_x, py::object norm_statistics, bool norm_relu) {
         const Conv conv{"conv2d_backward", true};
         return with_dtype(conv.op, "dy", dy, [&](auto zero) {
           return backward_as<decltype(zero)>(conv, dy, x, w, stride, padding, dilation, groups, algo, need_db,
-                                             need_dx, dw, db, dx_residual);
+                                             need_dx, dw, db, dx_residual, norm_x, norm_statistics,
+                                             norm_relu);
         });
       },
       py::arg("dy"), py::arg("x"), py::arg("w"), py::arg("stride"), py::arg("padding"), py::arg("dilation"),
       py::arg("groups"), py::arg("algo"), py::arg("need_db"), py::arg("need_dx"), py::arg("dw") = py::none(),
-      py::arg("db") = py::none(), py::arg("dx_residual") = py::none());
+      py::arg("db") = py::none(), py::arg("dx_residual") = py::none(), py::arg("norm_x") = py::none(),
+      py::arg("norm_statistics") = py::none(), py::arg("norm_relu") = false);
   // Results have the axis for rows; so have dw and db where they are given.
   m.def(
       "conv1d_forward",
@@ -190,7 +208,8 @@ void bind_conv(py::module_& m) {
         const Conv conv{"conv1d_backward", false};
         return with_dtype(conv.op, "dy", dy, [&](auto zero) {
           return backward_as<decltype(zero)>(conv, dy, x, w, {1, stride}, along_a_row(padding), {1, dilation},
-                                             groups, algo, need_db, need_dx, dw, db, py::none());
+                                             groups, algo, need_db, need_dx, dw, db, py::none(), py::none(),
+                                             py::none(), false);
         });
       },
       py::arg("dy"), py::arg("x"), py::arg("w"), py::arg("stride"), py::arg("padding"), py::arg("dilation"),

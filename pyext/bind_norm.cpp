@@ -1,4 +1,5 @@
 #include "array_arg.h"
+#include "fastnn/base/pixel_rows.h"
 #include "fastnn/ops/batchnorm/batchnorm.h"
 
 namespace fastnn::python {
@@ -19,6 +20,16 @@ std::pair<py::array_t<T>, TensorView<T>> new_rows(const ArrayArg<T>& x) {
   auto array = x.rank() == 4 ? new_image<T>(x.dim(0), x.dim(1), x.dim(2), x.dim(3))
                              : new_array<T>({x.dim(0), x.dim(1)});
   return {array, view_of(array)};
+}
+
+// Whether x can be written over as if new_rows had made it.
+template <class T>
+bool is_new_rows(const ArrayArg<T>& x) {
+  const TensorView<const T> view = x.view();
+  const TensorView<T> dense = channels_last_like<T>(view, nullptr);
+  bool same = x.array().writeable();
+  for (int d = 0; d < view.rank; ++d) same = same && (view.shape[d] < 2 || view.stride[d] == dense.stride[d]);
+  return same;
 }
 
 // The arguments that forward and backward share.
@@ -94,7 +105,7 @@ template <class T>
 py::tuple batchnorm_backward_as(py::handle dy_obj, py::handle x_obj, py::handle gamma_obj,
                                 py::handle beta_obj, py::handle statistics_obj, double eps, bool relu,
                                 py::handle residual_obj, bool training, py::handle dgamma_obj,
-                                py::handle dbeta_obj) {
+                                py::handle dbeta_obj, py::handle sums_obj) {
   const char* op = "batchnorm_backward";
   Norm<T> args(op, x_obj, gamma_obj, beta_obj, residual_obj, eps, relu);
   const int64_t channels = args.x.dim(1);
@@ -105,11 +116,20 @@ py::tuple batchnorm_backward_as(py::handle dy_obj, py::handle x_obj, py::handle 
   args.norm.mean = statistics.contiguous();
   args.norm.var = args.norm.mean + channels;
   Result<T> dgamma(op, "dgamma", dgamma_obj, {channels}), dbeta(op, "dbeta", dbeta_obj, {channels});
-  auto [dx, dx_view] = new_rows(args.x);
-  py::object dresidual = py::none();
-  TensorView<T> dresidual_view;
+  auto sums = optional_arg<double>(op, "sums", sums_obj);
+  if (sums) sums->shaped({2, channels}, "(2, C)");
+  py::object dx = py::none(), dresidual = py::none();
+  TensorView<T> dx_view, dresidual_view;
+  if (sums && !args.residual && is_new_rows(dy)) {
+    dx = dy.array();
+    dx_view = dy.view();
+  } else {
+    auto [array, view] = new_rows(args.x);
+    dx = array;
+    dx_view = view;
+  }
   if (args.residual) {
-    if (relu) {
+    if (relu && !sums) {
       auto [array, view] = new_rows(args.x);
       dresidual = array;
       dresidual_view = view;
@@ -117,8 +137,9 @@ py::tuple batchnorm_backward_as(py::handle dy_obj, py::handle x_obj, py::handle 
       dresidual = py::reinterpret_borrow<py::object>(dy_obj);
     }
   }
-  run_kernel([&, dx_view = dx_view] {
-    batchnorm_backward<T>(dy.view(), args.x.view(), args.norm, training, dx_view, dresidual_view,
+  const double* given = sums ? sums->contiguous() : nullptr;
+  run_kernel([&] {
+    batchnorm_backward<T>(dy.view(), args.x.view(), args.norm, training, given, dx_view, dresidual_view,
                           dgamma.data(), dbeta.data());
   });
   return py::make_tuple(dx, dgamma.array(), dbeta.array(), dresidual);
@@ -154,15 +175,16 @@ void bind_norm(py::module_& m) {
   m.def(
       "batchnorm_backward",
       [](py::object dy, py::object x, py::object gamma, py::object beta, py::object statistics, double eps,
-         bool relu, py::object residual, bool training, py::object dgamma, py::object dbeta) {
+         bool relu, py::object residual, bool training, py::object dgamma, py::object dbeta,
+         py::object sums) {
         return with_dtype("batchnorm_backward", "x", x, [&](auto zero) {
           return batchnorm_backward_as<decltype(zero)>(dy, x, gamma, beta, statistics, eps, relu, residual,
-                                                       training, dgamma, dbeta);
+                                                       training, dgamma, dbeta, sums);
         });
       },
       py::arg("dy"), py::arg("x"), py::arg("gamma"), py::arg("beta"), py::arg("statistics"), py::arg("eps"),
       py::arg("relu"), py::arg("residual"), py::arg("training"), py::arg("dgamma") = py::none(),
-      py::arg("dbeta") = py::none());
+      py::arg("dbeta") = py::none(), py::arg("sums") = py::none());
   m.def(
       "batchnorm_track",
       [](py::object statistics, int64_t count, double momentum, py::object running_mean,

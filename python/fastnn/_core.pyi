@@ -320,6 +320,7 @@ def batchnorm_backward(
     training: bool,
     dgamma: typing.Any = None,
     dbeta: typing.Any = None,
+    sums: typing.Any = None,
 ) -> tuple: ...
 def batchnorm_forward(
     x: typing.Any,
@@ -388,6 +389,9 @@ def conv2d_backward(
     dw: typing.Any = None,
     db: typing.Any = None,
     dx_residual: typing.Any = None,
+    norm_x: typing.Any = None,
+    norm_statistics: typing.Any = None,
+    norm_relu: bool = False,
 ) -> tuple: ...
 def conv2d_forward(
     x: typing.Any,

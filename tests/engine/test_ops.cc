@@ -248,7 +248,7 @@ void test_batchnorm() {
       batchnorm_forward<T>(x.image(n, channels, h, w), norm, y.image(n, channels, h, w));
       batchnorm_forward_ref<T>(count, channels, x.get(), norm, y_expected.get());
       expect_close(y, y_expected, 16, "batchnorm_forward");
-      batchnorm_backward<T>(dy.image(n, channels, h, w), x.image(n, channels, h, w), norm, true,
+      batchnorm_backward<T>(dy.image(n, channels, h, w), x.image(n, channels, h, w), norm, true, nullptr,
                             dx.image(n, channels, h, w), {}, dgamma.get(), dbeta.get());
       batchnorm_backward_ref<T>(count, channels, dy.get(), x.get(), y.get(), norm, dx_expected.get(),
                                 dgamma_expected.get(), dbeta_expected.get());

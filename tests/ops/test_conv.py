@@ -207,7 +207,7 @@ def test_dx_takes_a_residual(
     expected, expected_dw, _ = F.conv2d_backward(dy, cache)
     for added in (residual, fastnn.channels_last(residual), residual[::-1, :, ::-1]):
         before = added.copy()
-        dx, dw, _ = _conv2d_backward(dy, cache, dx_residual=added)
+        dx, dw, *_ = _conv2d_backward(dy, cache, dx_residual=added)
         np.testing.assert_allclose(dx, expected + added, rtol=1e-5, atol=1e-4)
         np.testing.assert_array_equal(dw, expected_dw)
         np.testing.assert_array_equal(added, before)

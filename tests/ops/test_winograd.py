@@ -144,3 +144,59 @@ def test_gradient_is_that_of_the_float64_direct_form() -> None:
         passes(x, w, b, dy, 1, "winograd"), passes(x, w, b, dy, 1, "direct"), strict=True
     ):
         assert relative_error(mine, theirs) < 1e-12
+
+
+@pytest.mark.parametrize("isa", _runtime.available_isas())
+@pytest.mark.parametrize("relu", [False, True])
+@pytest.mark.parametrize("layout", ["channels-last", "C order"])
+@pytest.mark.parametrize(("shape", "filters", "padding"), SHAPES)
+def test_backward_sums_up_for_a_norm(
+    shape: tuple[int, ...], filters: int, padding: Any, layout: str, relu: bool, isa: str
+) -> None:
+    from fastnn.functional.conv import _conv2d_backward
+    from fastnn.functional.norm import _batchnorm_backward, _batchnorm_forward
+
+    _, w, b, dy = problem(shape, filters, padding, np.float64)
+    rng = np.random.default_rng(5)
+    before, added, joined = rng.normal(size=(3, *shape))
+    if layout == "channels-last":
+        before = fastnn.channels_last(before)
+    gamma, beta = rng.uniform(0.5, 1.5, size=(2, shape[1]))
+    with _runtime.isa_override(isa):
+        x, norm = _batchnorm_forward(
+            before, gamma, beta, activation="relu" if relu else None, residual=joined
+        )
+        _, cache = F.conv2d_forward(x, w, b, padding=padding, algo="winograd")
+        whole, _, _, none = _conv2d_backward(dy, cache, dx_residual=added)
+        assert none is None
+        assert whole is not None
+        expected = _batchnorm_backward(whole, norm)
+        dx, _, _, sums = _conv2d_backward(dy, cache, dx_residual=added, norm=norm)
+        assert dx is not None
+        assert sums is not None
+        np.testing.assert_array_equal(dx, np.where((x > 0) | (not relu), whole, 0))
+        results = _batchnorm_backward(dx, norm, sums=sums)
+    assert results[3] is dx
+    for mine, theirs in zip(results, expected, strict=True):
+        assert mine is not None
+        np.testing.assert_allclose(mine, theirs, rtol=1e-9, atol=1e-10)
+
+
+def test_a_norm_is_told_only_where_it_pays() -> None:
+    from fastnn.functional.conv import _conv2d_backward
+    from fastnn.functional.norm import _batchnorm_backward
+
+    x, w, b, dy = problem((2, 6, 8, 8), 9, 1, np.float64)
+    y, norm = F.batchnorm_forward(x, np.ones(6), np.zeros(6), activation="relu")
+    _, cache = F.conv2d_forward(y, w, b, padding=1, algo="direct")
+    assert _conv2d_backward(dy, cache, norm=norm)[3] is None
+    _, cache = F.conv2d_forward(y, w, b, padding=1, algo="winograd")
+    dx, _, _, sums = _conv2d_backward(dy, cache, norm=norm)
+    assert dx is not None
+    assert sums is not None
+    # Without a residual nobody else needs the gradient: dx of the norm takes its place.
+    assert _batchnorm_backward(dx, norm, sums=sums)[0] is dx
+    with pytest.raises(ValueError, match=r"^\[conv2d_backward\] norm_x: expected shape "):
+        _conv2d_backward(dy, cache, norm=norm._replace(x=x[:, :, 1:]))
+    with pytest.raises(ValueError, match=r"^\[batchnorm_backward\] sums: expected shape \(2, C\)"):
+        _batchnorm_backward(dx, norm, sums=sums[:, 1:])

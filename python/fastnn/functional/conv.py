@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from fastnn import _core, _runtime
 from fastnn._arguments import integer
 from fastnn.functional._args import Array, size_pair
+from fastnn.functional.norm import BatchNormCache
 
 IntOrPair: TypeAlias = int | tuple[int, int]
 Padding2d: TypeAlias = IntOrPair | Literal["same"]
@@ -153,7 +154,7 @@ def conv2d_backward(
         >>> dx[0, 0, 0].tolist(), db.tolist()
         ([2.0, 2.0, 2.0], [2.0])
     """
-    return _conv2d_backward(dy, cache, need_dx=need_dx)
+    return _conv2d_backward(dy, cache, need_dx=need_dx)[:3]
 
 
 def _conv2d_forward(
@@ -184,15 +185,18 @@ def _conv2d_backward(
     dw: Array | None = None,
     db: Array | None = None,
     dx_residual: Array | None = None,
-) -> tuple[Array | None, Array, Array | None]:
+    norm: BatchNormCache | None = None,
+) -> tuple[Array | None, Array, Array | None, NDArray[np.float64] | None]:
     """Like `conv2d_backward`; ``dw`` and ``db`` are where to write the gradients of those names.
 
-    ``dx_residual``, of dx's shape, is added to dx.
+    ``dx_residual``, of dx's shape, is added to dx. ``norm`` is of the batch norm whose output x was: where
+    the kernel can, it masks dx by that norm's ReLU, and the fourth result, else None, are the ``sums`` that
+    `_batchnorm_backward` takes.
     """
     x, w, has_bias, stride, padding, dilation, groups, algo = cache
-    return _core.conv2d_backward(
-        dy, x, w, stride, padding, dilation, groups, algo, has_bias, need_dx, dw, db, dx_residual
-    )
+    before = (None, None, False) if norm is None else (norm.x, norm.statistics, norm.activation == "relu")
+    options = has_bias, need_dx, dw, db, dx_residual, *before
+    return _core.conv2d_backward(dy, x, w, stride, padding, dilation, groups, algo, *options)
 
 
 class Conv1dCache(NamedTuple):
@@ -294,7 +298,7 @@ def _conv1d_backward(
     """Like `conv1d_backward`; ``dw`` and ``db`` are where to write the gradients of those names."""
     x, w, has_bias, stride, padding, dilation, groups, algo = cache
     rows = None if dw is None else dw[:, :, None]
-    dx, dw_rows, db = _core.conv1d_backward(
+    dx, dw_rows, db, _ = _core.conv1d_backward(
         dy, x, w, stride, padding, dilation, groups, algo, has_bias, need_dx, rows, db
     )
     return None if dx is None else dx[:, :, 0], dw_rows[:, :, 0], db

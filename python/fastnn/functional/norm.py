@@ -145,16 +145,22 @@ def _batchnorm_forward(
 
 
 def _batchnorm_backward(
-    dy: Array, cache: BatchNormCache, *, dgamma: Array | None = None, dbeta: Array | None = None
+    dy: Array,
+    cache: BatchNormCache,
+    *,
+    dgamma: Array | None = None,
+    dbeta: Array | None = None,
+    sums: NDArray[np.float64] | None = None,
 ) -> tuple[Array, Array, Array, Array | None]:
     """Like `batchnorm_backward`; the fourth result is the residual's gradient, None without one.
 
-    ``dgamma`` and ``dbeta`` are where to write the gradients of those names.
+    ``dgamma`` and ``dbeta`` are where to write the gradients of those names. ``sums`` are those that
+    `_conv2d_backward` took for this norm; dy, which it made, is then written over.
     """
     x, gamma, beta, statistics, eps, activation, training, residual = cache
     relu = activation == "relu"
     return _core.batchnorm_backward(
-        dy, x, gamma, beta, statistics, eps, relu, residual, training, dgamma, dbeta
+        dy, x, gamma, beta, statistics, eps, relu, residual, training, dgamma, dbeta, sums
     )
 
 

@@ -181,6 +181,32 @@ class Container(Layer):
             return child.backward(dy, cache, below)
         return child.backward(dy, cache, below, need_dx=False)  # type: ignore[call-arg]
 
+    @property
+    def chained(self) -> bool:
+        """Whether `backward_chained` may stand for `backward`."""
+        return False
+
+    def backward_chained(
+        self,
+        dy: Array,
+        cache: Any,
+        grads: Grads | None = None,
+        *,
+        need_dx: bool = True,
+        sums: Array | None = None,
+        norm: Any = None,
+    ) -> tuple[Array | None, Array | None]:
+        """Like `backward`, between others of a chain; ``sums`` are those of `last_norm` over dy.
+
+        The second result are the sums of ``norm``, the cache of a batch norm whose output was the input here,
+        over dx, or None: see `Conv2d.backward_fused`.
+        """
+        raise NotImplementedError
+
+    def last_norm(self, cache: Any) -> Any:
+        """Return the cache of the batch norm that wrote the output, None if another layer did."""
+        return None
+
     def _scope(self, name: str, grads: Grads | None) -> Grads | None:
         return None if grads is None else Scope(grads, f"{name}.", self.aliases)
 

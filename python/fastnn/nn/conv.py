@@ -50,20 +50,20 @@ def _same(op: str, padding: str, stride: tuple[int, ...]) -> Literal["same"]:
 
 
 def _add_gradients(
-    backward: Callable[..., tuple[Array | None, Array, Array | None]],
+    backward: Callable[..., tuple[Any, ...]],
     dy: Array,
     cache: Any,
     grads: Grads,
     **options: Any,
-) -> Array | None:
-    """Run a convolution's backward pass, which writes over gradients that are blank; return dx."""
+) -> tuple[Array | None, tuple[Any, ...]]:
+    """Run a convolution's backward pass, which writes over blank gradients; return dx and the rest."""
     fresh = blank(grads)
-    dx, dw, db = backward(dy, cache, dw=fresh.get("weight"), db=fresh.get("bias"), **options)
+    dx, dw, db, *rest = backward(dy, cache, dw=fresh.get("weight"), db=fresh.get("bias"), **options)
     if not fresh:
         grads["weight"] += dw
         if db is not None:
             grads["bias"] += db
-    return dx
+    return dx, tuple(rest)
 
 
 class Conv2d(Layer):
@@ -160,7 +160,7 @@ class Conv2d(Layer):
         self, dy: Array, cache: Any, grads: Grads | None = None, *, need_dx: bool = True
     ) -> Array | None:
         """Return dx (N, C, H, W), or None without ``need_dx``; add dw and db."""
-        return self.backward_fused(dy, cache, grads, need_dx=need_dx)
+        return self.backward_fused(dy, cache, grads, need_dx=need_dx)[0]
 
     def backward_fused(
         self,
@@ -170,10 +170,17 @@ class Conv2d(Layer):
         *,
         need_dx: bool = True,
         residual: Array | None = None,
-    ) -> Array | None:
-        """Like `backward`; the residual is added to dx."""
+        norm: Any = None,
+    ) -> tuple[Array | None, Array | None]:
+        """Return dx, to which the residual is added, and what the norm can use of it.
+
+        ``norm`` is the cache of a batch norm whose output this layer's input was. The second result, if not
+        None, are its ``sums``, and dx is already masked by its ReLU.
+        """
         grads = self.grads if grads is None else grads
-        return _add_gradients(_conv2d_backward, dy, cache, grads, need_dx=need_dx, dx_residual=residual)
+        options = {"need_dx": need_dx, "dx_residual": residual, "norm": norm}
+        dx, (sums,) = _add_gradients(_conv2d_backward, dy, cache, grads, **options)
+        return dx, sums
 
     def config(self) -> dict[str, Any]:
         return {
@@ -269,7 +276,7 @@ class Conv1d(Layer):
     ) -> Array | None:
         """Return dx (N, C, L), or None without ``need_dx``; add dw and db."""
         grads = self.grads if grads is None else grads
-        return _add_gradients(_conv1d_backward, dy, cache, grads, need_dx=need_dx)
+        return _add_gradients(_conv1d_backward, dy, cache, grads, need_dx=need_dx)[0]
 
     def config(self) -> dict[str, Any]:
         return {
@@ -366,7 +373,7 @@ class ConvTranspose2d(Layer):
     ) -> Array | None:
         """Return dx (N, C, H, W), or None without ``need_dx``; add dw and db."""
         grads = self.grads if grads is None else grads
-        return _add_gradients(_conv_transpose2d_backward, dy, cache, grads, need_dx=need_dx)
+        return _add_gradients(_conv_transpose2d_backward, dy, cache, grads, need_dx=need_dx)[0]
 
     def config(self) -> dict[str, Any]:
         return {

@@ -73,21 +73,43 @@ class Residual(Container):
         self, dy: Array, cache: Any, grads: Grads | None = None, *, need_dx: bool = True
     ) -> Array | None:
         """Return dx, the sum over both paths, or None without ``need_dx``."""
+        return self.backward_chained(dy, cache, grads, need_dx=need_dx)[0]
+
+    @property
+    def chained(self) -> bool:
+        return type(self) is Residual
+
+    def last_norm(self, cache: Any) -> Any:
+        body: Any = self.children["body"]
+        return body.last_norm(cache.body) if cache.joined else None
+
+    def backward_chained(
+        self,
+        dy: Array,
+        cache: Any,
+        grads: Grads | None = None,
+        *,
+        need_dx: bool = True,
+        sums: Array | None = None,
+        norm: Any = None,
+    ) -> tuple[Array | None, Array | None]:
         body: Any = self.children["body"]
         identity = "shortcut" not in self.children
         dx: Array | None
         other: Array | None
         if cache.joined:
-            dx, other = body.backward_fused(
+            dx, other, sums = body.backward_fused(
                 dy,
                 cache.body,
                 self._scope("body", grads),
                 need_dx=need_dx,
                 joined=True,
                 identity=identity,
+                sums=sums,
+                norm=norm if identity else None,
             )
             if identity:
-                return dx
+                return dx, sums
         else:
             other = F.relu_backward(dy, cache.relu) if self.activation == "relu" else dy
             dx = self._backward_child("body", other, cache.body, grads, need_dx)
@@ -95,10 +117,10 @@ class Residual(Container):
             assert other is not None
             other = self._backward_child("shortcut", other, cache.shortcut, grads, need_dx)
         if not need_dx:
-            return None
+            return None, None
         assert dx is not None
         assert other is not None
-        return np.add(dx, other, out=dx if type(body) is Sequential and body.makes_dx else None)
+        return np.add(dx, other, out=dx if type(body) is Sequential and body.makes_dx else None), None
 
     def walk(self, x: Array, path: str = "") -> Generator[Visit, None, Array]:
         body = yield from self._walk_child("body", x, path)

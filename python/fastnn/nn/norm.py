@@ -81,12 +81,17 @@ class _BatchNorm(Layer):
         """Return dx; add dgamma and dbeta."""
         return self.backward_fused(dy, cache, grads)[0]
 
-    def backward_fused(self, dy: Array, cache: Any, grads: Grads | None = None) -> tuple[Array, Array | None]:
-        """Return dx and the residual's gradient, None without one; add dgamma and dbeta."""
+    def backward_fused(
+        self, dy: Array, cache: Any, grads: Grads | None = None, *, sums: Array | None = None
+    ) -> tuple[Array, Array | None]:
+        """Return dx and the residual's gradient, None without one; add dgamma and dbeta.
+
+        ``sums`` come from the convolution that made dy, which is then written over.
+        """
         grads = self.grads if grads is None else grads
         fresh = blank(grads)
         dx, dgamma, dbeta, dresidual = _batchnorm_backward(
-            dy, cache, dgamma=fresh.get("weight"), dbeta=fresh.get("bias")
+            dy, cache, dgamma=fresh.get("weight"), dbeta=fresh.get("bias"), sums=sums
         )
         if not fresh:
             grads["weight"] += dgamma

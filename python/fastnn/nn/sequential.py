@@ -177,6 +177,34 @@ class Sequential(Container):
         """Return dx, or None without ``need_dx``: then nothing runs below the first trainable layer."""
         return self.backward_fused(dy, cache, grads, need_dx=need_dx)[0]
 
+    @property
+    def chained(self) -> bool:
+        return type(self) is Sequential and self.fuse
+
+    def backward_chained(
+        self,
+        dy: Array,
+        cache: Any,
+        grads: Grads | None = None,
+        *,
+        need_dx: bool = True,
+        sums: Array | None = None,
+        norm: Any = None,
+    ) -> tuple[Array | None, Array | None]:
+        dx, _, sums = self.backward_fused(dy, cache, grads, need_dx=need_dx, sums=sums, norm=norm)
+        return dx, sums
+
+    def last_norm(self, cache: Any) -> Any:
+        return self._norm_after(*cache[-1]) if self.chained and cache else None
+
+    def _norm_after(self, step: str | Run, cache: Any) -> Any:
+        """Return the cache of the batch norm that wrote a step's output, None if another layer did."""
+        if isinstance(step, Run):
+            return cache.norm
+        child = self.children[step]
+        seen = step in self._watchers or not (isinstance(child, Container) and child.chained)
+        return None if seen else child.last_norm(cache)  # type: ignore[attr-defined]
+
     def backward_fused(
         self,
         dy: Array,
@@ -186,8 +214,10 @@ class Sequential(Container):
         need_dx: bool = True,
         joined: bool = False,
         identity: bool = False,
-    ) -> tuple[Array | None, Array | None]:
-        """Like `backward`; the second result is the gradient of the residual that was ``joined``.
+        sums: Array | None = None,
+        norm: Any = None,
+    ) -> tuple[Array | None, Array | None, Array | None]:
+        """Like `backward_chained`; the second result is the gradient of the residual that was ``joined``.
 
         If that residual was the input itself, by ``identity``, its gradient is part of dx.
         """
@@ -204,19 +234,39 @@ class Sequential(Container):
             step, kept = cache[i]
             assert dx is not None
             wanted = need_dx or i > first
+            merges = i == 0 < last and to_add is not None and isinstance(step, Run) and self._adds_to_dx(step)
+            # A norm below is told of its output's gradient only where that is whole.
+            whole = merges or (to_add is None and not (identity and i == last))
+            below = self._norm_after(*cache[i - 1]) if i > lowest else norm if i == 0 and whole else None
             if not isinstance(step, Run):
-                dx = self._backward_child(step, dx, kept, grads, wanted)
+                dx, sums = self._backward_step(step, dx, kept, grads, wanted, sums, below)
                 continue
-            merges = i == 0 < last and to_add is not None and self._adds_to_dx(step)
-            dx, below = self._backward_run(step, dx, kept, grads, wanted, to_add if merges else None)
+            added = to_add if merges else None
+            dx, through, sums = self._backward_run(step, dx, kept, grads, wanted, added, sums, below)
             if merges:
                 to_add = None
             if i == last and joined:
-                dresidual = below
-                to_add = below if identity and need_dx else None
+                dresidual = through
+                to_add = through if identity and need_dx else None
         if dx is not None and to_add is not None:
             dx = np.add(dx, to_add)
-        return dx if need_dx else None, dresidual
+        return dx if need_dx else None, dresidual, sums
+
+    def _backward_step(
+        self,
+        name: str,
+        dy: Array,
+        cache: Any,
+        grads: Grads | None,
+        need_dx: bool,
+        sums: Array | None,
+        norm: Any,
+    ) -> tuple[Array | None, Array | None]:
+        child = self.children[name]
+        if isinstance(child, Container) and child.chained and name not in self._watchers:
+            scope = self._scope(name, grads)
+            return child.backward_chained(dy, cache, scope, need_dx=need_dx, sums=sums, norm=norm)
+        return self._backward_child(name, dy, cache, grads, need_dx), None
 
     def _adds_to_dx(self, run: Run) -> bool:
         """Return whether a run can add something to its dx on the way out."""
@@ -233,8 +283,10 @@ class Sequential(Container):
         cache: _RunCache,
         grads: Grads | None,
         need_dx: bool,
-        dx_residual: Array | None = None,
-    ) -> tuple[Array | None, Array | None]:
+        dx_residual: Array | None,
+        sums: Array | None,
+        norm_below: Any,
+    ) -> tuple[Array | None, Array | None, Array | None]:
         dx: Array | None = dy
         dresidual: Array | None = None
         if run.norm is None:
@@ -244,16 +296,19 @@ class Sequential(Container):
                 dx = self.children[run.pool].backward(dx, cache.pool)
         else:
             norm: Any = self.children[run.norm]
-            dx, dresidual = norm.backward_fused(dy, cache.norm, self._scope(run.norm, grads))
+            dx, dresidual = norm.backward_fused(dy, cache.norm, self._scope(run.norm, grads), sums=sums)
+        sums = None
         if run.product is not None:
             assert dx is not None
-            if dx_residual is None:
-                dx = self._backward_child(run.product, dx, cache.product, grads, need_dx)
-            else:
-                conv: Any = self.children[run.product]
+            product: Any = self.children[run.product]
+            if type(product) is Conv2d:
                 scope = self._scope(run.product, grads)
-                dx = conv.backward_fused(dx, cache.product, scope, residual=dx_residual)
-        return dx, dresidual
+                dx, sums = product.backward_fused(
+                    dx, cache.product, scope, need_dx=need_dx, residual=dx_residual, norm=norm_below
+                )
+            else:
+                dx = self._backward_child(run.product, dx, cache.product, grads, need_dx)
+        return dx, dresidual, sums
 
     def walk(self, x: Array, path: str = "") -> Generator[Visit, None, Array]:
         for name in self.children:

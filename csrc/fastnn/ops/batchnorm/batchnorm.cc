@@ -87,6 +87,27 @@ struct Inputs {
   }
 };
 
+// totals = sum dy' and sum dy' (x - center); dy' goes to dresidual where that is not null.
+template <class T>
+void reduce(const BatchNormKernel<T>& kernel, const Inputs<T>& inputs, const Coefficients<T>& coefficients,
+            bool relu, T* dresidual, double* totals) {
+  const Bands& bands = inputs.bands;
+  const int64_t channels = bands.channels;
+  Buffer<T> sums(bands.count * 2 * channels);
+  parallel_for(bands.count, bands.work_ns<T>(2), [&](int64_t i) {
+    BatchNormBand<T> band = inputs.band(i);
+    coefficients.give_to(band);
+    band.relu = relu;
+    band.sums = sums.get() + i * 2 * channels;
+    if (dresidual) band.out = dresidual + bands.begin(i) * channels;
+    kernel.reduce(band);
+  });
+  std::fill_n(totals, 2 * channels, 0.0);
+  for (int64_t i = 0; i < bands.count; ++i) {
+    for (int64_t c = 0; c < 2 * channels; ++c) totals[c] += static_cast<double>(sums[i * 2 * channels + c]);
+  }
+}
+
 }  // namespace
 
 template <class T>
@@ -136,30 +157,18 @@ void batchnorm_forward(const TensorView<const T>& x, const BatchNorm<T>& norm, c
 
 template <class T>
 void batchnorm_backward(const TensorView<const T>& dy, const TensorView<const T>& x, const BatchNorm<T>& norm,
-                        bool training, const TensorView<T>& dx, const TensorView<T>& dresidual, T* dgamma,
-                        T* dbeta) {
+                        bool training, const double* sums, const TensorView<T>& dx,
+                        const TensorView<T>& dresidual, T* dgamma, T* dbeta) {
   const BatchNormKernel<T> kernel = FASTNN_DISPATCH(batchnorm_kernel<T>)();
-  const Inputs<T> inputs(x, dy, norm.residual);
+  const Inputs<T> inputs(x, dy, sums ? TensorView<const T>{} : norm.residual);
   const Bands& bands = inputs.bands;
   const int64_t channels = bands.channels;
   const Coefficients<T> coefficients(norm, channels);
-
-  Buffer<T> sums(bands.count * 2 * channels);
-  parallel_for(bands.count, bands.work_ns<T>(2), [&](int64_t i) {
-    BatchNormBand<T> band = inputs.band(i);
-    coefficients.give_to(band);
-    band.relu = norm.relu;
-    band.sums = sums.get() + i * 2 * channels;
-    if (dresidual.data) band.out = dresidual.data + bands.begin(i) * channels;
-    kernel.reduce(band);
-  });
+  Buffer<double> totals(2 * channels);
+  sums ? void(std::copy_n(sums, 2 * channels, totals.get()))
+       : reduce(kernel, inputs, coefficients, norm.relu, dresidual.data, totals.get());
 
   const double count = static_cast<double>(bands.rows);
-  Buffer<double> totals(2 * channels);
-  std::fill_n(totals.get(), 2 * channels, 0.0);
-  for (int64_t i = 0; i < bands.count; ++i) {
-    for (int64_t c = 0; c < 2 * channels; ++c) totals[c] += static_cast<double>(sums[i * 2 * channels + c]);
-  }
   for (int64_t c = 0; c < channels; ++c) {
     const double rstd = Coefficients<T>::rstd(norm, c), lost = coefficients.lost(norm, c);
     const double sum_dy = totals[c], sum_dy_xhat = rstd * (totals[channels + c] - lost * sum_dy);
@@ -174,7 +183,7 @@ void batchnorm_backward(const TensorView<const T>& dy, const TensorView<const T>
   parallel_for(bands.count, bands.work_ns<T>(3), [&](int64_t i) {
     BatchNormBand<T> band = inputs.band(i);
     coefficients.give_to(band);
-    band.relu = norm.relu;
+    band.relu = norm.relu && !sums;
     if (dresidual.data) {  // dy' stands there already
       band.dy = dresidual.data + bands.begin(i) * channels;
       band.dy_row = channels;
@@ -202,8 +211,8 @@ void batchnorm_track(const double* statistics, int64_t channels, int64_t count, 
   template void batchnorm_forward(const TensorView<const T>&, const BatchNorm<T>&, const TensorView<T>&); \
   template void batchnorm_track(const double*, int64_t, int64_t, double, T*, T*);                         \
   template void batchnorm_backward(const TensorView<const T>&, const TensorView<const T>&,                \
-                                   const BatchNorm<T>&, bool, const TensorView<T>&, const TensorView<T>&, \
-                                   T*, T*);
+                                   const BatchNorm<T>&, bool, const double*, const TensorView<T>&,        \
+                                   const TensorView<T>&, T*, T*);
 FASTNN_X(float)
 FASTNN_X(double)
 #undef FASTNN_X

@@ -45,10 +45,11 @@ void batchnorm_track(const double* statistics, int64_t channels, int64_t count, 
                      T* running_mean, T* running_var);
 
 // `training` says that mean and var are those of x, and depend on it. dresidual is skipped where its data is
-// null.
+// null. `sums` (2, channels), or null, says that dy is dy' already, and what its sums are: of dy', and of
+// dy' (x - mean rounded to T). dx may be dy's memory.
 template <class T>
 void batchnorm_backward(const TensorView<const T>& dy, const TensorView<const T>& x, const BatchNorm<T>& norm,
-                        bool training, const TensorView<T>& dx, const TensorView<T>& dresidual, T* dgamma,
-                        T* dbeta);
+                        bool training, const double* sums, const TensorView<T>& dx,
+                        const TensorView<T>& dresidual, T* dgamma, T* dbeta);
 
 }  // namespace fastnn

@@ -156,6 +156,12 @@ ConvAlgo conv2d_choose(const int64_t (&x)[kMaxRank], int64_t f, const Conv2dSett
 }
 
 template <class T>
+bool conv2d_reduces(const int64_t (&x)[kMaxRank], int64_t f, const Conv2dSettings& settings) {
+  const bool choose = settings.algo == ConvAlgo::automatic;
+  return (choose ? conv2d_choose<T>(x, f, settings) : settings.algo) == ConvAlgo::winograd;
+}
+
+template <class T>
 void conv2d_forward(TensorView<const T> x, TensorView<const T> w, TensorView<T> y,
                     const Conv2dSettings& settings, const Prologue<T>& prologue,
                     const Epilogue<T>& epilogue) {
@@ -175,7 +181,7 @@ void conv2d_forward(TensorView<const T> x, TensorView<const T> w, TensorView<T> 
 template <class T>
 void conv2d_backward(TensorView<const T> dy, TensorView<const T> x, TensorView<const T> w, TensorView<T> dx,
                      TensorView<T> dw, T* db, const Conv2dSettings& settings,
-                     const TensorView<const T>& dx_residual) {
+                     const TensorView<const T>& dx_residual, const NormReduction<T>* reduction) {
   const ConvAlgo algo = resolve<T>(x, w.shape[0], settings);
   const PixelRows<T> residual(dx_residual);
   const bool one_phase = settings.window.h.stride == 1 && settings.window.w.stride == 1;
@@ -185,7 +191,8 @@ void conv2d_backward(TensorView<const T> dy, TensorView<const T> x, TensorView<c
     conv2d_backward_im2col(dy, x, w, dx, dw, db, settings);
   } else if (algo == ConvAlgo::winograd) {
     const int64_t pad_h = settings.window.h.padding, pad_w = settings.window.w.padding;
-    if (dx.data) winograd_backward_data<T>(winograd_tile(dx.shape), dy, w, pad_h, pad_w, dx, epilogue);
+    if (dx.data)
+      winograd_backward_data<T>(winograd_tile(dx.shape), dy, w, pad_h, pad_w, dx, epilogue, reduction);
     if (dw.data) winograd_backward_weights<T>(winograd_tile(dy.shape), dy, x, pad_h, pad_w, dw.data);
     if (db) column_sums<T>(PixelRows<T>(dy).matrix(), db);
   } else {
@@ -202,7 +209,8 @@ void conv2d_backward(TensorView<const T> dy, TensorView<const T> x, TensorView<c
                                const Conv2dSettings&, const Prologue<T>&, const Epilogue<T>&);    \
   template void conv2d_backward(TensorView<const T>, TensorView<const T>, TensorView<const T>,    \
                                 TensorView<T>, TensorView<T>, T*, const Conv2dSettings&,          \
-                                const TensorView<const T>&);
+                                const TensorView<const T>&, const NormReduction<T>*);             \
+  template bool conv2d_reduces<T>(const int64_t(&)[kMaxRank], int64_t, const Conv2dSettings&);
 FASTNN_X(float)
 FASTNN_X(double)
 #undef FASTNN_X

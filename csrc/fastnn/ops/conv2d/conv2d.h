@@ -43,11 +43,18 @@ void conv2d_forward(TensorView<const T> x, TensorView<const T> w, TensorView<T> 
                     const Conv2dSettings& settings, const Prologue<T>& prologue = {},
                     const Epilogue<T>& epilogue = {});
 
+// Whether conv2d_backward can reduce on the way: Winograd does, whose dx passes through registers in whole
+// pixels.
+template <class T>
+bool conv2d_reduces(const int64_t (&x_shape)[kMaxRank], int64_t f, const Conv2dSettings& settings);
+
 // dx and dw are skipped where their data is null, and so is db, which needs dw. dx_residual, of dx's shape,
-// is added to dx where it has data. Of x only the shape counts without dw.
+// is added to dx where it has data. Of x only the shape counts without dw. `reduction`, or null, is for the
+// batch norm whose output x was; only where conv2d_reduces.
 template <class T>
 void conv2d_backward(TensorView<const T> dy, TensorView<const T> x, TensorView<const T> w, TensorView<T> dx,
                      TensorView<T> dw, T* db, const Conv2dSettings& settings,
-                     const TensorView<const T>& dx_residual = {});
+                     const TensorView<const T>& dx_residual = {},
+                     const NormReduction<T>* reduction = nullptr);
 
 }  // namespace fastnn

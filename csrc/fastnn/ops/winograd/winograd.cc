@@ -3,6 +3,7 @@
 #include "fastnn/ops/winograd/winograd.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "fastnn/base/parallel.h"
 #include "fastnn/base/pixel_rows.h"
@@ -55,6 +56,37 @@ WinogradPatch<T> patch_of(const TensorView<T>& image, int64_t n, int64_t top, in
           within(-left),
           within(image.shape[3] - left)};
 }
+
+// The images of a NormReduction, and its sums, one pair of rows a block.
+template <class T>
+struct BlockReduction {
+  PixelImages<T> x, y;
+  const T* center;
+  bool relu;
+  int64_t channels;
+  Buffer<T> sums;
+
+  BlockReduction(const NormReduction<T>& norm, int64_t blocks)
+      : x(norm.x),
+        y(norm.y.data ? norm.y : norm.x),
+        center(norm.center),
+        relu(norm.y.data),
+        channels(norm.x.shape[1]),
+        sums(2 * blocks * channels) {}
+
+  T* sum(int64_t block) const { return sums.get() + 2 * block * channels; }
+  T* product(int64_t block) const { return sum(block) + channels; }
+
+  // Adds blocks up in their order, and in double.
+  void join(int64_t blocks, const NormReduction<T>& norm) const {
+    for (int64_t block = 0; block < blocks; ++block) {
+      for (int64_t c = 0; c < channels; ++c) {
+        norm.sum[c] += static_cast<double>(sum(block)[c]);
+        norm.product[c] += static_cast<double>(product(block)[c]);
+      }
+    }
+  }
+};
 
 // Asks for pixels before they are needed. A transform walks along several image rows at once, in steps that
 // hardware does not foresee, and computes too little to hide the way to memory: without this, out of cache,
@@ -148,9 +180,10 @@ struct Forward {
   int64_t pad_h, pad_w;
   const Filters<T>& filters;
   const Epilogue<T>& epilogue;
-  bool narrow;    // one register of filters
-  int64_t block;  // tiles a block
-  T* mean;        // [block][f] statistics of each block, or null
+  const BlockReduction<T>* norm;  // or null
+  bool narrow;                    // one register of filters
+  int64_t block;                  // tiles a block
+  T* mean;                        // [block][f] statistics of each block, or null
   T* sum_squares;
   int64_t* seen;  // [chunk] pixels
 
@@ -170,11 +203,17 @@ struct Forward {
     }
     const TensorView<const T> added = residual_view();
     Prefetch<const T> to_add(added, grid, 0, 0, tile0, added.data ? tiles : 0);
+    const TensorView<const T> norm_x = norm ? norm->x.view() : TensorView<const T>{},
+                              norm_y = norm ? norm->y.view() : TensorView<const T>{};
+    Prefetch<const T> to_reduce(norm_x, grid, 0, 0, tile0, norm ? tiles : 0),
+        to_mask(norm_y, grid, 0, 0, tile0, norm && norm->relu ? tiles : 0);
     Prefetch<T> to_write(y, grid, 0, 0, tile0, tiles);
     Prefetch<const T> to_read(x, grid, 2 - pad_h, 2 - pad_w, tile0 + block, block);
     for (int p = 0; p < planes; ++p) {
       multiply(p, data.get() + p * in_plane, products.get() + p * out_plane, tiles);
       to_add.advance_to(part_begin(tiles, planes, p + 1));
+      to_reduce.advance_to(part_begin(tiles, planes, p + 1));
+      to_mask.advance_to(part_begin(tiles, planes, p + 1));
       to_write.advance_to(part_begin(tiles, planes, p + 1));
       to_read.advance_to(part_begin(block, planes, p + 1));
     }
@@ -188,11 +227,19 @@ struct Forward {
       out.mean = mean + index * f;
       out.sum_squares = sum_squares + index * f;
     }
+    if (norm) {
+      out.center = norm->center;
+      out.sum = norm->sum(index);
+      out.product = norm->product(index);
+      std::fill_n(out.sum, 2 * f, T(0));
+    }
     at = TileCursor(grid, tile0);
     for (int64_t t = 0; t < tiles; ++t, at.next()) {
       out.in = products.get() + t * product_row;
       out.pixels = patch_of(y, at.image, at.top, at.left, grid.m);
       if (added.data) out.residual = patch_of(added, at.image, at.top, at.left, grid.m);
+      if (norm) out.norm_x = patch_of(norm_x, at.image, at.top, at.left, grid.m);
+      if (norm && norm->relu) out.norm_y = patch_of(norm_y, at.image, at.top, at.left, grid.m);
       winograd.scatter(out);
       out.seen += static_cast<int64_t>(out.pixels.bottom) * out.pixels.right;
     }
@@ -272,12 +319,15 @@ TensorView<const T> turned(TensorView<const T> w) {
   return view;
 }
 
-}  // namespace
-
 template <class T>
-void winograd_forward(int m, TensorView<const T> x, TensorView<const T> w, int64_t pad_h, int64_t pad_w,
-                      TensorView<T> y, const Epilogue<T>& epilogue) {
+void correlate_tiles(int m, const TensorView<const T>& x, const TensorView<const T>& w, int64_t pad_h,
+                     int64_t pad_w, const TensorView<T>& y, const Epilogue<T>& epilogue,
+                     const NormReduction<T>* reduction) {
   const TileGrid grid(m, y.shape[0], y.shape[2], y.shape[3]);
+  if (reduction) {
+    std::fill_n(reduction->sum, y.shape[1], 0.0);
+    std::fill_n(reduction->product, y.shape[1], 0.0);
+  }
   if (grid.count() == 0) return;
   const WinogradKernel<T> winograd = FASTNN_DISPATCH(winograd_kernel<T>)(m);
   const GemmKernel<T> gemm = FASTNN_DISPATCH(gemm_kernel<T>)();
@@ -293,6 +343,8 @@ void winograd_forward(int m, TensorView<const T> x, TensorView<const T> w, int64
     statistics = Buffer<T>(2 * blocks * f);
     seen = Buffer<int64_t>(blocks);
   }
+  std::optional<BlockReduction<T>> norm;
+  if (reduction) norm.emplace(*reduction, blocks);
   const PixelImages<T> images(x);
   const Forward<T> forward{winograd,
                            gemm,
@@ -303,6 +355,7 @@ void winograd_forward(int m, TensorView<const T> x, TensorView<const T> w, int64
                            pad_w,
                            filters,
                            epilogue,
+                           norm ? &*norm : nullptr,
                            narrow,
                            block,
                            statistics.get(),
@@ -313,12 +366,22 @@ void winograd_forward(int m, TensorView<const T> x, TensorView<const T> w, int64
   if (epilogue.mean) {
     gemm_join_statistics(statistics.get(), statistics.get() + blocks * f, seen.get(), blocks, f, epilogue);
   }
+  if (norm) norm->join(blocks, *reduction);
+}
+
+}  // namespace
+
+template <class T>
+void winograd_forward(int m, TensorView<const T> x, TensorView<const T> w, int64_t pad_h, int64_t pad_w,
+                      TensorView<T> y, const Epilogue<T>& epilogue) {
+  correlate_tiles<T>(m, x, w, pad_h, pad_w, y, epilogue, nullptr);
 }
 
 template <class T>
 void winograd_backward_data(int m, TensorView<const T> dy, TensorView<const T> w, int64_t pad_h,
-                            int64_t pad_w, TensorView<T> dx, const Epilogue<T>& epilogue) {
-  winograd_forward<T>(m, dy, turned(w), 2 - pad_h, 2 - pad_w, dx, epilogue);
+                            int64_t pad_w, TensorView<T> dx, const Epilogue<T>& epilogue,
+                            const NormReduction<T>* reduction) {
+  correlate_tiles<T>(m, dy, turned(w), 2 - pad_h, 2 - pad_w, dx, epilogue, reduction);
 }
 
 template <class T>
@@ -416,7 +479,7 @@ int winograd_lanes() {
   template void winograd_forward(int, TensorView<const T>, TensorView<const T>, int64_t, int64_t,          \
                                  TensorView<T>, const Epilogue<T>&);                                       \
   template void winograd_backward_data(int, TensorView<const T>, TensorView<const T>, int64_t, int64_t,    \
-                                       TensorView<T>, const Epilogue<T>&);                                 \
+                                       TensorView<T>, const Epilogue<T>&, const NormReduction<T>*);        \
   template void winograd_backward_weights(int, TensorView<const T>, TensorView<const T>, int64_t, int64_t, \
                                           T*);
 FASTNN_X(float)

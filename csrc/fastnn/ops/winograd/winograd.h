@@ -29,10 +29,11 @@ void winograd_forward(int m, TensorView<const T> x, TensorView<const T> w, int64
                       TensorView<T> y, const Epilogue<T>& epilogue = {});
 
 // dx, the gradient of winograd_forward by x: a forward pass over dy with filters turned by 180 degrees. The
-// epilogue's residual is a matrix (N*H*W, C).
+// epilogue's residual is a matrix (N*H*W, C). `reduction`, or null, is for the batch norm whose output x was.
 template <class T>
 void winograd_backward_data(int m, TensorView<const T> dy, TensorView<const T> w, int64_t pad_h,
-                            int64_t pad_w, TensorView<T> dx, const Epilogue<T>& epilogue = {});
+                            int64_t pad_w, TensorView<T> dx, const Epilogue<T>& epilogue = {},
+                            const NormReduction<T>* reduction = nullptr);
 
 // dw (F, C, 3, 3), C-contiguous: the adjoint of the transforms,
 //   dw = G^T [ sum over tiles of (B^T d B) o (A dY A^T) ] G.

@@ -40,6 +40,12 @@ struct WinogradFromPlanes {
   T* mean;  // (channels,) running statistics over the pixels of the image, or null
   T* sum_squares;
   int64_t seen;  // pixels that they already cover
+  // For a batch norm whose output's gradient this is: pixel becomes 0 where norm_y is not positive, and
+  // sum[f] += pixel[i][f], product[f] += pixel[i][f] * (norm_x[i][f] - center[f]) over those of the image.
+  WinogradPatch<const T> norm_x, norm_y;  // as pixels, or their corners are null
+  const T* center;                        // (channels,)
+  T* sum;
+  T* product;
 };
 
 // products[t][f] = sum_c data[t][c] * filters[c][f] in one plane, for one register of filters f. Those are

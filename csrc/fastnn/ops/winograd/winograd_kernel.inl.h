@@ -228,6 +228,27 @@ static FASTNN_INLINE void join_pixels(const WinogradFromPlanes<T>& s, const Lane
   fma(delta * delta, V::set(before * share), old_squares + squares).store(deviations, lanes.n);
 }
 
+// Masks the gradient by the sign of the norm's output and adds up what the norm's backward pass needs of it.
+template <class T, int kPixels, class Lanes>
+static FASTNN_INLINE void reduce_pixels(const WinogradFromPlanes<T>& s, const Lanes& lanes,
+                                        const Vec<T> (&pixel)[kPixels]) {
+  using V = Vec<T>;
+  T *sums = s.sum + lanes.c, *products = s.product + lanes.c;
+  const V center = load_lanes(s.center + lanes.c, lanes.n);
+  V sum = load_lanes(sums, lanes.n), product = load_lanes(products, lanes.n);
+#pragma GCC unroll 16
+  for (int i = 0; i < kPixels; ++i) {
+    if (!lanes.inside(i)) continue;
+    V d = pixel[i];
+    if (s.norm_y.corner) d = select(lanes.of(s.norm_y).load(i) > V::zero(), d, V::zero());
+    sum = sum + d;
+    product = fma(d, lanes.of(s.norm_x).load(i) - center, product);
+    lanes.store(d, i);
+  }
+  store_lanes(sum, sums, lanes.n);
+  store_lanes(product, products, lanes.n);
+}
+
 template <class T, int kM>
 static void winograd_scatter(const WinogradFromPlanes<T>& s) {
   using V = Vec<T>;
@@ -240,9 +261,10 @@ static void winograd_scatter(const WinogradFromPlanes<T>& s) {
           x = x + bias;
           if (s.residual.corner) x = x + pixels.of(s.residual).load(i);
           if (s.relu) x = max(V::zero(), x);
-          pixels.store(x, i);
+          if (!s.norm_x.corner) pixels.store(x, i);
           pixel[i] = x;
         });
+    if (s.norm_x.corner) reduce_pixels(s, pixels, pixel);
     if (s.mean) join_pixels(s, pixels, pixel);
   });
 }

@@ -1,0 +1,141 @@
+"""Chains of batch norms and convolutions: who makes the dy of a norm sums up what the norm needs of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fastnn
+from fastnn import _runtime, nn
+from fastnn.testing.gradcheck import numerical_gradient, relative_error
+
+X = np.random.default_rng(0).normal(size=(3, 2, 7, 6))
+
+
+@pytest.fixture(autouse=True)
+def _winograd(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The algorithm that sums up, which automatic choice takes for neither float64 nor few channels."""
+    monkeypatch.setattr(_runtime, "_conv_algo", "winograd")
+
+
+def conv_norm(before: int, width: int, *rest: nn.Layer) -> list[nn.Layer]:
+    return [nn.Conv2d(before, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), *rest]
+
+
+def block(width: int, fuse: bool, activation: Any, shortcut: Any = None) -> nn.Residual:
+    body = (*conv_norm(width, width, nn.ReLU()), *conv_norm(width, width))
+    return nn.Residual(nn.Sequential(*body, fuse=fuse), shortcut, activation)
+
+
+def chain(fuse: bool = True) -> nn.Sequential:
+    """Return runs, blocks with ReLU, without it and with a projection, a nested run, a norm at the end."""
+    inner = nn.Sequential(*conv_norm(3, 3), fuse=fuse)
+    projection = nn.Sequential(*conv_norm(3, 3), fuse=fuse)
+    return nn.Sequential(
+        *conv_norm(2, 3, nn.ReLU()),
+        *(block(3, fuse, "relu"), block(3, fuse, None), block(3, fuse, "relu", projection), inner),
+        *(nn.Residual(nn.Sequential(*conv_norm(3, 3), fuse=fuse), None, "relu"), block(3, fuse, "relu")),
+        *conv_norm(3, 4, nn.ReLU()),
+        fuse=fuse,
+    ).astype(np.float64)
+
+
+def gradients(net: nn.Layer, x: Any = X) -> tuple[Any, Any, dict[str, Any]]:
+    net.zero_grads()
+    y, cache = net.forward(x, train=True)
+    dy = np.cos(np.arange(y.size)).reshape(y.shape).astype(y.dtype)
+    before = dy.copy()
+    dx = net.backward(dy, cache)
+    np.testing.assert_array_equal(dy, before)
+    return y, dx, {name: grad.copy() for name, grad in net.grads.items()}
+
+
+def assert_same(results: Any, expected: Any) -> None:
+    np.testing.assert_allclose(results[0], expected[0], rtol=1e-9, atol=1e-10)
+    np.testing.assert_allclose(results[1], expected[1], rtol=1e-8, atol=1e-10)
+    for name, grad in results[2].items():
+        np.testing.assert_allclose(grad, expected[2][name], rtol=1e-8, atol=1e-9, err_msg=name)
+
+
+def test_sums_arrive_and_gradients_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    from fastnn.nn import norm
+
+    given, backward = [], norm._batchnorm_backward
+
+    def record(*args: Any, **options: Any) -> Any:
+        given.append(options["sums"] is not None)
+        return backward(*args, **options)
+
+    monkeypatch.setattr(norm, "_batchnorm_backward", record)
+    fused = gradients(chain())
+    # From the end. Not told: the last norm, whose dy is the caller's; those before and beside the paths of a
+    # block that are added in another place.
+    runs = {"9": [False], "8": [True, True], "7": [True], "6": [False], "5": [True, True, False]}
+    runs |= {"4": [False, True], "3": [True, True], "0": [True]}
+    assert given == [sums for run in runs.values() for sums in run]
+    given.clear()
+    assert_same(fused, gradients(chain(fuse=False)))
+    assert not any(given)
+
+
+def test_gradients_are_those_of_differences() -> None:
+    net = chain()
+    _, dx, grads = gradients(net)
+
+    def scores(_: Any) -> Any:
+        return net.forward(X, train=True)[0]
+
+    y = scores(X)
+    dy = np.cos(np.arange(y.size)).reshape(y.shape)
+    for name in (
+        "0.weight",
+        "1.bias",
+        "3.body.1.weight",
+        "3.body.4.bias",
+        "5.body.3.weight",
+        "8.body.1.bias",
+    ):
+        assert relative_error(grads[name], numerical_gradient(scores, net.params[name], dy)) < 1e-5, name
+    assert relative_error(dx, numerical_gradient(scores, X, dy)) < 1e-5
+
+
+def test_a_watcher_sees_the_whole_gradient() -> None:
+    seen: dict[bool, dict[str, Any]] = {True: {}, False: {}}
+    for fuse in seen:
+        net = chain(fuse)
+
+        def watch(path: str, _: Any, dy: Any, fuse: bool = fuse) -> None:
+            if dy is not None:
+                seen[fuse][path] = dy
+
+        net.watch(watch, ["1", "3", "4.body", "8"])
+        gradients(net)
+    assert len(seen[True]) == 4
+    for path, dy in seen[True].items():
+        np.testing.assert_allclose(dy, seen[False][path], rtol=1e-8, atol=1e-10, err_msg=path)
+
+
+def test_norms_in_prediction_mode_take_sums_too() -> None:
+    results = []
+    for fuse in (True, False):
+        net = chain(fuse)
+        for _, layer in net.leaves():
+            if isinstance(layer, nn.BatchNorm2d):
+                layer.trainable = layer is not net.layer("1")
+        results.append(gradients(net))
+    assert_same(*results)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_the_same_bits_for_any_number_of_threads(threads: int) -> None:
+    x = np.random.default_rng(2).normal(size=(33, 2, 6, 6)).astype(np.float32)
+    with fastnn.threads(2):
+        expected = gradients(chain().astype(np.float32), x)
+    with fastnn.threads(threads):
+        y, dx, grads = gradients(chain().astype(np.float32), x)
+    np.testing.assert_array_equal(y, expected[0])
+    np.testing.assert_array_equal(dx, expected[1])
+    for name, grad in grads.items():
+        np.testing.assert_array_equal(grad, expected[2][name])
