@@ -17,9 +17,11 @@ std::string text(const IntPair& p) {
 
 Window2d window_over(const char* op, const int64_t* x_shape, IntPair kernel, IntPair stride, IntPair padding,
                      bool ceil_mode) {
-  check(std::min(kernel.first, kernel.second) >= 1, op, "kernel_size: expected integers >= 1, got ",
-        text(kernel));
-  check(std::min(stride.first, stride.second) >= 1, op, "stride: expected integers >= 1, got ", text(stride));
+  constexpr int64_t kMost = 1 << 30;  // ends of windows have 32 bits
+  check(std::min(kernel.first, kernel.second) >= 1 && std::max(kernel.first, kernel.second) <= kMost, op,
+        "kernel_size: expected integers from 1 to 2^30, got ", text(kernel));
+  check(std::min(stride.first, stride.second) >= 1 && std::max(stride.first, stride.second) <= kMost, op,
+        "stride: expected integers from 1 to 2^30, got ", text(stride));
   // A wider margin would make windows that see no pixel at all.
   const IntPair half{kernel.first / 2, kernel.second / 2};
   check(std::min(padding.first, padding.second) >= 0 && padding.first <= half.first &&
@@ -41,8 +43,9 @@ PoolWindows max_windows(const char* op, const int64_t* x_shape, IntPair kernel, 
 }
 
 PoolWindows equal_windows(const char* op, const int64_t* x_shape, IntPair output) {
-  check(std::min(output.first, output.second) >= 1, op, "output_size: expected integers >= 1, got ",
-        text(output));
+  constexpr int64_t kMost = 1 << 24;  // so that the list of windows stays small
+  check(std::min(output.first, output.second) >= 1 && std::max(output.first, output.second) <= kMost, op,
+        "output_size: expected integers from 1 to 2^24, got ", text(output));
   return {adaptive_windows(x_shape[2], output.first), adaptive_windows(x_shape[3], output.second)};
 }
 

@@ -8,7 +8,7 @@ using IntPair = std::pair<int64_t, int64_t>;
 using Shape = std::array<int64_t, 4>;
 using Margins = std::array<int64_t, 4>;  // left, right, top, bottom, as PyTorch has them
 
-constexpr int64_t kMostPixels = int64_t{1} << 30;  // along an axis
+constexpr int64_t kMostPixels = 1 << 24;  // along an axis, so that the list of their sources stays small
 
 // Where the pixels of images of a shape go, checked.
 
@@ -29,7 +29,7 @@ Remap2d padded(const char* op, const int64_t* x_shape, Margins margins, const st
 Remap2d enlarged(const char* op, const int64_t* x_shape, IntPair scale) {
   check(std::min(scale.first, scale.second) >= 1 && scale.first <= kMostPixels / x_shape[2] &&
             scale.second <= kMostPixels / x_shape[3],
-        op, "scale_factor: expected integers >= 1 that make at most 2^30 rows and columns, got (",
+        op, "scale_factor: expected integers >= 1 that make at most 2^24 rows and columns, got (",
         scale.first, ", ", scale.second, ")");
   return {repeated(x_shape[2], scale.first), repeated(x_shape[3], scale.second)};
 }
@@ -73,6 +73,8 @@ void def_pair(py::module_& m, const char* forward, const char* backward,
   m.def(
       backward,
       [=](py::object dy_obj, Shape x_shape, std::decay_t<Settings>... settings) {
+        check(*std::min_element(x_shape.begin() + 1, x_shape.end()) >= 1, backward,
+              "cache: expected that of the forward call, got one of empty images");
         return with_dtype(backward, "dy", dy_obj, [&](auto zero) {
           return backward_as<decltype(zero)>(backward, dy_obj, x_shape,
                                              map(backward, x_shape.data(), settings...));

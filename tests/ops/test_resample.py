@@ -68,8 +68,13 @@ def test_large_margins_take_all_threads_and_change_nothing() -> None:
             '[pad2d_forward] mode: expected "zeros" or "reflect", got \'edge\'',
         ),
         (
+            lambda x: F.pad2d_forward(x, 1 << 30),
+            "[pad2d_forward] padding: expected integers from 0 to 16777216 left and right, 16777216 top and "
+            "bottom, got (1073741824, 1073741824, 1073741824, 1073741824)",
+        ),
+        (
             lambda x: F.upsample2d_forward(x, (2, 0)),
-            "[upsample2d_forward] scale_factor: expected integers >= 1 that make at most 2^30 rows and "
+            "[upsample2d_forward] scale_factor: expected integers >= 1 that make at most 2^24 rows and "
             "columns, got (2, 0)",
         ),
     ],

@@ -25,7 +25,8 @@ struct WindowAxis {
   WindowAxis ceiled(int64_t size) const {
     const int64_t room = size + 2 * padding - extent();
     if (room <= -stride) return *this;
-    int64_t last = (room + stride - 1) / stride * stride;  // where the last window begins, padding included
+    // Where the last window begins, padding included.
+    int64_t last = room > 0 ? ((room - 1) / stride + 1) * stride : 0;
     if (last >= size + padding) last -= stride;
     return {kernel, stride, padding, dilation, std::max<int64_t>(0, last - room)};
   }

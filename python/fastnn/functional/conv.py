@@ -226,7 +226,8 @@ def conv1d_forward(
 
     ``y[n,f,i] = b[f] + sum_{c,k} w[f,c,k] xpad[n,c, i*stride + k*dilation]``
 
-    A signal is an image of one row, so this is :func:`conv2d_forward` on views of the same memory.
+    A signal is an image of one row, so this is :func:`conv2d_forward` on views of the same memory;
+    :func:`fastnn.set_conv_algo` decides the algorithm.
 
     Args:
         x: ``(N, C, L)``, any strides; fastest with channels last in memory.

@@ -65,6 +65,9 @@ _BENCH = [_pool((128, 64, 32, 32), 2), _pool((128, 64, 32, 32), 3, stride=2, pad
 _BAD_CALLS = [
     BadCall("kernel_size", kernel_size=9),
     BadCall("kernel_size", "0", kernel_size=0),
+    BadCall("kernel_size", kernel_size=1 << 40, padding=1 << 39),
+    BadCall("kernel_size", kernel_size=1 << 30, stride=1 << 30),
+    BadCall("stride", stride=1 << 40, ceil_mode=True),
     BadCall("stride", "0", stride=0),
     BadCall("padding", "-1", padding=-1),
     BadCall("padding", padding=2),
@@ -108,6 +111,7 @@ _ADAPTIVE: dict[str, Any] = {
     "batched": ("x",),
     "bad_calls": [
         BadCall("output_size", "0", output_size=0),
+        BadCall("output_size", output_size=1 << 30),
         BadCall("output_size", r"\(1, 2, 3\)", output_size=(1, 2, 3)),
         BadCall("x", x=lambda good: good["x"][:, :0]),
         BadCall("dy", dy=lambda good: good["dy"][:, :, 1:]),
