@@ -32,23 +32,40 @@ Grid make_grid(int64_t m, int64_t n, int tile_rows, int tile_cols) {
   return grid;
 }
 
+// Where the kernel finds the rows of B from some p on: `data` in the first panel, others follow.
+template <class T>
+struct Panels {
+  const T* data;
+  int64_t next, row;  // from a panel to the next, and from a row of a panel to the next
+  bool masked;        // the last panel ends with the matrix, not with its width
+};
+
+// Packs `count` panels of B, from `first` on, one after another.
+template <class T>
+void pack_panels(const GemmKernel<T>& kernel, MatrixView<const T> b, int64_t first, int64_t count, T* out) {
+  const double bytes = 2.0 * sizeof(T) * static_cast<double>(b.rows * count * kernel.cols);
+  parallel_for(count, bytes / kBytesPerNs, [&](int64_t j) {
+    const int64_t col = (first + j) * kernel.cols;
+    kernel.pack_b({b.data + col * b.col_stride, b.row_stride, b.col_stride,
+                   static_cast<int>(std::min<int64_t>(kernel.cols, b.cols - col)), kernel.cols, b.rows,
+                   out + j * kernel.cols * b.rows});
+  });
+}
+
 template <class T>
 struct Product {
   GemmKernel<T> kernel;
   Grid grid;
   MatrixView<const T> a;
-  const PackedMatrix<T>* packed;  // or null: b in place, its columns contiguous
-  MatrixView<const T> b;
   MatrixView<T> c;  // columns contiguous
   const Prologue<T>& prologue;
   const Epilogue<T>& epilogue;
-  T* mean = nullptr;  // (row_bands, n): statistics of each band, joined in order at the end
-  T* squares = nullptr;
+  T* mean;  // (row_bands, n): statistics of each band, joined in order at the end; or null
+  T* squares;
 
-  const T* panel(int64_t index, int64_t p) const {
-    return packed ? packed->data.get() + index * packed->width * packed->rows + p * packed->width
-                  : b.data + p * b.row_stride + index * kernel.cols;
-  }
+  int64_t first_panel(int64_t col_band) const { return part_begin(grid.panels, grid.col_bands, col_band); }
+  int64_t first_tile(int64_t band) const { return part_begin(grid.tiles, grid.row_bands, band); }
+  int64_t first_row(int64_t tile) const { return part_begin(c.rows, grid.tiles, tile); }
 
   // A is read where it lies if packing it would not pay: few columns to reuse it, or nothing to apply on the
   // way.
@@ -56,100 +73,122 @@ struct Product {
     return prologue.empty() && (a.col_stride == 1 || a.row_stride == 1) && grid.panels <= 2;
   }
 
-  void run_chunk(int64_t chunk) const {
-    const int64_t band = chunk / grid.col_bands, col_band = chunk % grid.col_bands;
-    const int64_t tile0 = part_begin(grid.tiles, grid.row_bands, band);
-    const int64_t tile1 = part_begin(grid.tiles, grid.row_bands, band + 1);
-    const int64_t panel0 = part_begin(grid.panels, grid.col_bands, col_band);
-    const int64_t panel1 = part_begin(grid.panels, grid.col_bands, col_band + 1);
-    const auto first_row = [&](int64_t tile) { return part_begin(a.rows, grid.tiles, tile); };
-    const int64_t row0 = first_row(tile0);
-    const int64_t k = a.cols;
+  // Adds kernel.depth terms of the sum, from p0 on, to one chunk of C. `panels` begin at p0, with the
+  // chunk's.
+  void run_block(int64_t band, int64_t col_band, int64_t p0, const Panels<T>& panels) const {
+    const int64_t tile0 = first_tile(band), tile1 = first_tile(band + 1), row0 = first_row(tile0);
+    const int64_t panel0 = first_panel(col_band), panel1 = first_panel(col_band + 1);
+    const int64_t k = a.cols, depth = std::min(kernel.depth, k - p0);
     const bool in_place = a_in_place();
     Buffer<T> strip;
-    if (!in_place) strip = Buffer<T>((first_row(tile1) - row0) * std::min(kernel.depth, k));
-
-    for (int64_t p0 = 0; p0 < k || p0 == 0; p0 += kernel.depth) {
-      const int64_t depth = std::min(kernel.depth, k - p0);
-      if (!in_place) {
-        for (int64_t t = tile0; t < tile1; ++t) {
-          const int64_t row = first_row(t);
-          kernel.pack_a({a.data + row * a.row_stride + p0 * a.col_stride, a.row_stride, a.col_stride,
-                         static_cast<int>(first_row(t + 1) - row), depth,
-                         prologue.scale ? prologue.scale + p0 : nullptr,
-                         prologue.shift ? prologue.shift + p0 : nullptr, prologue.relu,
-                         strip.get() + (row - row0) * depth});
-        }
+    if (!in_place) {
+      strip = Buffer<T>((first_row(tile1) - row0) * depth);
+      for (int64_t t = tile0; t < tile1; ++t) {
+        const int64_t row = first_row(t);
+        kernel.pack_a({a.data + row * a.row_stride + p0 * a.col_stride, a.row_stride, a.col_stride,
+                       static_cast<int>(first_row(t + 1) - row), depth,
+                       prologue.scale ? prologue.scale + p0 : nullptr,
+                       prologue.shift ? prologue.shift + p0 : nullptr, prologue.relu,
+                       strip.get() + (row - row0) * depth});
       }
-      for (int64_t j = panel0; j < panel1; ++j) {
-        const int64_t col = j * kernel.cols;
-        const T* b_panel = panel(j, p0);
-        for (int64_t t = tile0; t < tile1; ++t) {
-          const int64_t row = first_row(t);
-          const int rows = static_cast<int>(first_row(t + 1) - row);
-          const T* a_strip =
-              in_place ? a.data + row * a.row_stride + p0 * a.col_stride : strip.get() + (row - row0) * depth;
-          GemmTile<T> tile{};
-          tile.a = a_strip;
-          tile.b = b_panel;
-          tile.runs = 1;
-          tile.depth = depth;
-          tile.a_row = in_place ? a.row_stride : 1;
-          tile.a_col = in_place ? a.col_stride : rows;
-          tile.b_row = packed ? packed->width : b.row_stride;
-          tile.b_masked = !packed;
-          tile.c = c.data + row * c.row_stride + col;
-          tile.c_row = c.row_stride;
-          tile.rows = rows;
-          tile.cols = static_cast<int>(std::min<int64_t>(kernel.cols, c.cols - col));
-          tile.accumulate = p0 > 0;
-          tile.finish = p0 + depth >= k;
-          tile.bias = epilogue.bias ? epilogue.bias + col : nullptr;
-          if (epilogue.residual.data) {
-            tile.residual = epilogue.residual.data + row * epilogue.residual.row_stride + col;
-            tile.residual_row = epilogue.residual.row_stride;
-          }
-          tile.relu = epilogue.relu;
-          if (mean) {
-            tile.mean = mean + band * c.cols + col;
-            tile.sum_squares = squares + band * c.cols + col;
-            tile.seen = row - row0;
-          }
-          kernel.tile(tile);
+    }
+    for (int64_t j = panel0; j < panel1; ++j) {
+      const int64_t col = j * kernel.cols;
+      for (int64_t t = tile0; t < tile1; ++t) {
+        const int64_t row = first_row(t);
+        const int rows = static_cast<int>(first_row(t + 1) - row);
+        GemmTile<T> tile{};
+        tile.a =
+            in_place ? a.data + row * a.row_stride + p0 * a.col_stride : strip.get() + (row - row0) * depth;
+        tile.b = panels.data + (j - panel0) * panels.next;
+        tile.runs = 1;
+        tile.depth = depth;
+        tile.a_row = in_place ? a.row_stride : 1;
+        tile.a_col = in_place ? a.col_stride : rows;
+        tile.b_row = panels.row;
+        tile.b_masked = panels.masked;
+        tile.c = c.data + row * c.row_stride + col;
+        tile.c_row = c.row_stride;
+        tile.rows = rows;
+        tile.cols = static_cast<int>(std::min<int64_t>(kernel.cols, c.cols - col));
+        tile.accumulate = p0 > 0;
+        tile.finish = p0 + depth >= k;
+        tile.bias = epilogue.bias ? epilogue.bias + col : nullptr;
+        if (epilogue.residual.data) {
+          tile.residual = epilogue.residual.data + row * epilogue.residual.row_stride + col;
+          tile.residual_row = epilogue.residual.row_stride;
         }
+        tile.relu = epilogue.relu;
+        if (mean) {
+          tile.mean = mean + band * c.cols + col;
+          tile.sum_squares = squares + band * c.cols + col;
+          tile.seen = row - row0;
+        }
+        kernel.tile(tile);
+      }
+    }
+  }
+
+  // From a B whose panels, all of them, are ready.
+  void run_all(const Panels<T>& panels, double ns) const {
+    parallel_for(grid.chunks(), ns, [&](int64_t chunk) {
+      const int64_t band = chunk / grid.col_bands, col_band = chunk % grid.col_bands;
+      Panels<T> here = panels;
+      here.data += first_panel(col_band) * panels.next;
+      for (int64_t p0 = 0; p0 < a.cols || p0 == 0; p0 += kernel.depth, here.data += kernel.depth * panels.row)
+        run_block(band, col_band, p0, here);
+    });
+  }
+
+  // Packs a block of B into a buffer that stays in the second cache, uses it up, and packs the next one
+  // there: B comes from memory once, and its packed form never goes there.
+  void run_packing(MatrixView<const T> b, double ns) const {
+    const int64_t k = a.cols, depths = std::max<int64_t>(1, ceil_div(k, kernel.depth));
+    const int64_t most = ceil_div(grid.panels, grid.col_bands);
+    Buffer<T> block(most * kernel.cols * std::min(kernel.depth, k));
+    for (int64_t col_band = 0; col_band < grid.col_bands; ++col_band) {
+      const int64_t panel0 = first_panel(col_band), count = first_panel(col_band + 1) - panel0;
+      for (int64_t i = 0; i < depths; ++i) {
+        const int64_t p0 = i * kernel.depth, depth = std::min(kernel.depth, k - p0);
+        const MatrixView<const T> rows{b.data + p0 * b.row_stride, depth, b.cols, b.row_stride, b.col_stride};
+        pack_panels(kernel, rows, panel0, count, block.get());
+        const Panels<T> panels{block.get(), kernel.cols * depth, kernel.cols, false};
+        parallel_for(grid.row_bands, ns / static_cast<double>(grid.col_bands * depths),
+                     [&](int64_t band) { run_block(band, col_band, p0, panels); });
       }
     }
   }
 
   void join_statistics() const {
     std::vector<int64_t> rows;
-    for (int64_t band = 0; band < grid.row_bands; ++band) rows.push_back(band_row(band + 1) - band_row(band));
+    for (int64_t band = 0; band < grid.row_bands; ++band) {
+      rows.push_back(first_row(first_tile(band + 1)) - first_row(first_tile(band)));
+    }
     gemm_join_statistics(mean, squares, rows.data(), grid.row_bands, c.cols, epilogue);
-  }
-
-  int64_t band_row(int64_t band) const {
-    return part_begin(c.rows, grid.tiles, part_begin(grid.tiles, grid.row_bands, band));
   }
 };
 
-template <class T>
-void run(MatrixView<const T> a, const PackedMatrix<T>* packed, MatrixView<const T> b, MatrixView<T> c,
-         const Prologue<T>& prologue, const Epilogue<T>& epilogue) {
+// Calls run(product, estimated nanoseconds) and joins the statistics that it leaves.
+template <class T, class Run>
+void product_of(MatrixView<const T> a, MatrixView<T> c, const Prologue<T>& prologue,
+                const Epilogue<T>& epilogue, Run run) {
   if (c.rows == 0 || c.cols == 0) return;
   const GemmKernel<T> kernel = FASTNN_DISPATCH(gemm_kernel<T>)();
   const Grid grid = make_grid(c.rows, c.cols, kernel.rows, kernel.cols);
-  Product<T> product{kernel, grid, a, packed, b, c, prologue, epilogue};
-  Buffer<T> statistics;
-  if (epilogue.mean) {
-    const int64_t count = grid.row_bands * c.cols;
-    statistics = Buffer<T>(2 * count);
-    product.mean = statistics.get();
-    product.squares = statistics.get() + count;
-  }
+  const int64_t count = epilogue.mean ? grid.row_bands * c.cols : 0;
+  const Buffer<T> statistics(2 * count);
+  const Product<T> product{kernel,
+                           grid,
+                           a,
+                           c,
+                           prologue,
+                           epilogue,
+                           count ? statistics.get() : nullptr,
+                           count ? statistics.get() + count : nullptr};
   const double flops =
       2.0 * static_cast<double>(c.rows) * static_cast<double>(c.cols) * static_cast<double>(a.cols);
-  parallel_for(grid.chunks(), flops / kFlopsPerNs, [&](int64_t chunk) { product.run_chunk(chunk); });
-  if (epilogue.mean) product.join_statistics();
+  run(product, flops / kFlopsPerNs);
+  if (count) product.join_statistics();
 }
 
 // Few rows times a B whose columns are contiguous (a small batch through a linear layer): dot products along
@@ -215,20 +254,16 @@ PackedMatrix<T> gemm_pack(MatrixView<const T> b) {
   const GemmKernel<T> kernel = FASTNN_DISPATCH(gemm_kernel<T>)();
   const int64_t panels = ceil_div(b.cols, kernel.cols);
   PackedMatrix<T> packed{Buffer<T>(panels * kernel.cols * b.rows), b.rows, b.cols, kernel.cols};
-  const double bytes = 2.0 * sizeof(T) * static_cast<double>(b.rows) * static_cast<double>(b.cols);
-  parallel_for(panels, bytes / kBytesPerNs, [&](int64_t j) {
-    const int64_t col = j * kernel.cols;
-    kernel.pack_b({b.data + col * b.col_stride, b.row_stride, b.col_stride,
-                   static_cast<int>(std::min<int64_t>(kernel.cols, b.cols - col)), kernel.cols, b.rows,
-                   packed.data.get() + col * b.rows});
-  });
+  pack_panels(kernel, b, 0, panels, packed.data.get());
   return packed;
 }
 
 template <class T>
 void gemm(MatrixView<const T> a, const PackedMatrix<T>& b, MatrixView<T> c, const Prologue<T>& prologue,
           const Epilogue<T>& epilogue) {
-  run(a, &b, MatrixView<const T>{}, c, prologue, epilogue);
+  const Panels<T> panels{b.data.get(), b.width * b.rows, b.width, false};
+  product_of(a, c, prologue, epilogue,
+             [&](const Product<T>& product, double ns) { product.run_all(panels, ns); });
 }
 
 template <class T>
@@ -241,9 +276,12 @@ void gemm(MatrixView<const T> a, MatrixView<const T> b, MatrixView<T> c, const P
       prologue.empty() && !epilogue.mean) {
     run_dot<T>(kernel, a, b, c, epilogue);
   } else if (few_rows && b.col_stride == 1) {
-    run<T>(a, nullptr, b, c, prologue, epilogue);
+    const Panels<T> panels{b.data, kernel.cols, b.row_stride, true};
+    product_of(a, c, prologue, epilogue,
+               [&](const Product<T>& product, double ns) { product.run_all(panels, ns); });
   } else {
-    gemm(a, gemm_pack(b), c, prologue, epilogue);
+    product_of(a, c, prologue, epilogue,
+               [&](const Product<T>& product, double ns) { product.run_packing(b, ns); });
   }
 }
 
