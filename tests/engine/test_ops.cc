@@ -117,16 +117,19 @@ void test_conv2d_at(int64_t channels, int64_t filters, const Conv2dSettings& set
 template <class T>
 void test_conv2d() {
   const WindowAxis same{3, 1, 1, 1}, strided{3, 2, 1, 1}, dilated{2, 1, 2, 2}, point{1, 1, 0, 1},
-      wide{5, 1, 2, 1};
+      wide{5, 1, 2, 1}, strided_wide{5, 2, 3, 1};
   for (int64_t size : tail_sizes(40)) {
     test_conv2d_at<T>(3, size, {{same, same}});
     test_conv2d_at<T>(size, 4, {{same, same}});
     test_conv2d_at<T>(size, 5, {{same, strided}});
     test_conv2d_at<T>(2, size, {{same, wide}});              // few filters: several pixels at a time
     test_conv2d_at<T>(size, size, {{same, dilated}, size});  // depthwise
+    test_conv2d_at<T>(size, size, {{strided, strided_wide}, size});
   }
   test_conv2d_at<T>(6, 8, {{strided, dilated}, 2});
   test_conv2d_at<T>(5, 4, {{WindowAxis{4, 1, 0, 1}.same(), WindowAxis{2, 1, 0, 3}.same()}});
+  test_conv2d_at<T>(5, 10, {{same, wide}, 5});  // two filters a channel
+  test_conv2d_at<T>(10, 5, {{strided, same}, 5});
   test_conv2d_at<T>(18, 35, {{point, point}});
 }
 

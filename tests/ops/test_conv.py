@@ -26,6 +26,8 @@ CORNERS: list[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = [
     ((2, 3, 11, 10), (5, 3, 2, 2), {"stride": 3}),
     ((1, 2, 5, 5), (3, 2, 1, 1), {"padding": 2}),
     ((2, 6, 6, 6), (3, 2, 3, 3), {"groups": 3, "padding": 1, "stride": 2}),
+    ((2, 20, 7, 19), (20, 1, 3, 3), {"groups": 20, "padding": 1}),
+    ((2, 20, 7, 19), (20, 1, 5, 3), {"groups": 20, "padding": (3, 0), "stride": (2, 3)}),
     ((1, 1, 1, 1), (1, 1, 1, 1), {}),
     ((2, 2, 3, 40), (40, 2, 1, 3), {"padding": (2, 1), "stride": (1, 2)}),
     ((3, 2, 5, 29), (3, 2, 2, 5), {"padding": (0, 2)}),
@@ -104,7 +106,7 @@ def test_the_first_layer_needs_no_dx() -> None:
 
 @pytest.mark.parametrize("algo", ["direct", "im2col"])
 @pytest.mark.parametrize(
-    ("c", "f", "groups", "kernel"), [(8, 20, 1, 3), (8, 20, 1, 1), (8, 16, 2, 3), (8, 8, 8, 3)]
+    ("c", "f", "groups", "kernel"), [(8, 20, 1, 3), (8, 20, 1, 1), (8, 16, 2, 3), (8, 8, 8, 3), (5, 20, 5, 3)]
 )
 @pytest.mark.parametrize("threads", [1, 2])
 def test_statistics_of_the_output(algo: str, c: int, f: int, groups: int, kernel: int, threads: int) -> None:
@@ -141,13 +143,15 @@ def test_pixels_taken_together_keep_what_is_not_finite(isa: str, bad: float) -> 
     np.testing.assert_array_equal(~np.isfinite(plain), reached)
 
 
-def test_thread_counts_give_equal_bits() -> None:
+@pytest.mark.parametrize("groups", [1, 19])
+def test_thread_counts_give_equal_bits(groups: int) -> None:
     x = RNG.normal(size=(7, 19, 13, 17)).astype(np.float32)
-    w, b = RNG.normal(size=(37, 19, 3, 3)).astype(np.float32), RNG.normal(size=37).astype(np.float32)
+    w = RNG.normal(size=(38, 19 // groups, 3, 3)).astype(np.float32)
+    b = RNG.normal(size=38).astype(np.float32)
     results = []
     for n in (1, 2, 3):
         with fastnn.threads(n), _runtime.rendezvous():
-            y, cache = F.conv2d_forward(x, w, b, padding=1, stride=2)
+            y, cache = F.conv2d_forward(x, w, b, padding=1, stride=2, groups=groups)
             results.append((y, *F.conv2d_backward(y, cache)))
             assert _runtime.last_worker_count() == n
     for other in results[1:]:

@@ -3,10 +3,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
 #include "fastnn/base/pixel_rows.h"
 #include "fastnn/base/shape.h"
+#include "fastnn/ops/conv2d/conv2d_depthwise.h"
 #include "fastnn/ops/conv2d/conv2d_direct.h"
 #include "fastnn/ops/conv2d/conv2d_im2col.h"
 #include "fastnn/ops/winograd/winograd.h"
@@ -20,32 +20,6 @@ TensorView<const T> channels_stride(TensorView<const T> x) {
   if (x.shape[1] < 2) x.stride[1] = 1;
   return x;
 }
-
-// Input pixels p = first, first + stride, ... meet the same taps of the forward pass: a phase. Among
-// themselves they are the outputs of a convolution of dy with stride 1 and those taps, rotated.
-struct Phase {
-  TapAxis axis;
-  int64_t first;              // input pixel of the phase's output 0
-  int64_t tap, tap_distance;  // tap that stands first after rotation, and from one to the next
-
-  // Pixels p with (p + padding) % stride == phase.
-  static Phase make(const WindowAxis& a, int64_t size, int64_t phase) {
-    const int64_t outputs = a.outputs(size);
-    const int64_t first = ((phase - a.padding) % a.stride + a.stride) % a.stride;
-    const int64_t count = first < size ? (size - 1 - first) / a.stride + 1 : 0;
-    // Tap k touches the phase if k * dilation % stride == phase, and so does every `apart`-th after it.
-    const int64_t apart = a.stride / std::gcd(a.stride, a.dilation);
-    int64_t k = 0;
-    while (k < std::min(apart, a.kernel) && k * a.dilation % a.stride != phase) ++k;
-    if (k == std::min(apart, a.kernel)) return {{outputs, count, 0, 1, 1, 0}, first, 0, 0};
-    const int64_t taps = (a.kernel - 1 - k) / apart + 1;
-    // Output of the forward pass that joins the phase's pixel 0 and tap k; later taps reach back from it.
-    const int64_t output = (first + a.padding - k * a.dilation) / a.stride;
-    const int64_t step = apart * a.dilation / a.stride;
-    return {
-        {outputs, count, taps, 1, step, output - (taps - 1) * step}, first, k + (taps - 1) * apart, -apart};
-  }
-};
 
 // dx += residual, where the kernels cannot add it on their way out: they do not write dx row by row.
 template <class T>
@@ -74,9 +48,9 @@ void backward_data(const TensorView<const T>& dy, const TensorView<const T>& w, 
   const int64_t filters = w.shape[0] / settings.groups;
   const bool plain = plain_sums(settings);
   for (int64_t i = 0; i < h.stride; ++i) {
-    const Phase row = Phase::make(h, dx.shape[2], i);
+    const Phase row = Phase::backward(h, dx.shape[2], i);
     for (int64_t j = 0; j < v.stride; ++j) {
-      const Phase col = Phase::make(v, dx.shape[3], j);
+      const Phase col = Phase::backward(v, dx.shape[3], j);
       TensorView<T> y = dx;
       y.data += row.first * dx.stride[2] + col.first * dx.stride[3];
       y.shape[2] = row.axis.out;
@@ -171,6 +145,8 @@ void conv2d_forward(TensorView<const T> x, TensorView<const T> w, TensorView<T> 
     return winograd_forward<T>(winograd_tile(y.shape), x, w, settings.window.h.padding,
                                settings.window.w.padding, y, epilogue);
   }
+  if (depthwise_applies(w, settings.groups))
+    return depthwise_forward(channels_stride(x), w, y, settings, prologue, epilogue);
   const TapAxis h(settings.window.h, x.shape[2]), v(settings.window.w, x.shape[3]);
   const int64_t filters = w.shape[0] / settings.groups;
   const FilterView<T> taps{w.data, filters * w.stride[0], w.stride[0], w.stride[1], w.stride[2], w.stride[3]};
@@ -184,9 +160,10 @@ void conv2d_backward(TensorView<const T> dy, TensorView<const T> x, TensorView<c
                      const TensorView<const T>& dx_residual, const NormReduction<T>* reduction) {
   const ConvAlgo algo = resolve<T>(x, w.shape[0], settings);
   const PixelRows<T> residual(dx_residual);
+  const bool depthwise = depthwise_applies(w, settings.groups);
   const bool one_phase = settings.window.h.stride == 1 && settings.window.w.stride == 1;
   Epilogue<T> epilogue;
-  if (one_phase && algo != ConvAlgo::im2col) epilogue.residual = residual.matrix();
+  if ((one_phase || depthwise) && algo != ConvAlgo::im2col) epilogue.residual = residual.matrix();
   if (algo == ConvAlgo::im2col) {
     conv2d_backward_im2col(dy, x, w, dx, dw, db, settings);
   } else if (algo == ConvAlgo::winograd) {
@@ -194,6 +171,10 @@ void conv2d_backward(TensorView<const T> dy, TensorView<const T> x, TensorView<c
     if (dx.data)
       winograd_backward_data<T>(winograd_tile(dx.shape), dy, w, pad_h, pad_w, dx, epilogue, reduction);
     if (dw.data) winograd_backward_weights<T>(winograd_tile(dy.shape), dy, x, pad_h, pad_w, dw.data);
+    if (db) column_sums<T>(PixelRows<T>(dy).matrix(), db);
+  } else if (depthwise) {
+    if (dx.data) depthwise_backward_data(dy, w, dx, settings, epilogue);
+    if (dw.data) depthwise_backward_weights(dy, x, dw, settings);
     if (db) column_sums<T>(PixelRows<T>(dy).matrix(), db);
   } else {
     dy = channels_stride(dy);

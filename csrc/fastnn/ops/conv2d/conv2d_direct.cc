@@ -50,7 +50,6 @@ struct Runs {
   }
 };
 
-// The common part of the two inner loops below.
 template <class T>
 struct Direct {
   const Correlation<T>& sum;
@@ -101,12 +100,7 @@ struct Direct {
     parallel_for(bands.pieces() * groups, flops() / kFlopsPerNs,
                  [&](int64_t chunk) { fn(chunk / groups, chunk % groups); });
     if (!epilogue.mean) return;
-    std::vector<int64_t> rows;
-    for (int64_t i = 0; i < bands.pieces(); ++i) {
-      const Piece piece(bands, i);
-      rows.push_back(piece.images() * piece.rows() * sum.v.out);
-    }
-    gemm_join_statistics(mean.get(), squares.get(), rows.data(), bands.pieces(), channels, epilogue);
+    join_statistics(bands, sum.v.out, mean.get(), squares.get(), channels, epilogue);
   }
 };
 
@@ -212,93 +206,6 @@ struct DirectTiles : Direct<T> {
   }
 };
 
-// Groups with one channel or one filter: the sum runs over channels in parallel lanes. A group of several
-// channels and one filter is several such sums after one another, one of several filters repeats its channel.
-template <class T>
-struct DirectDepthwise : Direct<T> {
-  using Base = Direct<T>;
-  using Base::conv, Base::filters, Base::in, Base::out, Base::sum, Base::taps;
-  int64_t channels = sum.groups * out;
-  GatherPlan<T> plan{sum.h, sum.v, sum.groups, out, in};
-
-  // [in][th][tw][group][out].
-  void pack_filters() {
-    filters = Buffer<T>(in * taps * channels);
-    T* to = filters.get();
-    for (int64_t k = 0; k < in; ++k) {
-      for (int64_t i = 0; i < sum.h.taps; ++i) {
-        for (int64_t j = 0; j < sum.v.taps; ++j) {
-          const T* from = sum.w.data + k * sum.w.in + i * sum.w.h + j * sum.w.w;
-          for (int64_t c = 0; c < channels; ++c) *to++ = from[c / out * sum.w.group + c % out * sum.w.out];
-        }
-      }
-    }
-  }
-
-  void run_piece(const Bands& bands, int64_t index) const {
-    const Piece piece(bands, index);
-    const int64_t image_size = plan.image_size(piece.rows()), slice = piece.images() * image_size;
-    Buffer<T> scratch(in * slice);
-    for (int64_t k = 0; k < in; ++k)
-      plan.gather(conv, sum.x, k, piece, this->prologue, scratch.get() + k * slice);
-
-    Buffer<const T*> a(in * taps);
-    DepthwiseRow<T> row{};
-    row.a = a.get();
-    row.w = filters.get();
-    row.taps = in * taps;
-    row.channels = channels;
-    row.pixels = sum.v.out;
-    row.a_pixel = sum.v.stride * channels;
-    row.y_pixel = sum.y.stride[3];
-    int64_t seen = 0;
-    for (int64_t n = piece.n0; n < piece.n1; ++n) {
-      for (int64_t i = 0; i < piece.rows(); ++i) {
-        const T* corner = scratch.get() + (n - piece.n0) * image_size + i * sum.h.stride * plan.row_size();
-        int64_t t = 0;
-        for (int64_t k = 0; k < in; ++k) {
-          for (int64_t th = 0; th < sum.h.taps; ++th) {
-            for (int64_t tw = 0; tw < sum.v.taps; ++tw)
-              a[t++] = corner + k * slice + th * sum.h.step * plan.row_size() + tw * sum.v.step * channels;
-          }
-        }
-        row.y = sum.y.data + n * sum.y.stride[0] + (piece.row0 + i) * sum.y.stride[2];
-        conv.depthwise_row(row);
-        finish_row(n, piece.row0 + i, index, seen);
-        seen += sum.v.out;
-      }
-    }
-  }
-
-  // The epilogue of a row that is written: tiles without a product.
-  void finish_row(int64_t n, int64_t i, int64_t index, int64_t seen) const {
-    const Epilogue<T>& e = this->epilogue;
-    if (!e.bias && !e.residual.data && !e.relu && !e.mean) return;
-    const GemmKernel<T>& gemm = this->gemm;
-    const int64_t tiles = ceil_div(sum.v.out, gemm.rows);
-    for (int64_t t = 0; t < tiles; ++t) {
-      const int64_t first = part_begin(sum.v.out, tiles, t);
-      for (int64_t c = 0; c < channels; c += gemm.cols) {
-        GemmTile<T> tile{};
-        tile.a_row = 1;
-        tile.rows = static_cast<int>(part_begin(sum.v.out, tiles, t + 1) - first);
-        tile.cols = static_cast<int>(std::min<int64_t>(gemm.cols, channels - c));
-        tile.accumulate = true;
-        this->set_output(tile, n, i, first, c);
-        this->set_statistics(tile, index, seen + first, c);
-        gemm.tile(tile);
-      }
-    }
-  }
-
-  void run() {
-    pack_filters();
-    const int64_t row_bytes = in * plan.row_size() * static_cast<int64_t>(sizeof(T));
-    const Bands bands(sum.x.shape[0], sum.h, row_bytes, 1);
-    this->for_each_piece(bands, 1, [&](int64_t index, int64_t) { run_piece(bands, index); });
-  }
-};
-
 template <class T>
 void fill_zero(const TensorView<T>& y) {
   for (int64_t n = 0; n < y.shape[0]; ++n) {
@@ -312,6 +219,17 @@ void fill_zero(const TensorView<T>& y) {
 }  // namespace
 
 template <class T>
+void join_statistics(const Bands& bands, int64_t width, const T* mean, const T* sum_squares, int64_t channels,
+                     const Epilogue<T>& epilogue) {
+  std::vector<int64_t> pixels;
+  for (int64_t i = 0; i < bands.pieces(); ++i) {
+    const Piece piece(bands, i);
+    pixels.push_back(piece.images() * piece.rows() * width);
+  }
+  gemm_join_statistics(mean, sum_squares, pixels.data(), bands.pieces(), channels, epilogue);
+}
+
+template <class T>
 void correlate(const Correlation<T>& sum, const Prologue<T>& prologue, const Epilogue<T>& epilogue) {
   if (sum.y.size() == 0) return;
   if (sum.h.taps == 0 || sum.v.taps == 0) return fill_zero(sum.y);  // a phase that no tap reaches
@@ -323,13 +241,15 @@ void correlate(const Correlation<T>& sum, const Prologue<T>& prologue, const Epi
     const int64_t pixels = sum.x.shape[0] * sum.h.out * sum.v.out;
     gemm<T>(row_major(sum.x.data, pixels, in), MatrixView<const T>{sum.w.data, in, out, sum.w.in, sum.w.out},
             row_major(sum.y.data, pixels, out), prologue, epilogue);
-  } else if (sum.groups > 1 && (in == 1 || out == 1)) {
-    DirectDepthwise<T>{{sum, prologue, epilogue}}.run();
   } else {
     DirectTiles<T>{{sum, prologue, epilogue}}.run();
   }
 }
 
+template void join_statistics(const Bands&, int64_t, const float*, const float*, int64_t,
+                              const Epilogue<float>&);
+template void join_statistics(const Bands&, int64_t, const double*, const double*, int64_t,
+                              const Epilogue<double>&);
 template void correlate(const Correlation<float>&, const Prologue<float>&, const Epilogue<float>&);
 template void correlate(const Correlation<double>&, const Prologue<double>&, const Epilogue<double>&);
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <numeric>
 
 #include "fastnn/base/shape.h"
 #include "fastnn/ops/conv2d/conv2d.h"
@@ -23,13 +24,15 @@ struct TapAxis {
   explicit TapAxis(const WindowAxis& a, int64_t size)
       : TapAxis(size, a.outputs(size), a.kernel, a.stride, a.dilation, -a.padding) {}
 
+  // The input pixel that tap t of output o meets.
+  int64_t input(int64_t o, int64_t t) const { return (o * stride + t * step) * sample + origin; }
+
   // Positions that `outputs` neighbouring outputs need.
   int64_t span(int64_t outputs) const { return (outputs - 1) * stride + (taps - 1) * step + 1; }
 
   // Whether output and tap meet at a pixel, not at padding.
   bool on_pixels(int64_t output, int64_t tap) const {
-    const int64_t pixel = (output * stride + tap * step) * sample + origin;
-    return pixel >= 0 && pixel < in;
+    return input(output, tap) >= 0 && input(output, tap) < in;
   }
 };
 
@@ -40,6 +43,35 @@ bool is_matrix(const TensorView<T>& x) {
   return x.stride[1] == 1 && (w < 2 || x.stride[3] == c) && (h < 2 || x.stride[2] == w * c) &&
          (x.shape[0] < 2 || x.stride[0] == h * w * c);
 }
+
+// Some outputs of one axis and the taps that they meet. Backward, the pixels p = first, first + stride, ...
+// meet the same taps of the forward pass: among themselves they are the outputs of a convolution of dy with
+// stride 1 and those taps, rotated.
+struct Phase {
+  TapAxis axis;
+  int64_t first;              // pixel of the phase's output 0
+  int64_t tap, tap_distance;  // tap that stands first, after rotation, and from one to the next
+
+  static Phase forward(const WindowAxis& a, int64_t size) { return {TapAxis(a, size), 0, 0, 1}; }
+
+  // Pixels p of `size` with (p + padding) % stride == phase.
+  static Phase backward(const WindowAxis& a, int64_t size, int64_t phase) {
+    const int64_t outputs = a.outputs(size);
+    const int64_t first = ((phase - a.padding) % a.stride + a.stride) % a.stride;
+    const int64_t count = first < size ? (size - 1 - first) / a.stride + 1 : 0;
+    // Tap k touches the phase if k * dilation % stride == phase, and so does every `apart`-th after it.
+    const int64_t apart = a.stride / std::gcd(a.stride, a.dilation);
+    int64_t k = 0;
+    while (k < std::min(apart, a.kernel) && k * a.dilation % a.stride != phase) ++k;
+    if (k == std::min(apart, a.kernel)) return {{outputs, count, 0, 1, 1, 0}, first, 0, 0};
+    const int64_t taps = (a.kernel - 1 - k) / apart + 1;
+    // Output of the forward pass that joins the phase's pixel 0 and tap k; later taps reach back from it.
+    const int64_t output = (first + a.padding - k * a.dilation) / a.stride;
+    const int64_t step = apart * a.dilation / a.stride;
+    return {
+        {outputs, count, taps, 1, step, output - (taps - 1) * step}, first, k + (taps - 1) * apart, -apart};
+  }
+};
 
 // Filters as the sum sees them; strides may be negative (rotated filters).
 template <class T>
@@ -105,9 +137,17 @@ struct Piece {
         row0(b.row_begin(index % b.bands)),
         row1(b.row_begin(index % b.bands + 1)) {}
 
+  Piece(int64_t first_image, int64_t end_image, int64_t first_row, int64_t end_row)
+      : n0(first_image), n1(end_image), row0(first_row), row1(end_row) {}
+
   int64_t images() const { return n1 - n0; }
   int64_t rows() const { return row1 - row0; }
 };
+
+// Joins the statistics (pieces, channels) of all pieces of an output whose rows are `width` pixels wide.
+template <class T>
+void join_statistics(const Bands& bands, int64_t width, const T* mean, const T* sum_squares, int64_t channels,
+                     const Epilogue<T>& epilogue);
 
 // The input pixels of a piece, gathered image by image into scratch [image][row position][position][channel].
 template <class T>

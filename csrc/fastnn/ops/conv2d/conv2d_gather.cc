@@ -54,6 +54,7 @@ void GatherPlan<T>::gather(const Conv2dKernel<T>& kernel, const TensorView<const
   row.repeat = repeat;
   row.scale = prologue.scale ? prologue.scale + first : nullptr;
   row.shift = prologue.shift ? prologue.shift + first : nullptr;
+  row.scale_step = channel_step;
   row.relu = prologue.relu;
   row.out_pixel = pitch;
   for (int64_t n = piece.n0; n < piece.n1; ++n) {

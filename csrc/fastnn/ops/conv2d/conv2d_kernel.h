@@ -1,5 +1,5 @@
-// What convolution needs besides gemm's micro-kernel: gathering pixels into scratch, and the sliding sum of
-// depthwise filters.
+// What convolution needs besides gemm's micro-kernel: gathering pixels into scratch, and the sliding sums of
+// depthwise filters, whose channels lie along the lanes.
 #pragma once
 
 #include <stdint.h>
@@ -16,34 +16,66 @@ struct ConvGather {
   int64_t pixels, pixel_stride;
   int64_t channels, channel_stride;
   int64_t repeat;  // copies of each channel, one after another
-  const T* scale;  // (channels,) or null
+  const T* scale;  // of channel c at c * scale_step; or null
   const T* shift;
+  int64_t scale_step;
   bool relu;
   T* out;
   int64_t out_pixel;
 };
 
-// A row of output pixels of filters that see one channel each:
-//   y[p * y_pixel + c] = sum_t a[t][p * a_pixel + c] * w[t * channels + c],   c < channels, p < pixels
+// Neighbouring taps of one row of a filter, above a row of pixels: tap k meets output pixel i in column
+// first + i + k. Columns outside [0, width) are padding, and never read.
 template <class T>
-struct DepthwiseRow {
-  const T* const* a;
-  const T* w;
-  int64_t taps, channels;
-  int64_t pixels, a_pixel;
-  T* y;
-  int64_t y_pixel;
+struct DepthwiseRun {
+  const T* x;  // the pixel under output 0 and tap 0, if there is one
+  int64_t first, width;
+  int64_t taps;                 // 1 to kDepthwiseTaps
+  int64_t weight, weight_step;  // where tap 0 stands among the weights, and from one tap to the next
 };
 
-// Gradients of such filters from rows of pixels:
-//   dw[t * channels + c] += sum_p a[t][p * a_pixel + c] * dy[p * dy_pixel + c]
+constexpr int kDepthwiseTaps = 3;
+
+// Memory that is needed soon, to be fetched bit by bit.
+struct Ahead {
+  const char* begin = nullptr;
+  int64_t bytes = 0;
+};
+
+// What one row of output pixels of filters with a lane each looks at:
+//   sum over runs r and their taps k of x[r][(i + k) * x_pixel + c] and weight r, k of channel c
+template <class T>
+struct DepthwiseSum {
+  const DepthwiseRun<T>* runs;
+  int64_t count;
+  int64_t x_pixel;  // from column to column
+  int64_t channels, pixels;
+  Ahead ahead, ahead_out;
+};
+
+// y[i * y_pixel + c] = act( bias[c] + residual[i * residual_pixel + c] + sum_{r, k} x * w[weight, c] )
+template <class T>
+struct DepthwiseRow {
+  DepthwiseSum<T> sum;
+  const T* w;  // (taps, channels)
+  T* y;
+  int64_t y_pixel;
+  const T* bias;      // (channels,) or null
+  const T* residual;  // or null
+  int64_t residual_pixel;
+  bool relu;
+  T* mean;         // (channels,) running means of the `seen` pixels before these, or null
+  T* sum_squares;  // (channels,) their sums of squared deviations
+  int64_t seen;
+};
+
+// dw[weight, c] += sum_i x[r][(i + k) * x_pixel + c] * dy[i * dy_pixel + c]
 template <class T>
 struct DepthwiseWeights {
-  const T* const* a;
+  DepthwiseSum<T> sum;
   const T* dy;
-  int64_t taps, channels;
-  int64_t pixels, a_pixel, dy_pixel;
-  T* dw;
+  int64_t dy_pixel;
+  T* dw;  // (taps, channels)
 };
 
 template <class T>

@@ -34,7 +34,7 @@ static void gather_as(const ConvGather<T>& g) {
     T* out = g.out + c * g.repeat;
     for (int64_t p = 0; p < g.pixels; ++p) {
       T x = in[p * g.pixel_stride];
-      if (kAffine) x = x * g.scale[c] + g.shift[c];
+      if (kAffine) x = x * g.scale[c * g.scale_step] + g.shift[c * g.scale_step];
       if (kRelu && x < T(0)) x = T(0);
       for (int64_t r = 0; r < g.repeat; ++r) out[p * g.out_pixel + r] = x;
     }
@@ -47,68 +47,204 @@ static void gather(const ConvGather<T>& g) {
   g.relu ? gather_as<T, false, true>(g) : gather_as<T, false, false>(g);
 }
 
-// A few pixels at a time share each load of a weight and hide the latency of the sum.
-template <class T, int kPixels>
-static FASTNN_INLINE void depthwise_pixels(const DepthwiseRow<T>& g, int64_t p, int64_t c, int n) {
+// A tile is up to this many output pixels by one register of channels. With the taps of a run they fit into
+// sixteen registers, and a pixel that is loaded once meets every tap of a run.
+constexpr int kDepthwisePixels = 8;
+
+// Asks for memory share by share, turn by turn. The hardware does not follow rows of a few pixels by itself.
+struct Fetch {
+  static constexpr int64_t kLine = 64;
+  const char* at;
+  int64_t lines;  // a turn
+
+  FASTNN_INLINE Fetch(const Ahead& ahead, int64_t turns)
+      : at(ahead.begin), lines((ahead.bytes + turns * kLine - 1) / (turns * kLine)) {}
+
+  FASTNN_INLINE void turn() {
+    for (int64_t i = 0; i < lines; ++i, at += kLine) __builtin_prefetch(at, 0, 2);  // into the second cache
+  }
+  FASTNN_INLINE void skip(int64_t turns) { at += turns * lines * kLine; }
+};
+
+template <bool kFull, class T>
+static FASTNN_INLINE Vec<T> load_lanes(const T* p, int n) {
+  return kFull ? Vec<T>::load(p) : Vec<T>::load(p, n);
+}
+
+template <bool kFull, class T>
+static FASTNN_INLINE void store_lanes(Vec<T> v, T* p, int n) {
+  kFull ? v.store(p) : v.store(p, n);
+}
+
+// A run of kTaps taps above kPixels output pixels: calls visit(x, k, i) where pixel x meets tap k of output
+// i.
+template <class T, int kPixels, int kTaps, bool kFull, class Visit>
+static FASTNN_INLINE void slide(const DepthwiseSum<T>& sum, const DepthwiseRun<T>& run, int64_t first,
+                                int64_t c, int n, const Visit& visit) {
+  const T* x = run.x + first * sum.x_pixel + c;
+  const uint64_t column = static_cast<uint64_t>(run.first + first), width = static_cast<uint64_t>(run.width);
+#pragma GCC unroll 16
+  for (int q = 0; q < kPixels + kTaps - 1; ++q, x += sum.x_pixel) {
+    asm("" : "+r"(x));  // or the compiler keeps an offset for every pixel, on the stack
+    if (column + static_cast<uint64_t>(q) >= width) continue;  // one below 0 is larger than any width
+    const Vec<T> pixel = load_lanes<kFull>(x, n);
+#pragma GCC unroll 4
+    for (int k = 0; k < kTaps; ++k) {
+      if (q >= k && q - k < kPixels) visit(pixel, k, q - k);
+    }
+  }
+}
+
+template <class T, int kPixels, bool kFull>
+struct DepthwiseSums {
   using V = Vec<T>;
-  V sum[kPixels];
-#pragma GCC unroll 8
-  for (int i = 0; i < kPixels; ++i) sum[i] = V::zero();
-  for (int64_t t = 0; t < g.taps; ++t) {
-    const V w = V::load(g.w + t * g.channels + c, n);
-    const T* a = g.a[t] + p * g.a_pixel + c;
-#pragma GCC unroll 8
-    for (int i = 0; i < kPixels; ++i) sum[i] = fma(V::load(a + i * g.a_pixel, n), w, sum[i]);
-  }
-#pragma GCC unroll 8
-  for (int i = 0; i < kPixels; ++i) sum[i].store(g.y + (p + i) * g.y_pixel + c, n);
-}
+  V acc[kPixels];
 
-template <class T>
-static void depthwise_row(const DepthwiseRow<T>& g) {
-  constexpr int kPixels = 8;
-  for (int64_t c = 0; c < g.channels; c += Vec<T>::lanes) {
-    const int n = lanes_left<T>(g.channels - c);
-    int64_t p = 0;
-    for (; p + kPixels <= g.pixels; p += kPixels) depthwise_pixels<T, kPixels>(g, p, c, n);
-    for (; p < g.pixels; ++p) depthwise_pixels<T, 1>(g, p, c, n);
+  template <int kTaps>
+  FASTNN_INLINE void add(const DepthwiseRow<T>& g, const DepthwiseRun<T>& run, int64_t first, int64_t c,
+                         int n) {
+    V w[kTaps];
+#pragma GCC unroll 4
+    for (int k = 0; k < kTaps; ++k) w[k] = load_lanes<kFull>(g.w + run.weight + k * run.weight_step + c, n);
+    slide<T, kPixels, kTaps, kFull>(
+        g.sum, run, first, c,
+        n, [&](V x, int k, int i) __attribute__((always_inline)) { acc[i] = fma(x, w[k], acc[i]); });
   }
-}
 
-// As many taps at a time as accumulators pay: each loads dy once.
-template <class T, int kTaps>
-static FASTNN_INLINE void depthwise_taps(const DepthwiseWeights<T>& g, int64_t t, int64_t c, int n) {
+  FASTNN_INLINE void finish(const DepthwiseRow<T>& g, int64_t first, int64_t c, int n) {
+    if (g.residual) {
+#pragma GCC unroll 16
+      for (int i = 0; i < kPixels; ++i)
+        acc[i] = acc[i] + load_lanes<kFull>(g.residual + (first + i) * g.residual_pixel + c, n);
+    }
+    if (g.relu) {
+#pragma GCC unroll 16
+      for (int i = 0; i < kPixels; ++i) acc[i] = max(V::zero(), acc[i]);
+    }
+    const int64_t y_pixel = g.y_pixel;
+    T* y = g.y + first * y_pixel + c;
+#pragma GCC unroll 16
+    for (int i = 0; i < kPixels; ++i, y += y_pixel) {
+      asm("" : "+r"(y));
+      store_lanes<kFull>(acc[i], y, n);
+    }
+    if (g.mean) join_statistics(g, first, c, n);
+  }
+
+  // As gemm's tiles do: mean and squared deviations of these pixels, joined with those before (Chan, Golub
+  // and LeVeque, 1979).
+  FASTNN_INLINE void join_statistics(const DepthwiseRow<T>& g, int64_t first, int64_t c, int n) const {
+    V total = V::zero(), squares = V::zero();
+#pragma GCC unroll 16
+    for (int i = 0; i < kPixels; ++i) total = total + acc[i];
+    const V mean = total * V::set(T(1) / T(kPixels));
+#pragma GCC unroll 16
+    for (int i = 0; i < kPixels; ++i) {
+      const V d = acc[i] - mean;
+      squares = fma(d, d, squares);
+    }
+    const T before = T(g.seen + first), share = T(kPixels) / (before + T(kPixels));
+    const V old_mean = before > 0 ? load_lanes<kFull>(g.mean + c, n) : V::zero();
+    const V old_squares = before > 0 ? load_lanes<kFull>(g.sum_squares + c, n) : V::zero();
+    const V delta = mean - old_mean;
+    store_lanes<kFull>(fma(delta, V::set(share), old_mean), g.mean + c, n);
+    store_lanes<kFull>(fma(delta * delta, V::set(before * share), old_squares + squares), g.sum_squares + c,
+                       n);
+  }
+
+  static FASTNN_INLINE void run(const DepthwiseRow<T>& g, int64_t first, int64_t c, int n) {
+    DepthwiseSums tile;
+    const V bias = g.bias ? load_lanes<kFull>(g.bias + c, n) : V::zero();
+#pragma GCC unroll 16
+    for (int i = 0; i < kPixels; ++i) tile.acc[i] = bias;
+    for (int64_t r = 0; r < g.sum.count; ++r) {
+      const DepthwiseRun<T>& run = g.sum.runs[r];
+      if (run.taps == 3) {
+        tile.template add<3>(g, run, first, c, n);
+      } else if (run.taps == 2) {
+        tile.template add<2>(g, run, first, c, n);
+      } else {
+        tile.template add<1>(g, run, first, c, n);
+      }
+    }
+    tile.finish(g, first, c, n);
+  }
+};
+
+// Gradients stay in registers while pixels pass by only for a tile: adding a tile's up in memory costs less
+// than to run through all pixels for a few taps at a time.
+template <class T, int kPixels, bool kFull>
+struct DepthwiseProducts {
   using V = Vec<T>;
-  V sum[kTaps];
-  const T* a[kTaps];
-#pragma GCC unroll 8
-  for (int i = 0; i < kTaps; ++i) {
-    sum[i] = V::load(g.dw + (t + i) * g.channels + c, n);
-    a[i] = g.a[t + i] + c;
+  V dy[kPixels];
+
+  template <int kTaps>
+  FASTNN_INLINE void add(const DepthwiseWeights<T>& g, const DepthwiseRun<T>& run, int64_t first, int64_t c,
+                         int n) const {
+    T* dw = g.dw + run.weight + c;
+    const int64_t step = run.weight_step;
+    V acc[kTaps];
+#pragma GCC unroll 4
+    for (int k = 0; k < kTaps; ++k) acc[k] = load_lanes<kFull>(dw + k * step, n);
+    slide<T, kPixels, kTaps, kFull>(
+        g.sum, run, first, c,
+        n, [&](V x, int k, int i) __attribute__((always_inline)) { acc[k] = fma(x, dy[i], acc[k]); });
+#pragma GCC unroll 4
+    for (int k = 0; k < kTaps; ++k) store_lanes<kFull>(acc[k], dw + k * step, n);
   }
-  for (int64_t p = 0; p < g.pixels; ++p) {
-    const V dy = V::load(g.dy + p * g.dy_pixel + c, n);
-#pragma GCC unroll 8
-    for (int i = 0; i < kTaps; ++i) sum[i] = fma(V::load(a[i] + p * g.a_pixel, n), dy, sum[i]);
+
+  static FASTNN_INLINE void run(const DepthwiseWeights<T>& g, int64_t first, int64_t c, int n) {
+    DepthwiseProducts tile;
+#pragma GCC unroll 16
+    for (int i = 0; i < kPixels; ++i) tile.dy[i] = load_lanes<kFull>(g.dy + (first + i) * g.dy_pixel + c, n);
+    for (int64_t r = 0; r < g.sum.count; ++r) {
+      const DepthwiseRun<T>& run = g.sum.runs[r];
+      if (run.taps == 3) {
+        tile.template add<3>(g, run, first, c, n);
+      } else if (run.taps == 2) {
+        tile.template add<2>(g, run, first, c, n);
+      } else {
+        tile.template add<1>(g, run, first, c, n);
+      }
+    }
   }
-#pragma GCC unroll 8
-  for (int i = 0; i < kTaps; ++i) sum[i].store(g.dw + (t + i) * g.channels + c, n);
+};
+
+// A tile of each register of channels; kPixels is the width of the tile or more.
+template <class T, template <class, int, bool> class Tile, int kPixels, class Work>
+static void depthwise_tiles(const Work& g, int64_t first, int64_t pixels, Fetch in, Fetch out) {
+  if constexpr (kPixels > 1) {
+    if (pixels < kPixels) return depthwise_tiles<T, Tile, kPixels - 1>(g, first, pixels, in, out);
+  }
+  for (int64_t c = 0; c < g.sum.channels; c += Vec<T>::lanes) {
+    in.turn();
+    out.turn();
+    const int n = lanes_left<T>(g.sum.channels - c);
+    n == Vec<T>::lanes ? Tile<T, kPixels, true>::run(g, first, c, n)
+                       : Tile<T, kPixels, false>::run(g, first, c, n);
+  }
 }
 
-template <class T>
-static void depthwise_weights(const DepthwiseWeights<T>& g) {
-  for (int64_t c = 0; c < g.channels; c += Vec<T>::lanes) {
-    const int n = lanes_left<T>(g.channels - c);
-    int64_t t = 0;
-    for (; t + 5 <= g.taps; t += 5) depthwise_taps<T, 5>(g, t, c, n);
-    for (; t + 2 <= g.taps; t += 2) depthwise_taps<T, 2>(g, t, c, n);
-    for (; t < g.taps; ++t) depthwise_taps<T, 1>(g, t, c, n);
+// Channels innermost: pixels lie in the order in which they are read.
+template <class T, template <class, int, bool> class Tile, class Work>
+static void depthwise_row(const Work& g) {
+  const int64_t pixels = g.sum.pixels, tiles = (pixels + kDepthwisePixels - 1) / kDepthwisePixels;
+  const int64_t turns = (g.sum.channels + Vec<T>::lanes - 1) / Vec<T>::lanes;
+  const int64_t width = pixels / tiles, wider = pixels % tiles;  // tiles as equal as they can be
+  Fetch in(g.sum.ahead, tiles * turns), out(g.sum.ahead_out, tiles * turns);
+  for (int64_t t = 0, first = 0; t < tiles; ++t) {
+    const int64_t tile = width + (t < wider);
+    depthwise_tiles<T, Tile, kDepthwisePixels>(g, first, tile, in, out);
+    first += tile;
+    in.skip(turns);
+    out.skip(turns);
   }
 }
 
 template <class T>
 Conv2dKernel<T> conv2d_kernel() {
-  return {gather<T>, depthwise_row<T>, depthwise_weights<T>};
+  return {gather<T>, depthwise_row<T, DepthwiseSums, DepthwiseRow<T>>,
+          depthwise_row<T, DepthwiseProducts, DepthwiseWeights<T>>};
 }
 
 template Conv2dKernel<float> conv2d_kernel<float>();

@@ -185,68 +185,6 @@ struct WeightTiles : Weights<T> {
   }
 };
 
-// Groups of one channel: lanes are filters, each beside its channel. One group of `out` filters here.
-template <class T>
-struct WeightDepthwise : Weights<T> {
-  using Base = Weights<T>;
-  using Base::bands, Base::conv, Base::dy, Base::h, Base::out, Base::parts, Base::taps, Base::v, Base::x_plan;
-
-  // The first pixel of a row of dy, where channels are contiguous and pixels `dy_pixel` apart: in place, or
-  // in scratch if they lie otherwise.
-  struct Gradient {
-    Buffer<T> scratch = {};
-    const T* data;
-    int64_t image, row, pixel;  // strides; images and rows count from the piece's first
-  };
-
-  Gradient gradient(const Piece& piece, int64_t first, int64_t channels) const {
-    Gradient g;
-    if (dy.stride[1] == 1) {
-      g.data = dy.data + piece.n0 * dy.stride[0] + piece.row0 * dy.stride[2] + first;
-      g.image = dy.stride[0], g.row = dy.stride[2], g.pixel = dy.stride[3];
-      return g;
-    }
-    const TapAxis rows(dy.shape[2], dy.shape[2], 1, 1, 1, 0), cols(dy.shape[3], dy.shape[3], 1, 1, 1, 0);
-    const GatherPlan<T> plan{rows, cols, channels};
-    g.scratch = Buffer<T>(piece.images() * plan.image_size(piece.rows()));
-    plan.gather(conv, dy, first, piece, {}, g.scratch.get());
-    g.data = g.scratch.get();
-    g.image = plan.image_size(piece.rows()), g.row = plan.row_size(), g.pixel = channels;
-    return g;
-  }
-
-  void run_part(int64_t part) const {
-    T* sum = this->partial_row(part, 0, 0);
-    std::fill_n(sum, this->partial_size, T(0));
-    Buffer<T> ones(out);
-    std::fill_n(ones.get(), out, T(1));
-    Buffer<const T*> a(taps);
-    for (int64_t index = part_begin(bands.pieces(), parts, part);
-         index < part_begin(bands.pieces(), parts, part + 1); ++index) {
-      const Piece piece(bands, index);
-      const int64_t image_size = x_plan.image_size(piece.rows());
-      Buffer<T> scratch(piece.images() * image_size);
-      x_plan.gather(conv, this->x, 0, piece, {}, scratch.get());
-      const auto gradient = this->gradient(piece, 0, out);
-      for (int64_t r = 0; r < piece.images() * piece.rows(); ++r) {
-        const int64_t n = r / piece.rows(), i = r % piece.rows();
-        const T* corner = scratch.get() + n * image_size + i * h.stride * x_plan.row_size();
-        for (int64_t t = 0; t < taps; ++t)
-          a[t] = corner + t / v.taps * h.step * x_plan.row_size() + t % v.taps * v.step * out;
-        const T* line = gradient.data + n * gradient.image + i * gradient.row;
-        conv.depthwise_weights({a.get(), line, taps, out, v.out, v.stride * out, gradient.pixel, sum});
-        if (!this->need_db) continue;
-        const T* one = ones.get();
-        conv.depthwise_weights({&one, line, 1, out, v.out, 0, gradient.pixel, sum + taps * out});
-      }
-    }
-  }
-
-  void run() {
-    parallel_for(parts, this->flops() / kFlopsPerNs, [&](int64_t part) { run_part(part); });
-  }
-};
-
 }  // namespace
 
 template <class T>
@@ -256,11 +194,6 @@ void correlate_weights(const WeightCorrelation<T>& sum, T* dw, T* db) {
   if (x.shape[0] == 0) {
     std::fill_n(dw, filters * in * h.taps * v.taps, T(0));
     if (db) std::fill_n(db, filters, T(0));
-  } else if (groups > 1 && in == 1) {
-    const GatherPlan<T> plan{h, v, groups, filters / groups};
-    WeightDepthwise<T> weights{{dy, x, h, v, 1, 1, filters, db != nullptr, plan}};
-    weights.run();
-    weights.combine(dw, db);
   } else {
     const GatherPlan<T> plan{h, v, in, 1, 1, spread_pitch(in, sizeof(T))};
     WeightTiles<T> weights{{dy, x, h, v, groups, in, filters / groups, db != nullptr, plan}};

@@ -118,6 +118,11 @@ ROWS: tuple[OpCase, ...] = (
             _direct((2, 6, 5, 6), (4, 3, 3, 3), groups=2, padding=1, stride=2),
             _direct((2, 5, 6, 7), (5, 1, 3, 3), groups=5, padding=1),  # depthwise
             _direct((2, 3, 6, 5), (6, 1, 2, 3), groups=3, stride=(1, 2)),  # depthwise, two filters a channel
+            _direct((2, 6, 7, 6), (3, 2, 3, 3), groups=3, padding=1, stride=2),  # two channels a filter
+            _direct((2, 19, 9, 19), (19, 1, 3, 3), groups=19, padding=1, stride=2),
+            _direct((2, 5, 8, 20), (5, 1, 3, 5), groups=5, padding=(0, 3), bias=False),
+            _direct((1, 4, 11, 12), (4, 1, 4, 7), groups=4, padding=(2, 1), stride=(3, 2), dilation=(2, 1)),
+            _direct((2, 3, 6, 23), (3, 1, 2, 3), groups=3, padding=(0, 4), stride=(1, 2), dilation=(1, 3)),
             _direct((3, 18, 4, 4), (35, 18, 1, 1), bias=False, stride=2),  # shortcut of a residual block
             _direct((2, 20, 5, 7), (40, 20, 1, 1)),
             _direct((2, 130, 3, 3), (70, 130, 1, 1), bias=False),
@@ -137,6 +142,7 @@ ROWS: tuple[OpCase, ...] = (
             lambda n: _direct((2, n, 4, 3), (n, 1, 3, 3), padding=1, groups=n),
             lambda n: _conv((2, 3, 4, n + 4), (5, 3, 2, 5)),  # few filters: several pixels at a time
             lambda n: _conv((2, 2, 4, 24), (n, 2, 3, 5), padding=(1, 2)),
+            lambda n: _direct((1, 17, 3, n), (17, 1, 3, 3), padding=1, stride=(1, 2), groups=17),
         ],
         bench=[*_resnet20(128), _conv((128, 64, 32, 32), (64, 64, 3, 3), bias=False, padding=1)],
         output=_conv_output,

@@ -1,0 +1,27 @@
+// Convolution of groups too small for tiles of filters: depthwise above all. Private to conv2d*.cc.
+#pragma once
+
+#include "fastnn/ops/conv2d/conv2d.h"
+
+namespace fastnn {
+
+// Whether the passes of filters w (F, C/groups, KH, KW) go this way.
+template <class T>
+bool depthwise_applies(const TensorView<const T>& w, int64_t groups);
+
+// The passes as in conv2d.h, the residual of dx as part of its epilogue.
+template <class T>
+void depthwise_forward(const TensorView<const T>& x, const TensorView<const T>& w, const TensorView<T>& y,
+                       const Conv2dSettings& settings, const Prologue<T>& prologue,
+                       const Epilogue<T>& epilogue);
+
+template <class T>
+void depthwise_backward_data(const TensorView<const T>& dy, const TensorView<const T>& w,
+                             const TensorView<T>& dx, const Conv2dSettings& settings,
+                             const Epilogue<T>& epilogue);
+
+template <class T>
+void depthwise_backward_weights(const TensorView<const T>& dy, const TensorView<const T>& x,
+                                const TensorView<T>& dw, const Conv2dSettings& settings);
+
+}  // namespace fastnn
