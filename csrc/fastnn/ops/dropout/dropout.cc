@@ -26,6 +26,15 @@ void drop_elements(const TensorView<const T>& x, const DropoutStream& stream, T 
 template <class T>
 void scale_pixels(const DropoutKernel<T>& kernel, int64_t channels, int64_t first, int64_t count, const T* x,
                   const T* factors, T* y) {
+  if (channels < kColumns) {  // several pixels make a row
+    T several[kColumns];
+    const int64_t columns = kColumns / channels * channels;
+    for (int64_t i = 0; i < columns; ++i) several[i] = factors[(first + i) % channels];
+    const int64_t rows = count / columns, done = rows * columns;
+    kernel.groups({rows, columns, x, several, y});
+    kernel.groups({1, count - done, x + done, several, y + done});
+    return;
+  }
   while (count > 0) {
     const int64_t c = first % channels;
     const int64_t columns = std::min(count, channels - c);

@@ -40,15 +40,15 @@ template <class T>
 static void dropout_groups(const DropoutGroups<T>& groups) {
   using V = Vec<T>;
   const V zero = V::zero();
-  for_each_register<V>(
-      groups.columns, [&](int64_t c, auto lanes) __attribute__((always_inline)) {
-        const V factor = load<V>(groups.factors + c, lanes);
-        const T* x = groups.x + c;
-        T* y = groups.y + c;
-        for (int64_t i = 0; i < groups.rows; ++i, x += groups.columns, y += groups.columns) {
-          store(select(factor > zero, load<V>(x, lanes) * factor, zero), y, lanes);
-        }
-      });
+  const T* x = groups.x;
+  T* y = groups.y;
+  for (int64_t i = 0; i < groups.rows; ++i, x += groups.columns, y += groups.columns) {
+    for_each_register<V>(
+        groups.columns, [&](int64_t c, auto lanes) __attribute__((always_inline)) {
+          const V factor = load<V>(groups.factors + c, lanes);
+          store(select(factor > zero, load<V>(x + c, lanes) * factor, zero), y + c, lanes);
+        });
+  }
 }
 
 template <class T>
