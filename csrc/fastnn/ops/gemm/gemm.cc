@@ -67,10 +67,13 @@ struct Product {
   int64_t first_tile(int64_t band) const { return part_begin(grid.tiles, grid.row_bands, band); }
   int64_t first_row(int64_t tile) const { return part_begin(c.rows, grid.tiles, tile); }
 
-  // A is read where it lies if packing it would not pay: few columns to reuse it, or nothing to apply on the
-  // way.
+  // A is read where it lies if packing it would not pay: nothing to apply on the way, and few columns to
+  // reuse it or rows so close together that those of a tile do not crowd a few sets of the first cache.
   bool a_in_place() const {
-    return prologue.empty() && (a.col_stride == 1 || a.row_stride == 1) && grid.panels <= 2;
+    constexpr int64_t kCloseBytes = 2048;
+    if (!prologue.empty()) return false;
+    const bool close = a.col_stride == 1 && a.row_stride * static_cast<int64_t>(sizeof(T)) <= kCloseBytes;
+    return close || ((a.col_stride == 1 || a.row_stride == 1) && grid.panels <= 2);
   }
 
   // Adds kernel.depth terms of the sum, from p0 on, to one chunk of C. `panels` begin at p0, with the
@@ -101,6 +104,9 @@ struct Product {
         tile.a =
             in_place ? a.data + row * a.row_stride + p0 * a.col_stride : strip.get() + (row - row0) * depth;
         tile.b = panels.data + (j - panel0) * panels.next;
+        // Rows that follow each other: the first pass over them asks for the next tile's.
+        if (in_place && a.row_stride == depth && j == panel0 && row + 2 * rows <= a.rows)
+          tile.ahead = tile.a + rows * a.row_stride;
         tile.runs = 1;
         tile.depth = depth;
         tile.a_row = in_place ? a.row_stride : 1;

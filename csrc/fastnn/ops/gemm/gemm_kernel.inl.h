@@ -67,8 +67,10 @@ struct GemmTileKernel {
     }
   }
 
-  template <bool kRowContiguous, bool kMasked>
+  template <bool kRowContiguous, bool kMasked, bool kAhead = false>
   static FASTNN_INLINE void multiply(const GemmTile<T>& t, GemmAccumulators<T, kRows, kVecs>& tile) {
+    constexpr int64_t kLine = 64 / sizeof(T);
+    const T* ahead = t.ahead;
     for (int64_t r = 0; r < t.runs; ++r) {
       GemmRows<T, kRows, kRowContiguous> rows(t.a + t.a_offset[r], t.a_row, t.a_col);
       const T* b = t.b + t.b_offset[r];
@@ -76,6 +78,10 @@ struct GemmTileKernel {
       for (int64_t p = 0; p < t.depth; ++p) {
         V row[kVecs];
         load_b<kMasked>(b, t.cols, row);
+        if (kAhead) {
+          __builtin_prefetch(ahead);
+          ahead += kLine;
+        }
         tile.step(rows, row);
         rows.advance();
         b += t.b_row;
@@ -126,8 +132,16 @@ struct GemmTileKernel {
 #pragma GCC unroll 8
       for (int v = 0; v < kVecs; ++v) tile.acc[i][v] = V::zero();
     }
+    // The result's lines arrive while the sum is built.
+#pragma GCC unroll 16
+    for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 8
+      for (int v = 0; v < kVecs; ++v) __builtin_prefetch(t.c + i * t.c_row + v * kLanes, 1);
+    }
     if (t.b_masked && !full) {
       t.a_row == 1 ? multiply<true, true>(t, tile) : multiply<false, true>(t, tile);
+    } else if (t.ahead) {
+      t.a_row == 1 ? multiply<true, false, true>(t, tile) : multiply<false, false, true>(t, tile);
     } else {
       t.a_row == 1 ? multiply<true, false>(t, tile) : multiply<false, false>(t, tile);
     }
