@@ -136,6 +136,7 @@ TARGETS = (
         MAIN_STEPS,
         mean=True,
     ),
+    Target("step, a layer's cost beyond arithmetic", "overhead", None, 5.0, amount, most=True, unit=" us"),
     Target(
         "batch-1 predict against ONNX Runtime", "predict 1", 1.0, 2.0, against("onnx"), "mlp64|lenet|resnet8"
     ),

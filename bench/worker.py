@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 import fastnn
-from bench import kernels, predict, process, steps
+from bench import kernels, overhead, predict, process, steps
 from bench.harness import FULL, QUICK, Comparison, Effort, Entry, Probe, WrongResult, compare
 
 LEVELS = ("kernels", "steps", "predict", "process")
@@ -24,6 +24,7 @@ def entries(levels: tuple[str, ...], effort: Effort, threads: int) -> Iterator[E
         yield from kernels.entries(effort)
     if "steps" in levels:
         yield from steps.entries(effort)
+        yield from overhead.entries(effort)
     if "predict" in levels:
         yield from predict.entries(effort, threads)
     if "process" in levels:

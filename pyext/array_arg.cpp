@@ -2,10 +2,22 @@
 
 namespace fastnn::python {
 
-std::string shape_text(const py::array& array) {
-  std::string text = "(";
-  for (py::ssize_t d = 0; d < array.ndim(); ++d) text += (d ? ", " : "") + std::to_string(array.shape(d));
-  return text + (array.ndim() == 1 ? ",)" : ")");
+namespace {
+
+template <class Size>
+std::ostream& write_sizes(std::ostream& out, const Size* begin, const Size* end) {
+  out << '(';
+  for (const Size* size = begin; size != end; ++size) out << (size == begin ? "" : ", ") << *size;
+  return out << (end - begin == 1 ? ",)" : ")");
+}
+
+}  // namespace
+
+std::ostream& operator<<(std::ostream& out, const ShapeText& text) {
+  return write_sizes(out, text.array.shape(), text.array.shape() + text.array.ndim());
+}
+std::ostream& operator<<(std::ostream& out, const SizesText& text) {
+  return write_sizes(out, text.sizes, text.sizes + text.count);
 }
 
 template <>
@@ -15,6 +27,30 @@ const char* dtype_name<float>() {
 template <>
 const char* dtype_name<double>() {
   return "float64";
+}
+
+py::array array_on_block(const py::dtype& dtype, int rank, const int64_t* shape, const int64_t* strides,
+                         void* block) {
+  py::ssize_t sizes[kMaxRank], steps[kMaxRank];
+  for (int d = 0; d < rank; ++d) {
+    sizes[d] = shape[d];
+    steps[d] = strides[d] * dtype.itemsize();
+  }
+  auto owner = py::reinterpret_steal<py::object>(PyCapsule_New(
+      block, nullptr, [](PyObject* capsule) { deallocate(PyCapsule_GetPointer(capsule, nullptr)); }));
+  if (!owner) {
+    deallocate(block);
+    throw py::error_already_set();
+  }
+  // What py::array's constructor does, without its containers: this runs for every result.
+  const auto& numpy = py::detail::npy_api::get();
+  py::dtype descriptor = dtype;
+  auto array = py::reinterpret_steal<py::array>(
+      numpy.PyArray_NewFromDescr_(numpy.PyArray_Type_, descriptor.release().ptr(), rank, sizes, steps, block,
+                                  py::detail::npy_api::NPY_ARRAY_WRITEABLE_, nullptr));
+  if (!array || numpy.PyArray_SetBaseObject_(array.ptr(), owner.release().ptr()) != 0)
+    throw py::error_already_set();
+  return array;
 }
 
 py::array as_array(const char* op, const char* name, py::handle object) {

@@ -23,10 +23,33 @@ namespace fastnn::python {
 
 namespace py = pybind11;
 
-// "(2, 3)": a shape as Python prints it.
-std::string shape_text(const py::array& array);
+// A shape in an error's text, as Python prints it: "(2, 3)". It becomes text when it is written, which a good
+// call never does: making texts ahead costs more than a small kernel.
+struct ShapeText {
+  const py::array& array;
+};
+std::ostream& operator<<(std::ostream& out, const ShapeText& text);
+
+// The same of sizes that belong to no array.
+struct SizesText {
+  int64_t sizes[kMaxRank] = {};
+  size_t count;
+
+  SizesText(std::initializer_list<int64_t> given) : count(given.size()) {
+    std::copy(given.begin(), given.end(), sizes);
+  }
+};
+std::ostream& operator<<(std::ostream& out, const SizesText& text);
+
 template <class T>
 const char* dtype_name();
+
+// Whether elements are T in native byte order.
+template <class T>
+bool holds(const py::array& array) {
+  const auto* descriptor = py::detail::array_descriptor_proxy(py::detail::array_proxy(array.ptr())->descr);
+  return descriptor->type_num == py::dtype::num_of<T>() && descriptor->byteorder == '=';
+}
 
 // The ndarray behind an argument; TypeError for anything else.
 py::array as_array(const char* op, const char* name, py::handle object);
@@ -36,8 +59,8 @@ py::array as_array(const char* op, const char* name, py::handle object);
 template <class Fn>
 auto with_dtype(const char* op, const char* name, py::handle object, Fn&& fn) {
   const py::array array = as_array(op, name, object);
-  if (py::isinstance<py::array_t<float>>(array)) return fn(float());
-  if (py::isinstance<py::array_t<double>>(array)) return fn(double());
+  if (holds<float>(array)) return fn(float());
+  if (holds<double>(array)) return fn(double());
   fail(op, name, ": expected dtype float32 or float64 in native byte order, got ",
        std::string(py::str(array.dtype())), array.dtype().byteorder() == '>' ? " (big-endian)" : "");
 }
@@ -48,7 +71,7 @@ class ArrayArg {
  public:
   ArrayArg(const char* op, const char* name, py::handle object) : op_(op), name_(name) {
     array_ = as_array(op, name, object);
-    if (!py::isinstance<py::array_t<T>>(array_)) {
+    if (!holds<T>(array_)) {
       fail(op, name, ": expected dtype ", dtype_name<T>(), " as the other arrays, got ",
            std::string(py::str(array_.dtype())));
     }
@@ -65,16 +88,22 @@ class ArrayArg {
     }
   }
 
-  // Requires `expected`; a size of -1 allows any. `where` explains them: "(N, in)".
-  const ArrayArg& shaped(std::initializer_list<int64_t> expected, const std::string& where) const {
+  // Requires `expected`; a size of -1 allows any. `where` explains them in parts of a text: "(N, in)".
+  // Without it the sizes speak for themselves.
+  template <class... Parts>
+  const ArrayArg& shaped(std::initializer_list<int64_t> expected, const Parts&... where) const {
     bool ok = view_.rank == static_cast<int>(expected.size());
     int d = 0;
     for (int64_t size : expected) {
       ok = ok && (size < 0 || view_.shape[d] == size);
       ++d;
     }
-    if (!ok) fail(op_, name_, ": expected shape ", where, ", got ", shape());
-    return *this;
+    if (ok) return *this;
+    if constexpr (sizeof...(where) == 0) {
+      fail(op_, name_, ": expected shape ", SizesText{expected}, ", got ", shape());
+    } else {
+      fail(op_, name_, ": expected shape ", where..., ", got ", shape());
+    }
   }
 
   // Requires the sizes of another argument.
@@ -112,7 +141,7 @@ class ArrayArg {
   const TensorView<T>& view() const { return view_; }
   int rank() const { return view_.rank; }
   int64_t dim(int d) const { return view_.shape[d]; }
-  std::string shape() const { return shape_text(array_); }
+  ShapeText shape() const { return {array_}; }
   const py::array& array() const { return array_; }
 
   MatrixView<T> matrix() const {
@@ -153,55 +182,64 @@ class ArrayArg {
   TensorView<T> view_;
 };
 
-// A new array on a block of the caching allocator, which it frees when it is garbage collected.
-// `strides` in elements; C order when empty.
+// The array of a block of the caching allocator, which it takes over, and gives back when it is garbage
+// collected. Strides are in elements.
+py::array array_on_block(const py::dtype& dtype, int rank, const int64_t* shape, const int64_t* strides,
+                         void* block);
+
+// A new array with the shape and the dense strides of a view, whose data does not matter.
 template <class T>
-py::array_t<T> new_array(const std::vector<int64_t>& shape, std::vector<int64_t> strides = {}) {
+py::array_t<T> new_array(const TensorView<T>& view) {
   int64_t size = 1;
-  for (int64_t n : shape) size = checked_mul(size, n);
+  for (int d = 0; d < view.rank; ++d) size = checked_mul(size, view.shape[d]);
   checked_mul(size, sizeof(T));
-  if (strides.empty()) {
-    strides.resize(shape.size());
-    int64_t step = 1;
-    for (size_t d = shape.size(); d-- > 0; step *= shape[d]) strides[d] = step;
-  }
-  for (int64_t& stride : strides) stride *= sizeof(T);
   Buffer<T> buffer(size);
-  T* data = buffer.get();
-  py::capsule owner(data, [](void* block) { deallocate(block); });
-  buffer.release();
-  return py::array_t<T>(shape, strides, data, owner);
+  py::array array = array_on_block(py::dtype::of<T>(), view.rank, view.shape, view.stride, buffer.release());
+  return py::reinterpret_steal<py::array_t<T>>(array.release());
+}
+
+// A shape in C order, without data.
+template <class T>
+TensorView<T> c_order(const int64_t* shape, int rank) {
+  TensorView<T> view{nullptr, rank, {}, {}};
+  int64_t step = 1;
+  for (int d = rank; d-- > 0; step = checked_mul(step, shape[d])) {
+    view.shape[d] = shape[d];
+    view.stride[d] = step;
+  }
+  return view;
+}
+
+template <class T>
+py::array_t<T> new_array(std::initializer_list<int64_t> shape) {
+  return new_array(c_order<T>(shape.begin(), static_cast<int>(shape.size())));
 }
 
 // Images: (N, C, H, W) by shape, N, H, W, C in memory.
 template <class T>
+TensorView<T> image_view(T* data, int64_t n, int64_t c, int64_t h, int64_t w) {
+  return {data, 4, {n, c, h, w}, {h * w * c, 1, w * c, c}};
+}
+template <class T>
 py::array_t<T> new_image(int64_t n, int64_t c, int64_t h, int64_t w) {
   checked_mul(checked_mul(n, c), checked_mul(h, w));
-  return new_array<T>({n, c, h, w}, {h * w * c, 1, w * c, c});
+  return new_array(image_view<T>(nullptr, n, c, h, w));
 }
 
-// Strides of the result of an elementwise operation: dense, in x's memory order where x is dense in C order
-// or is images with channels last; else images become channels-last, and all others C order.
+// Shape and strides of the result of an elementwise operation: dense, in x's memory order where x is dense in
+// C order or is images with channels last; else images become channels-last, and all others C order.
 template <class T>
-std::vector<int64_t> strides_like(const TensorView<T>& x) {
-  std::vector<int64_t> strides(x.rank);
-  int64_t step = 1;
-  bool c_order = true;
-  for (int d = x.rank; d-- > 0; step *= x.shape[d]) {
-    c_order &= x.shape[d] == 1 || x.stride[d] == step;
-    strides[d] = step;
-  }
-  if (x.rank == 4 && !c_order) {
-    const int64_t c = x.shape[1], h = x.shape[2], w = x.shape[3];
-    return {h * w * c, 1, w * c, c};
-  }
-  return strides;
+TensorView<T> result_like(const TensorView<T>& x) {
+  const TensorView<T> dense = c_order<T>(x.shape, x.rank);
+  bool same = true;
+  for (int d = 0; d < x.rank; ++d) same &= x.shape[d] == 1 || x.stride[d] == dense.stride[d];
+  return same || x.rank != 4 ? dense : image_view<T>(nullptr, x.shape[0], x.shape[1], x.shape[2], x.shape[3]);
 }
 
 // The array for such a result.
 template <class T>
 py::array_t<T> new_like(const TensorView<T>& x) {
-  return new_array<T>(std::vector<int64_t>(x.shape, x.shape + x.rank), strides_like(x));
+  return new_array(result_like(x));
 }
 
 // A new array as a view to write to.
@@ -219,7 +257,7 @@ TensorView<T> view_of(py::array_t<T>& array) {
 template <class T>
 class Result {
  public:
-  Result(const char* op, const char* name, py::handle given, const std::vector<int64_t>& shape) {
+  Result(const char* op, const char* name, py::handle given, std::initializer_list<int64_t> shape) {
     if (given.is_none()) {
       array_ = new_array<T>(shape);
       data_ = static_cast<T*>(array_.mutable_data());
@@ -247,6 +285,11 @@ class Result {
   py::array array_;
   T* data_;
 };
+
+template <class T>
+py::object array_or_none(const std::optional<Result<T>>& result) {
+  return result ? py::object(result->array()) : py::none();
+}
 
 // Whether the memory of two arrays may overlap, by the addresses they span.
 bool may_overlap(const py::array& a, const py::array& b);

@@ -95,7 +95,7 @@ struct Slopes {
       x.batched();
     } else {
       require_rows(op, "C", x);
-      array.shaped({x.dim(1)}, "(1,) or (" + std::to_string(x.dim(1)) + ",)");
+      array.shaped({x.dim(1)}, "(1,) or (", x.dim(1), ",)");
     }
   }
 };

@@ -25,34 +25,48 @@ struct Conv {
   }
 
   template <class T>
-  Conv2dSettings settings(const ArrayArg<T>& x, const ArrayArg<T>& w, const Pair& stride,
-                          const Padding& padding, const Pair& dilation, int64_t groups,
-                          const std::string& algo) const {
-    return make_settings(op, x, w, stride, padding, dilation, groups, algo, has_rows ? "KH, KW" : "K");
+  Conv2dSettings settings(const ArrayArg<T>& x, const ArrayArg<T>& w, const ConvOptions& options) const {
+    return make_settings(op, x, w, options, has_rows ? "KH, KW" : "K");
   }
 };
+const char* algo_name(ConvAlgo algo) {
+  switch (algo) {
+    case ConvAlgo::automatic:
+      return "auto";
+    case ConvAlgo::direct:
+      return "direct";
+    case ConvAlgo::im2col:
+      return "im2col";
+    case ConvAlgo::winograd:
+      return "winograd";
+  }
+  return "";
+}
 
-using Padding1d = std::variant<int64_t, std::string>;
-
-Padding along_a_row(const Padding1d& padding) {
-  if (const auto* name = std::get_if<std::string>(&padding)) return *name;
-  return Pair{0, std::get<int64_t>(padding)};
+// What a convolution of these shapes runs as.
+template <class T>
+ConvAlgo chosen(const std::array<int64_t, 4>& x, const std::array<int64_t, 4>& w,
+                const ConvOptions& options) {
+  const Window2d window =
+      make_window("conv_algo", x[2], x[3], {w[2], w[3]}, options.stride, options.padding, options.dilation);
+  const int64_t x_shape[kMaxRank] = {x[0], x[1], x[2], x[3]};
+  const bool open = options.algo == ConvAlgo::automatic;
+  return open ? conv2d_choose<T>(x_shape, w[0], {window, options.groups, options.algo}) : options.algo;
 }
 
 template <class T>
 py::tuple forward_as(const Conv& conv, py::handle x_obj, py::handle w_obj, py::handle b_obj,
-                     const Pair& stride, const Padding& padding, const Pair& dilation, int64_t groups,
-                     const std::string& algo, bool stats, bool relu) {
+                     const ConvOptions& options, bool stats, bool relu) {
   const char* op = conv.op;
   const auto x = conv.arg<T>("x", x_obj, "(N, C, L)"), w = conv.arg<T>("w", w_obj, "(F, C/groups, K)");
   auto b = optional_arg<T>(op, "b", b_obj);
-  const Conv2dSettings settings = conv.settings(x, w, stride, padding, dilation, groups, algo);
+  const Conv2dSettings settings = conv.settings(x, w, options);
   const int64_t n = x.dim(0), f = w.dim(0);
   const int64_t oh = settings.window.h.outputs(x.dim(2)), ow = settings.window.w.outputs(x.dim(3));
   Epilogue<T> epilogue;
   epilogue.relu = relu;
   if (b) {
-    b->shaped({f}, "(" + std::to_string(f) + ",)");
+    b->shaped({f});
     epilogue.bias = b->contiguous();
   }
   auto y = new_image<T>(n, f, oh, ow);
@@ -70,22 +84,19 @@ py::tuple forward_as(const Conv& conv, py::handle x_obj, py::handle w_obj, py::h
 
 template <class T>
 py::tuple backward_as(const Conv& conv, py::handle dy_obj, py::handle x_obj, py::handle w_obj,
-                      const Pair& stride, const Padding& padding, const Pair& dilation, int64_t groups,
-                      const std::string& algo, bool need_db, bool need_dx, py::handle dw_obj,
-                      py::handle db_obj, py::handle residual_obj, py::handle norm_x_obj,
+                      const ConvOptions& options, bool has_bias, bool need_dx, bool need_dw,
+                      py::handle dw_obj, py::handle db_obj, py::handle residual_obj, py::handle norm_x_obj,
                       py::handle norm_statistics_obj, bool norm_relu) {
   const char* op = conv.op;
   const auto x = conv.arg<T>("x", x_obj, "(N, C, L)"), w = conv.arg<T>("w", w_obj, "(F, C/groups, K)");
-  const Conv2dSettings settings = conv.settings(x, w, stride, padding, dilation, groups, algo);
+  const Conv2dSettings settings = conv.settings(x, w, options);
   const int64_t n = x.dim(0), c = x.dim(1), height = x.dim(2), width = x.dim(3), f = w.dim(0);
   const int64_t oh = settings.window.h.outputs(height), ow = settings.window.w.outputs(width);
   ArrayArg<T> dy(op, "dy", dy_obj);
   if (conv.has_rows) {
-    dy.shaped({n, f, oh, ow}, "(" + std::to_string(n) + ", " + std::to_string(f) + ", " + std::to_string(oh) +
-                                  ", " + std::to_string(ow) + ")");
+    dy.shaped({n, f, oh, ow});
   } else {
-    dy.shaped({n, f, ow},
-              "(" + std::to_string(n) + ", " + std::to_string(f) + ", " + std::to_string(ow) + ")");
+    dy.shaped({n, f, ow});
     dy.insert_axis(2);
   }
   const auto residual = optional_arg<T>(op, "dx_residual", residual_obj);
@@ -93,7 +104,7 @@ py::tuple backward_as(const Conv& conv, py::handle dy_obj, py::handle x_obj, py:
   const auto norm_x = optional_arg<T>(op, "norm_x", norm_x_obj);
   const bool reduces = norm_x && need_dx && conv2d_reduces<T>(x.view().shape, f, settings);
   py::object sums = py::none();
-  Buffer<T> center(c);
+  Buffer<T> center(reduces ? c : 0);
   NormReduction<T> reduction{};
   if (reduces) {
     ArrayArg<double> statistics(op, "norm_statistics", norm_statistics_obj);
@@ -105,9 +116,9 @@ py::tuple backward_as(const Conv& conv, py::handle dy_obj, py::handle x_obj, py:
                  array.mutable_data() + c};
     sums = array;
   }
-  Result<T> dw(op, "dw", dw_obj, {f, w.dim(1), w.dim(2), w.dim(3)});
-  std::optional<Result<T>> db;
-  if (need_db) db.emplace(op, "db", db_obj, std::vector<int64_t>{f});
+  std::optional<Result<T>> dw, db;
+  if (need_dw) dw.emplace(op, "dw", dw_obj, std::initializer_list<int64_t>{f, w.dim(1), w.dim(2), w.dim(3)});
+  if (need_dw && has_bias) db.emplace(op, "db", db_obj, std::initializer_list<int64_t>{f});
   py::object dx = py::none();
   TensorView<T> dx_view;
   if (need_dx) {
@@ -116,10 +127,11 @@ py::tuple backward_as(const Conv& conv, py::handle dy_obj, py::handle x_obj, py:
     dx = array;
   }
   run_kernel([&] {
-    conv2d_backward<T>(dy.view(), x.view(), w.view(), dx_view, dw.view(), db ? db->data() : nullptr, settings,
-                       residual ? residual->view() : TensorView<T>{}, reduces ? &reduction : nullptr);
+    conv2d_backward<T>(dy.view(), x.view(), w.view(), dx_view, dw ? dw->view() : TensorView<T>{},
+                       db ? db->data() : nullptr, settings, residual ? residual->view() : TensorView<T>{},
+                       reduces ? &reduction : nullptr);
   });
-  return py::make_tuple(dx, dw.array(), db ? py::object(db->array()) : py::none(), sums);
+  return py::make_tuple(dx, array_or_none(dw), array_or_none(db), sums);
 }
 
 template <class T>
@@ -148,8 +160,7 @@ py::array col2im_as(py::handle cols_obj, const std::vector<int64_t>& shape, cons
   const Window2d window = make_window(op, shape[2], shape[3], kernel, stride, padding, dilation);
   const int64_t depth = checked_mul(shape[1], kernel.first * kernel.second);
   const int64_t places = checked_mul(window.h.outputs(shape[2]), window.w.outputs(shape[3]));
-  cols.shaped({shape[0], depth, places}, "(" + std::to_string(shape[0]) + ", " + std::to_string(depth) +
-                                             ", " + std::to_string(places) + ")");
+  cols.shaped({shape[0], depth, places});
   auto x = new_image<T>(shape[0], shape[1], shape[2], shape[3]);
   const TensorView<T> view = image_view(x.mutable_data(), shape[0], shape[1], shape[2], shape[3]);
   run_kernel([&] { col2im<T>(cols.view(), window, view); });
@@ -159,62 +170,65 @@ py::array col2im_as(py::handle cols_obj, const std::vector<int64_t>& shape, cons
 }  // namespace
 
 void bind_conv(py::module_& m) {
+  py::class_<ConvOptions>(m, "ConvOptions", "Stride, padding, dilation, groups and algorithm, checked.")
+      .def(py::init<std::string, Pair, Padding, Pair, int64_t, std::string>(), py::arg("op"),
+           py::arg("stride"), py::arg("padding"), py::arg("dilation"), py::arg("groups"), py::arg("algo"))
+      .def_readonly("algo", &ConvOptions::algo_name);
+  m.def(
+      "conv_algo",
+      [](std::array<int64_t, 4> x_shape, std::array<int64_t, 4> w_shape, const ConvOptions& options,
+         bool wide) {
+        return algo_name(wide ? chosen<double>(x_shape, w_shape, options)
+                              : chosen<float>(x_shape, w_shape, options));
+      },
+      py::arg("x_shape"), py::arg("w_shape"), py::arg("options"), py::arg("wide"));
   m.def(
       "conv2d_forward",
-      [](py::object x, py::object w, py::object b, Pair stride, const Padding& padding, Pair dilation,
-         int64_t groups, const std::string& algo, bool stats, bool relu) {
+      [](py::object x, py::object w, py::object b, const ConvOptions& options, bool stats, bool relu) {
         const Conv conv{"conv2d_forward", true};
         return with_dtype(conv.op, "x", x, [&](auto zero) {
-          return forward_as<decltype(zero)>(conv, x, w, b, stride, padding, dilation, groups, algo, stats,
-                                            relu);
+          return forward_as<decltype(zero)>(conv, x, w, b, options, stats, relu);
         });
       },
-      py::arg("x"), py::arg("w"), py::arg("b"), py::arg("stride"), py::arg("padding"), py::arg("dilation"),
-      py::arg("groups"), py::arg("algo"), py::arg("stats") = false, py::arg("relu") = false);
+      py::arg("x"), py::arg("w"), py::arg("b"), py::arg("options"), py::arg("stats") = false,
+      py::arg("relu") = false);
   m.def(
       "conv2d_backward",
-      [](py::object dy, py::object x, py::object w, Pair stride, const Padding& padding, Pair dilation,
-         int64_t groups, const std::string& algo, bool need_db, bool need_dx, py::object dw, py::object db,
-         py::object dx_residual, py::object norm_x, py::object norm_statistics, bool norm_relu) {
+      [](py::object dy, py::object x, py::object w, const ConvOptions& options, bool has_bias, bool need_dx,
+         bool need_dw, py::object dw, py::object db, py::object dx_residual, py::object norm_x,
+         py::object norm_statistics, bool norm_relu) {
         const Conv conv{"conv2d_backward", true};
         return with_dtype(conv.op, "dy", dy, [&](auto zero) {
-          return backward_as<decltype(zero)>(conv, dy, x, w, stride, padding, dilation, groups, algo, need_db,
-                                             need_dx, dw, db, dx_residual, norm_x, norm_statistics,
-                                             norm_relu);
+          return backward_as<decltype(zero)>(conv, dy, x, w, options, has_bias, need_dx, need_dw, dw, db,
+                                             dx_residual, norm_x, norm_statistics, norm_relu);
         });
       },
-      py::arg("dy"), py::arg("x"), py::arg("w"), py::arg("stride"), py::arg("padding"), py::arg("dilation"),
-      py::arg("groups"), py::arg("algo"), py::arg("need_db"), py::arg("need_dx"), py::arg("dw") = py::none(),
-      py::arg("db") = py::none(), py::arg("dx_residual") = py::none(), py::arg("norm_x") = py::none(),
+      py::arg("dy"), py::arg("x"), py::arg("w"), py::arg("options"), py::arg("has_bias"), py::arg("need_dx"),
+      py::arg("need_dw"), py::arg("dw") = py::none(), py::arg("db") = py::none(),
+      py::arg("dx_residual") = py::none(), py::arg("norm_x") = py::none(),
       py::arg("norm_statistics") = py::none(), py::arg("norm_relu") = false);
   // Results have the axis for rows; so have dw and db where they are given.
   m.def(
       "conv1d_forward",
-      [](py::object x, py::object w, py::object b, int64_t stride, const Padding1d& padding, int64_t dilation,
-         int64_t groups, const std::string& algo) {
+      [](py::object x, py::object w, py::object b, const ConvOptions& options) {
         const Conv conv{"conv1d_forward", false};
         return with_dtype(conv.op, "x", x, [&](auto zero) {
-          return forward_as<decltype(zero)>(conv, x, w, b, {1, stride}, along_a_row(padding), {1, dilation},
-                                            groups, algo, false, false);
+          return forward_as<decltype(zero)>(conv, x, w, b, options, false, false);
         });
       },
-      py::arg("x"), py::arg("w"), py::arg("b"), py::arg("stride"), py::arg("padding"), py::arg("dilation"),
-      py::arg("groups"), py::arg("algo"));
+      py::arg("x"), py::arg("w"), py::arg("b"), py::arg("options"));
   m.def(
       "conv1d_backward",
-      [](py::object dy, py::object x, py::object w, int64_t stride, const Padding1d& padding,
-         int64_t dilation, int64_t groups, const std::string& algo, bool need_db, bool need_dx, py::object dw,
-         py::object db) {
+      [](py::object dy, py::object x, py::object w, const ConvOptions& options, bool has_bias, bool need_dx,
+         bool need_dw, py::object dw, py::object db) {
         const Conv conv{"conv1d_backward", false};
         return with_dtype(conv.op, "dy", dy, [&](auto zero) {
-          return backward_as<decltype(zero)>(conv, dy, x, w, {1, stride}, along_a_row(padding), {1, dilation},
-                                             groups, algo, need_db, need_dx, dw, db, py::none(), py::none(),
-                                             py::none(), false);
+          return backward_as<decltype(zero)>(conv, dy, x, w, options, has_bias, need_dx, need_dw, dw, db,
+                                             py::none(), py::none(), py::none(), false);
         });
       },
-      py::arg("dy"), py::arg("x"), py::arg("w"), py::arg("stride"), py::arg("padding"), py::arg("dilation"),
-      py::arg("groups"), py::arg("algo"), py::arg("need_db"), py::arg("need_dx"), py::arg("dw") = py::none(),
-      py::arg("db") = py::none());
+      py::arg("dy"), py::arg("x"), py::arg("w"), py::arg("options"), py::arg("has_bias"), py::arg("need_dx"),
+      py::arg("need_dw"), py::arg("dw") = py::none(), py::arg("db") = py::none());
   m.def(
       "im2col",
       [](py::object x, Pair kernel_size, Pair stride, Pair padding, Pair dilation) {

@@ -17,8 +17,7 @@ Geometry geometry_of(const char* op, const ArrayArg<T>& x, const ArrayArg<T>& w,
   x.shaped({-1, -1, -1, -1}, "(N, C, H, W)").non_empty({1, 2, 3});
   const int64_t c = x.dim(1);
   check(groups >= 1 && c % groups == 0, op, "groups: expected a divisor of C=", c, ", got ", groups);
-  w.shaped({c, -1, -1, -1}, "(" + std::to_string(c) + ", F/groups, KH, KW) for C=" + std::to_string(c))
-      .non_empty({1, 2, 3});
+  w.shaped({c, -1, -1, -1}, "(", c, ", F/groups, KH, KW) for C=", c).non_empty({1, 2, 3});
   const Window2d window = conv_window(op, {w.dim(2), w.dim(3)}, stride, padding, dilation);
   // More would leave room for another place of the kernel.
   check(
@@ -45,7 +44,7 @@ py::array forward_as(py::handle x_obj, py::handle w_obj, py::handle b_obj, const
   const ArrayArg<T> x(op, "x", x_obj), w(op, "w", w_obj);
   auto b = optional_arg<T>(op, "b", b_obj);
   const Geometry g = geometry_of(op, x, w, stride, padding, output_padding, dilation, groups, algo);
-  if (b) b->shaped({g.filters}, "(" + std::to_string(g.filters) + ",)");
+  if (b) b->shaped({g.filters});
   const T* bias = b ? b->contiguous() : nullptr;
   auto y = new_image<T>(x.dim(0), g.filters, g.height, g.width);
   const TensorView<T> result = image_view(y.mutable_data(), x.dim(0), g.filters, g.height, g.width);
@@ -56,18 +55,16 @@ py::array forward_as(py::handle x_obj, py::handle w_obj, py::handle b_obj, const
 template <class T>
 py::tuple backward_as(py::handle dy_obj, py::handle x_obj, py::handle w_obj, const Pair& stride,
                       const Pair& padding, const Pair& output_padding, const Pair& dilation, int64_t groups,
-                      const std::string& algo, bool need_db, bool need_dx, py::handle dw_obj,
+                      const std::string& algo, bool has_bias, bool need_dx, bool need_dw, py::handle dw_obj,
                       py::handle db_obj) {
   const char* op = "conv_transpose2d_backward";
   const ArrayArg<T> dy(op, "dy", dy_obj), x(op, "x", x_obj), w(op, "w", w_obj);
   const Geometry g = geometry_of(op, x, w, stride, padding, output_padding, dilation, groups, algo);
   const int64_t n = x.dim(0), c = x.dim(1), height = x.dim(2), width = x.dim(3);
-  dy.shaped({n, g.filters, g.height, g.width}, "(" + std::to_string(n) + ", " + std::to_string(g.filters) +
-                                                   ", " + std::to_string(g.height) + ", " +
-                                                   std::to_string(g.width) + ")");
-  Result<T> dw(op, "dw", dw_obj, {c, w.dim(1), w.dim(2), w.dim(3)});
-  std::optional<Result<T>> db;
-  if (need_db) db.emplace(op, "db", db_obj, std::vector<int64_t>{g.filters});
+  dy.shaped({n, g.filters, g.height, g.width});
+  std::optional<Result<T>> dw, db;
+  if (need_dw) dw.emplace(op, "dw", dw_obj, std::initializer_list<int64_t>{c, w.dim(1), w.dim(2), w.dim(3)});
+  if (need_dw && has_bias) db.emplace(op, "db", db_obj, std::initializer_list<int64_t>{g.filters});
   py::object dx = py::none();
   TensorView<T> dx_view;
   if (need_dx) {
@@ -76,10 +73,10 @@ py::tuple backward_as(py::handle dy_obj, py::handle x_obj, py::handle w_obj, con
     dx = array;
   }
   run_kernel([&] {
-    conv_transpose2d_backward<T>(dy.view(), x.view(), w.view(), dx_view, dw.view(), db ? db->data() : nullptr,
-                                 g.settings);
+    conv_transpose2d_backward<T>(dy.view(), x.view(), w.view(), dx_view, dw ? dw->view() : TensorView<T>{},
+                                 db ? db->data() : nullptr, g.settings);
   });
-  return py::make_tuple(dx, dw.array(), db ? py::object(db->array()) : py::none());
+  return py::make_tuple(dx, array_or_none(dw), array_or_none(db));
 }
 
 }  // namespace
@@ -98,16 +95,16 @@ void bind_conv_transpose(py::module_& m) {
   m.def(
       "conv_transpose2d_backward",
       [](py::object dy, py::object x, py::object w, Pair stride, Pair padding, Pair output_padding,
-         Pair dilation, int64_t groups, const std::string& algo, bool need_db, bool need_dx, py::object dw,
-         py::object db) {
+         Pair dilation, int64_t groups, const std::string& algo, bool has_bias, bool need_dx, bool need_dw,
+         py::object dw, py::object db) {
         return with_dtype("conv_transpose2d_backward", "dy", dy, [&](auto zero) {
           return backward_as<decltype(zero)>(dy, x, w, stride, padding, output_padding, dilation, groups,
-                                             algo, need_db, need_dx, dw, db);
+                                             algo, has_bias, need_dx, need_dw, dw, db);
         });
       },
       py::arg("dy"), py::arg("x"), py::arg("w"), py::arg("stride"), py::arg("padding"),
-      py::arg("output_padding"), py::arg("dilation"), py::arg("groups"), py::arg("algo"), py::arg("need_db"),
-      py::arg("need_dx"), py::arg("dw") = py::none(), py::arg("db") = py::none());
+      py::arg("output_padding"), py::arg("dilation"), py::arg("groups"), py::arg("algo"), py::arg("has_bias"),
+      py::arg("need_dx"), py::arg("need_dw"), py::arg("dw") = py::none(), py::arg("db") = py::none());
 }
 
 }  // namespace fastnn::python

@@ -13,28 +13,27 @@ py::array gemm_as(py::handle a_obj, py::handle b_obj, py::handle bias_obj, py::h
   ArrayArg<T> a(op, "a", a_obj), b(op, "b", b_obj);
   a.shaped({-1, -1}, "(m, k)").non_empty({1});
   const int64_t m = a.dim(0), k = a.dim(1);
-  b.shaped({k, -1}, "(" + std::to_string(k) + ", n) for k=" + std::to_string(k)).non_empty({1});
+  b.shaped({k, -1}, "(", k, ", n) for k=", k).non_empty({1});
   const int64_t n = b.dim(1);
   auto bias = optional_arg<T>(op, "bias", bias_obj);
   auto residual = optional_arg<T>(op, "residual", residual_obj);
   auto out = optional_arg<T>(op, "out", out_obj);
-  const std::string result_shape = "(" + std::to_string(m) + ", " + std::to_string(n) + ")";
 
   Epilogue<T> epilogue;
   epilogue.relu = relu;
   if (bias) {
-    bias->shaped({n}, "(" + std::to_string(n) + ",)");
+    bias->shaped({n});
     epilogue.bias = bias->contiguous();
   }
   if (residual) {
-    residual->shaped({m, n}, result_shape);
+    residual->shaped({m, n});
     const T* data = residual->contiguous();
     epilogue.residual = {data, m, n, n, 1};
   }
   py::array result;
   T* c;
   if (out) {
-    out->shaped({m, n}, result_shape);
+    out->shaped({m, n});
     c = out->writable();
     for (py::handle input : {a_obj, b_obj, bias_obj, residual_obj}) {
       if (!input.is_none()) {
@@ -58,12 +57,11 @@ py::tuple linear_forward_as(py::handle x_obj, py::handle w_obj, py::handle b_obj
   ArrayArg<T> x(op, "x", x_obj), w(op, "w", w_obj);
   auto b = optional_arg<T>(op, "b", b_obj);
   x.shaped({-1, -1}, "(N, in)").non_empty({1});
-  w.shaped({-1, x.dim(1)}, "(out, " + std::to_string(x.dim(1)) + ") for in=" + std::to_string(x.dim(1)))
-      .non_empty({0});
+  w.shaped({-1, x.dim(1)}, "(out, ", x.dim(1), ") for in=", x.dim(1)).non_empty({0});
   Epilogue<T> epilogue;
   epilogue.relu = relu;
   if (b) {
-    b->shaped({w.dim(0)}, "(" + std::to_string(w.dim(0)) + ",)");
+    b->shaped({w.dim(0)});
     epilogue.bias = b->contiguous();
   }
   auto y = new_array<T>({x.dim(0), w.dim(0)});
@@ -80,17 +78,17 @@ py::tuple linear_forward_as(py::handle x_obj, py::handle w_obj, py::handle b_obj
 }
 
 template <class T>
-py::tuple linear_backward_as(py::handle dy_obj, py::handle x_obj, py::handle w_obj, bool need_db,
-                             bool need_dx, py::handle dw_obj, py::handle db_obj) {
+py::tuple linear_backward_as(py::handle dy_obj, py::handle x_obj, py::handle w_obj, bool has_bias,
+                             bool need_dx, bool need_dw, py::handle dw_obj, py::handle db_obj) {
   const char* op = "linear_backward";
   ArrayArg<T> dy(op, "dy", dy_obj), x(op, "x", x_obj), w(op, "w", w_obj);
   x.shaped({-1, -1}, "(N, in)");
-  w.shaped({-1, x.dim(1)}, "(out, " + std::to_string(x.dim(1)) + ")");
+  w.shaped({-1, x.dim(1)}, "(out, ", x.dim(1), ")");
   const int64_t n = x.dim(0), in = x.dim(1), out = w.dim(0);
-  dy.shaped({n, out}, "(" + std::to_string(n) + ", " + std::to_string(out) + ")");
-  Result<T> dw(op, "dw", dw_obj, {out, in});
-  std::optional<Result<T>> db;
-  if (need_db) db.emplace(op, "db", db_obj, std::vector<int64_t>{out});
+  dy.shaped({n, out});
+  std::optional<Result<T>> dw, db;
+  if (need_dw) dw.emplace(op, "dw", dw_obj, std::initializer_list<int64_t>{out, in});
+  if (need_dw && has_bias) db.emplace(op, "db", db_obj, std::initializer_list<int64_t>{out});
   py::object dx = py::none();
   T* dx_data = nullptr;
   if (need_dx) {
@@ -100,9 +98,9 @@ py::tuple linear_backward_as(py::handle dy_obj, py::handle x_obj, py::handle w_o
   }
   run_kernel([&] {
     linear_backward<T>(dy.matrix(), x.matrix(), w.matrix(), row_major(dx_data, n, in),
-                       row_major(dw.data(), out, in), db ? db->data() : nullptr);
+                       row_major(dw ? dw->data() : nullptr, out, in), db ? db->data() : nullptr);
   });
-  return py::make_tuple(dx, dw.array(), db ? py::object(db->array()) : py::none());
+  return py::make_tuple(dx, array_or_none(dw), array_or_none(db));
 }
 
 }  // namespace
@@ -125,13 +123,13 @@ void bind_gemm(py::module_& m) {
       py::arg("x"), py::arg("w"), py::arg("b"), py::arg("relu") = false, py::arg("stats") = false);
   m.def(
       "linear_backward",
-      [](py::object dy, py::object x, py::object w, bool need_db, bool need_dx, py::object dw,
+      [](py::object dy, py::object x, py::object w, bool has_bias, bool need_dx, bool need_dw, py::object dw,
          py::object db) {
         return with_dtype("linear_backward", "dy", dy, [&](auto zero) {
-          return linear_backward_as<decltype(zero)>(dy, x, w, need_db, need_dx, dw, db);
+          return linear_backward_as<decltype(zero)>(dy, x, w, has_bias, need_dx, need_dw, dw, db);
         });
       },
-      py::arg("dy"), py::arg("x"), py::arg("w"), py::arg("need_db"), py::arg("need_dx"),
+      py::arg("dy"), py::arg("x"), py::arg("w"), py::arg("has_bias"), py::arg("need_dx"), py::arg("need_dw"),
       py::arg("dw") = py::none(), py::arg("db") = py::none());
 }
 

@@ -24,9 +24,8 @@ struct GroupNormArgs {
     check(x.rank() == 2 || x.rank() == 4, op, "x: expected shape (N, C) or (N, C, H, W), got ", x.shape());
     x.batched();
     const int64_t channels = x.dim(1);
-    const std::string shape = "(" + std::to_string(channels) + ",)";
-    gamma.shaped({channels}, shape);
-    beta.shaped({channels}, shape);
+    gamma.shaped({channels});
+    beta.shaped({channels});
     norm = {gamma.contiguous(), beta.contiguous(), groups.value_or(channels), eps};
     check(channels % norm.groups == 0, op, "num_groups: expected a divisor of the ", channels,
           " channels of x, got ", norm.groups);
@@ -86,7 +85,7 @@ struct LayerNormArgs {
   // Rows of images may lie with channels last; all others are in C order.
   py::array_t<T> new_result() const {
     if (gamma.rank() >= 3) return new_like(x.view());
-    return new_array<T>(std::vector<int64_t>(x.view().shape, x.view().shape + x.rank()));
+    return new_array(c_order<T>(x.view().shape, x.rank()));
   }
 };
 
@@ -110,9 +109,9 @@ py::tuple layernorm_backward_as(py::handle dy_obj, py::handle x_obj, py::handle 
   dy.shaped_like(args.x);
   ArrayArg<double> statistics(op, "statistics", statistics_obj);
   statistics.shaped({2, args.rows}, "(2, rows)");
-  const std::vector<int64_t> shape(args.gamma.view().shape, args.gamma.view().shape + args.gamma.rank());
+  const TensorView<T> shape = c_order<T>(args.gamma.view().shape, args.gamma.rank());
   auto dx = args.new_result();
-  auto dgamma = new_array<T>(shape), dbeta = new_array<T>(shape);
+  auto dgamma = new_array(shape), dbeta = new_array(shape);
   const TensorView<T> out = view_of(dx), dgamma_out = view_of(dgamma), dbeta_out = view_of(dbeta);
   const double* data = statistics.contiguous();
   run_kernel([&] {

@@ -28,7 +28,7 @@ class LabelArg {
     if (kind != 'i' && kind != 'u')
       fail(op, "labels: expected integers, got dtype ", std::string(py::str(labels.dtype())));
     if (labels.ndim() != 1 || labels.shape(0) != n)
-      fail(op, "labels: expected shape (", n, ",), got ", shape_text(labels));
+      fail(op, "labels: expected shape (", n, ",), got ", ShapeText{labels});
     labels_ = Array::ensure(labels);
     if (!labels_) throw py::error_already_set();
   }
@@ -48,7 +48,7 @@ class VectorArg {
  public:
   VectorArg(const char* op, const char* name, py::handle object, int64_t n)
       : arg_(optional_arg<T>(op, name, object)) {
-    if (arg_) arg_->shaped({n}, "(" + std::to_string(n) + ",)");
+    if (arg_) arg_->shaped({n});
   }
 
   const T* data() { return arg_ ? arg_->contiguous() : nullptr; }
@@ -75,7 +75,7 @@ class TargetArgs {
     view_ = {nullptr, weights_.data(), {}, class_weights_.data(), objects.smoothing, objects.ignore_index};
     if (labels.ndim() == 2 && labels.dtype().kind() == 'f') {
       given_.emplace(op, "labels", labels);
-      given_->shaped({n, c}, "(" + std::to_string(n) + ", " + std::to_string(c) + ")");
+      given_->shaped({n, c});
       check(!objects.ignore_index, op, "ignore_index: expected None, since labels are probabilities, got ",
             objects.ignore_index.value_or(0));
       view_.given = rows_of(*given_);
@@ -228,11 +228,11 @@ double pointwise_forward_as(const PointwiseName& name, py::handle scores_obj, py
                             py::handle weights_obj, double delta) {
   const char* op = name.forward.c_str();
   PointwiseArgs<T> args(op, scores_obj, targets_obj, weights_obj);
-  const std::vector<int64_t> order = strides_like(args.scores.view());
+  const TensorView<T> order = result_like(args.scores.view());
   const T* weights = args.weights.data();
   double value;
   run_kernel([&] {
-    value = pointwise_loss_forward<T>(op, args.scores.view(), args.targets.view(), weights, order.data(),
+    value = pointwise_loss_forward<T>(op, args.scores.view(), args.targets.view(), weights, order.stride,
                                       {name.loss, delta});
   });
   return value;

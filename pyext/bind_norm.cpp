@@ -45,21 +45,20 @@ struct Norm {
         gamma(op, "gamma", gamma_obj),
         beta(op, "beta", beta_obj),
         residual(optional_arg<T>(op, "residual", residual_obj)) {
-    gamma.shaped({x.dim(1)}, channels());
-    beta.shaped({x.dim(1)}, channels());
+    gamma.shaped({x.dim(1)});
+    beta.shaped({x.dim(1)});
     norm.gamma = gamma.contiguous();
     norm.beta = beta.contiguous();
     norm.eps = eps;
     norm.relu = relu;
     if (residual) norm.residual = residual->shaped_like(x).view();
   }
-  std::string channels() const { return "(" + std::to_string(x.dim(1)) + ",)"; }
 };
 
 template <class T>
 void copy_statistic(const char* name, py::handle object, const Norm<T>& norm, double* to) {
   ArrayArg<T> values("batchnorm_forward", name, object);
-  values.shaped({norm.x.dim(1)}, norm.channels());
+  values.shaped({norm.x.dim(1)});
   std::copy_n(values.contiguous(), values.dim(0), to);
 }
 
@@ -146,8 +145,8 @@ py::tuple batchnorm_backward_as(py::handle dy_obj, py::handle x_obj, py::handle 
 }
 
 template <class T>
-void batchnorm_track_as(py::handle statistics_obj, int64_t count, double momentum, py::handle mean_obj,
-                        py::handle var_obj) {
+void batchnorm_track_as(py::handle statistics_obj, int64_t count, std::optional<double> momentum,
+                        py::handle mean_obj, py::handle var_obj, py::array_t<int64_t>& batches) {
   const char* op = "batchnorm_track";
   ArrayArg<double> statistics(op, "statistics", statistics_obj);
   ArrayArg<T> mean(op, "running_mean", mean_obj), var(op, "running_var", var_obj);
@@ -155,7 +154,9 @@ void batchnorm_track_as(py::handle statistics_obj, int64_t count, double momentu
   const int64_t channels = statistics.dim(1);
   mean.shaped({channels}, "(C,)");
   var.shaped({channels}, "(C,)");
-  batchnorm_track<T>(statistics.contiguous(), channels, count, momentum, mean.writable(), var.writable());
+  const int64_t seen = ++*batches.mutable_data();
+  const double share = momentum.value_or(1.0 / static_cast<double>(seen));
+  batchnorm_track<T>(statistics.contiguous(), channels, count, share, mean.writable(), var.writable());
 }
 
 }  // namespace
@@ -187,14 +188,14 @@ void bind_norm(py::module_& m) {
       py::arg("dbeta") = py::none(), py::arg("sums") = py::none());
   m.def(
       "batchnorm_track",
-      [](py::object statistics, int64_t count, double momentum, py::object running_mean,
-         py::object running_var) {
+      [](py::object statistics, int64_t count, std::optional<double> momentum, py::object running_mean,
+         py::object running_var, py::array_t<int64_t> batches) {
         with_dtype("batchnorm_track", "running_mean", running_mean, [&](auto zero) {
-          batchnorm_track_as<decltype(zero)>(statistics, count, momentum, running_mean, running_var);
+          batchnorm_track_as<decltype(zero)>(statistics, count, momentum, running_mean, running_var, batches);
         });
       },
       py::arg("statistics"), py::arg("count"), py::arg("momentum"), py::arg("running_mean"),
-      py::arg("running_var"));
+      py::arg("running_var"), py::arg("batches").noconvert());
 }
 
 }  // namespace fastnn::python

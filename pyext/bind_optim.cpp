@@ -35,7 +35,7 @@ class UpdateArgs {
     py::array array = as_array(op_, name, object);
     const bool same = array.ndim() == param_.ndim() &&
                       std::equal(array.shape(), array.shape() + array.ndim(), param_.shape());
-    check(same, op_, name, ": expected shape ", shape_text(param_), " as param, got ", shape_text(array));
+    check(same, op_, name, ": expected shape ", ShapeText{param_}, " as param, got ", ShapeText{array});
     // As one axis, so that any rank will do.
     if (array.flags() & py::array::c_style) array = array.reshape({array.size()});
     return args_.emplace_back(op_, name, array);

@@ -16,7 +16,7 @@ class Channels {
   Channels(const char* op, const char* name, py::handle object, int64_t channels)
       : values_(optional_arg<T>(op, name, object)) {
     if (!values_) return;
-    values_->shaped({channels}, "(" + std::to_string(channels) + ",)");
+    values_->shaped({channels});
     data_ = values_->contiguous();
   }
   const T* data() const { return data_; }
@@ -57,13 +57,20 @@ int add_batchnorm(Plan<T>& plan, int x, py::handle gamma_obj, py::handle beta_ob
                         {gamma.contiguous(), beta.data(), mean.data(), var.data(), eps, relu, {}}, residual);
 }
 
+Activation activation_named(const std::string& name) {
+#define FASTNN_X(function, Row) \
+  if (name == #function) return Activation::function;
+  FASTNN_FOR_EACH_ACTIVATION(FASTNN_X)
+#undef FASTNN_X
+  fail("Plan.activation", "function: expected one of ops/activation, got ", name);
+}
+
 template <class T>
 py::array run_plan(const Plan<T>& plan, py::handle x_obj) {
   const ArrayArg<T> x("predict", "X", x_obj);
   x.batched();
   const TensorView<T> result = plan.result(x.view());
-  auto y = new_array<T>(std::vector<int64_t>(result.shape, result.shape + result.rank),
-                        std::vector<int64_t>(result.stride, result.stride + result.rank));
+  auto y = new_array(result);
   const TensorView<T> out = view_of(y);
   run_kernel([&] { plan.run(x.view(), out); });
   return y;
@@ -80,6 +87,12 @@ void bind_plan_as(py::module_& m, const char* name) {
       .def("batchnorm", &add_batchnorm<T>, py::arg("x"), py::arg("gamma"), py::arg("beta"), py::arg("mean"),
            py::arg("var"), py::arg("eps"), py::arg("residual"), py::arg("relu"))
       .def("relu", &Plan<T>::relu, py::arg("x"))
+      .def(
+          "activation",
+          [](Plan<T>& plan, int x, const std::string& function, double a, double b) {
+            return plan.activation(x, {activation_named(function), a, b});
+          },
+          py::arg("x"), py::arg("function"), py::arg("a") = 0.0, py::arg("b") = 0.0)
       .def(
           "maxpool2d",
           [](Plan<T>& plan, int x, Pair kernel_size, Pair stride, Pair padding, bool ceil_mode) {

@@ -8,9 +8,7 @@ namespace {
 using IntPair = std::pair<int64_t, int64_t>;
 using Shape = std::array<int64_t, 4>;
 
-std::string text(const IntPair& p) {
-  return "(" + std::to_string(p.first) + ", " + std::to_string(p.second) + ")";
-}
+SizesText text(const IntPair& p) { return {p.first, p.second}; }
 
 // ---- windows over images of a shape, checked
 // ---------------------------------------------------------------
@@ -54,7 +52,7 @@ using Regions = py::array_t<int64_t, py::array::c_style | py::array::forcecast>;
 // One axis of windows (N, outputs, 2) that each image has for itself.
 Windows windows_from(const char* op, const char* name, const Regions& regions, int64_t images, int64_t size) {
   check(regions.ndim() == 3 && regions.shape(0) == images && regions.shape(1) > 0 && regions.shape(2) == 2,
-        op, name, ": expected shape (", images, ", outputs, 2), got ", shape_text(regions));
+        op, name, ": expected shape (", images, ", outputs, 2), got ", ShapeText{regions});
   const int64_t outputs = regions.shape(1);
   if (images == 0) return Windows(outputs);  // nobody looks through them
   Windows windows(images * outputs);
@@ -116,9 +114,7 @@ IntPair outputs(const PoolWindows& windows, int64_t images) {
 template <class T>
 ArrayArg<T> gradient_arg(const char* op, py::handle object, const Shape& x_shape, IntPair size) {
   ArrayArg<T> dy(op, "dy", object);
-  dy.shaped({x_shape[0], x_shape[1], size.first, size.second},
-            "(" + std::to_string(x_shape[0]) + ", " + std::to_string(x_shape[1]) + ", " +
-                std::to_string(size.first) + ", " + std::to_string(size.second) + ")");
+  dy.shaped({x_shape[0], x_shape[1], size.first, size.second});
   return dy;
 }
 
@@ -148,7 +144,7 @@ py::array max_backward(const char* op, const ArrayArg<T>& dy, const py::array& w
   const bool bytes = Winners<T>::fit_bytes(windows);
   check(winner.itemsize() == (bytes ? 1 : static_cast<py::ssize_t>(sizeof(T))) &&
             winner.size() == dy.view().size(),
-        op, "cache: expected the winners of the forward call, got shape ", shape_text(winner));
+        op, "cache: expected the winners of the forward call, got shape ", ShapeText{winner});
   void* data = const_cast<void*>(winner.data());
   const Winners<T> winners{bytes ? static_cast<uint8_t*>(data) : nullptr,
                            bytes ? nullptr : static_cast<T*>(data)};

@@ -47,9 +47,7 @@ template <class T>
 py::array backward_as(const char* op, py::handle dy_obj, const Shape& x_shape, const Remap2d& map) {
   const ArrayArg<T> dy(op, "dy", dy_obj);
   const int64_t oh = static_cast<int64_t>(map.rows.size()), ow = static_cast<int64_t>(map.cols.size());
-  dy.shaped({x_shape[0], x_shape[1], oh, ow}, "(" + std::to_string(x_shape[0]) + ", " +
-                                                  std::to_string(x_shape[1]) + ", " + std::to_string(oh) +
-                                                  ", " + std::to_string(ow) + ")");
+  dy.shaped({x_shape[0], x_shape[1], oh, ow});
   auto dx = new_image<T>(x_shape[0], x_shape[1], x_shape[2], x_shape[3]);
   const TensorView<T> out = view_of(dx);
   run_kernel([&] { remap2d_backward<T>(dy.view(), map, out); });

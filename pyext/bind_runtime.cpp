@@ -38,6 +38,13 @@ void bind_runtime(py::module_& m) {
         return flops;
       },
       py::arg("steps"));
+  m.def("operations", [] {
+    return std::vector<std::string>{
+#define FASTNN_OP(name) #name,
+#include "fastnn/ops/ops.inc"
+#undef FASTNN_OP
+    };
+  });
   m.def("compiler", [] { return std::string(__VERSION__); });
 }
 

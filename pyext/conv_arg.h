@@ -12,9 +12,7 @@ namespace fastnn::python {
 using Pair = std::pair<int64_t, int64_t>;
 using Padding = std::variant<Pair, std::string>;  // zeros on each side, or "same"
 
-inline std::string pair_text(const Pair& p) {
-  return "(" + std::to_string(p.first) + ", " + std::to_string(p.second) + ")";
-}
+inline SizesText pair_text(const Pair& p) { return {p.first, p.second}; }
 
 inline void check_range(const char* op, const char* name, const Pair& p, int64_t least) {
   constexpr int64_t kMost = 1 << 30;  // sums of a few of them stay within 63 bits
@@ -68,29 +66,46 @@ inline void check_winograd(const char* op, const Conv2dSettings& settings) {
         "got another geometry");
 }
 
-// Checks x and w against each other and the settings. `taps` names the last axes of w.
+// What a convolution is told beside its arrays, checked. Python makes it once and hands it to every call.
+struct ConvOptions {
+  Pair stride;
+  Padding padding;
+  Pair dilation;
+  int64_t groups;
+  std::string algo_name;
+  ConvAlgo algo;
+
+  ConvOptions(const std::string& op, const Pair& stride, const Padding& padding, const Pair& dilation,
+              int64_t groups, const std::string& algo_name)
+      : stride(stride),
+        padding(padding),
+        dilation(dilation),
+        groups(groups),
+        algo_name(algo_name),
+        algo(algo_from(op.c_str(), algo_name)) {
+    conv_window(op.c_str(), {1, 1}, stride, padding, dilation);
+  }
+};
+
+// Checks x and w against each other and the options. `taps` names the last axes of w.
 template <class T>
-Conv2dSettings make_settings(const char* op, const ArrayArg<T>& x, const ArrayArg<T>& w, const Pair& stride,
-                             const Padding& padding, const Pair& dilation, int64_t groups,
-                             const std::string& algo, const char* taps = "KH, KW") {
+Conv2dSettings make_settings(const char* op, const ArrayArg<T>& x, const ArrayArg<T>& w,
+                             const ConvOptions& options, const char* taps = "KH, KW") {
   x.shaped({-1, -1, -1, -1}, "(N, C, H, W)").non_empty({1, 2, 3});
-  const int64_t c = x.dim(1);
+  const int64_t c = x.dim(1), groups = options.groups;
   check(groups >= 1 && c % groups == 0, op, "groups: expected a divisor of C=", c, ", got ", groups);
-  const std::string size = std::to_string(c / groups);
-  w.shaped({-1, c / groups, -1, -1}, "(F, " + size + ", " + taps + ") for C=" + std::to_string(c) +
-                                         (groups > 1 ? ", groups=" + std::to_string(groups) : ""))
-      .non_empty({0, 2, 3});
+  if (groups == 1) {
+    w.shaped({-1, c, -1, -1}, "(F, ", c, ", ", taps, ") for C=", c);
+  } else {
+    w.shaped({-1, c / groups, -1, -1}, "(F, ", c / groups, ", ", taps, ") for C=", c, ", groups=", groups);
+  }
+  w.non_empty({0, 2, 3});
   check(w.dim(0) % groups == 0, op, "groups: expected a divisor of F=", w.dim(0), ", got ", groups);
-  const Window2d window =
-      make_window(op, x.dim(2), x.dim(3), {w.dim(2), w.dim(3)}, stride, padding, dilation);
-  const Conv2dSettings settings{window, groups, algo_from(op, algo)};
+  const Window2d window = make_window(op, x.dim(2), x.dim(3), {w.dim(2), w.dim(3)}, options.stride,
+                                      options.padding, options.dilation);
+  const Conv2dSettings settings{window, groups, options.algo};
   check_winograd(op, settings);
   return settings;
-}
-
-template <class T>
-TensorView<T> image_view(T* data, int64_t n, int64_t c, int64_t h, int64_t w) {
-  return {data, 4, {n, c, h, w}, {h * w * c, 1, w * c, c}};
 }
 
 }  // namespace fastnn::python

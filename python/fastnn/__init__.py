@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from fastnn import functional as functional
     from fastnn._runtime import channels_last as channels_last
+    from fastnn._runtime import conv_algo as conv_algo
     from fastnn._runtime import empty_cache as empty_cache
     from fastnn._runtime import get_num_threads as get_num_threads
     from fastnn._runtime import set_conv_algo as set_conv_algo
@@ -27,6 +28,7 @@ _PLACES = {
     "Model": "fastnn.model",
     "Solver": "fastnn.solver",
     "channels_last": "fastnn._runtime",
+    "conv_algo": "fastnn._runtime",
     "empty_cache": "fastnn._runtime",
     "get_num_threads": "fastnn._runtime",
     "set_conv_algo": "fastnn._runtime",

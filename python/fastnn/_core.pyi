@@ -11,6 +11,7 @@ import numpy
 import numpy.typing
 
 __all__: list[str] = [
+    "ConvOptions",
     "PlanFloat32",
     "PlanFloat64",
     "active_isa",
@@ -34,6 +35,7 @@ __all__: list[str] = [
     "conv1d_forward",
     "conv2d_backward",
     "conv2d_forward",
+    "conv_algo",
     "conv_transpose2d_backward",
     "conv_transpose2d_forward",
     "dropout_backward",
@@ -71,6 +73,7 @@ __all__: list[str] = [
     "maxpool2d_forward",
     "nadam_update",
     "num_threads",
+    "operations",
     "override_isa",
     "pad2d_backward",
     "pad2d_forward",
@@ -107,12 +110,36 @@ __all__: list[str] = [
     "workers_seen",
 ]
 
+class ConvOptions:
+    """
+    Stride, padding, dilation, groups and algorithm, checked.
+    """
+    def __init__(
+        self,
+        op: str,
+        stride: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+        padding: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex]
+        | str,
+        dilation: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+        groups: typing.SupportsInt | typing.SupportsIndex,
+        algo: str,
+    ) -> None: ...
+    @property
+    def algo(self) -> str: ...
+
 class PlanFloat32:
     """
     A net in prediction mode, as steps that one call runs.
     """
     def __call__(self, x: typing.Any) -> numpy.ndarray: ...
     def __init__(self) -> None: ...
+    def activation(
+        self,
+        x: typing.SupportsInt | typing.SupportsIndex,
+        function: str,
+        a: typing.SupportsFloat | typing.SupportsIndex = 0.0,
+        b: typing.SupportsFloat | typing.SupportsIndex = 0.0,
+    ) -> int: ...
     def avgpool2d(
         self,
         x: typing.SupportsInt | typing.SupportsIndex,
@@ -176,6 +203,13 @@ class PlanFloat64:
     """
     def __call__(self, x: typing.Any) -> numpy.ndarray: ...
     def __init__(self) -> None: ...
+    def activation(
+        self,
+        x: typing.SupportsInt | typing.SupportsIndex,
+        function: str,
+        a: typing.SupportsFloat | typing.SupportsIndex = 0.0,
+        b: typing.SupportsFloat | typing.SupportsIndex = 0.0,
+    ) -> int: ...
     def avgpool2d(
         self,
         x: typing.SupportsInt | typing.SupportsIndex,
@@ -336,9 +370,10 @@ def batchnorm_forward(
 def batchnorm_track(
     statistics: typing.Any,
     count: typing.SupportsInt | typing.SupportsIndex,
-    momentum: typing.SupportsFloat | typing.SupportsIndex,
+    momentum: typing.SupportsFloat | typing.SupportsIndex | None,
     running_mean: typing.Any,
     running_var: typing.Any,
+    batches: numpy.typing.NDArray[numpy.int64],
 ) -> None: ...
 def cached_bytes() -> int: ...
 def col2im(
@@ -354,38 +389,22 @@ def conv1d_backward(
     dy: typing.Any,
     x: typing.Any,
     w: typing.Any,
-    stride: typing.SupportsInt | typing.SupportsIndex,
-    padding: typing.SupportsInt | typing.SupportsIndex | str,
-    dilation: typing.SupportsInt | typing.SupportsIndex,
-    groups: typing.SupportsInt | typing.SupportsIndex,
-    algo: str,
-    need_db: bool,
+    options: ConvOptions,
+    has_bias: bool,
     need_dx: bool,
+    need_dw: bool,
     dw: typing.Any = None,
     db: typing.Any = None,
 ) -> tuple: ...
-def conv1d_forward(
-    x: typing.Any,
-    w: typing.Any,
-    b: typing.Any,
-    stride: typing.SupportsInt | typing.SupportsIndex,
-    padding: typing.SupportsInt | typing.SupportsIndex | str,
-    dilation: typing.SupportsInt | typing.SupportsIndex,
-    groups: typing.SupportsInt | typing.SupportsIndex,
-    algo: str,
-) -> tuple: ...
+def conv1d_forward(x: typing.Any, w: typing.Any, b: typing.Any, options: ConvOptions) -> tuple: ...
 def conv2d_backward(
     dy: typing.Any,
     x: typing.Any,
     w: typing.Any,
-    stride: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
-    padding: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex]
-    | str,
-    dilation: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
-    groups: typing.SupportsInt | typing.SupportsIndex,
-    algo: str,
-    need_db: bool,
+    options: ConvOptions,
+    has_bias: bool,
     need_dx: bool,
+    need_dw: bool,
     dw: typing.Any = None,
     db: typing.Any = None,
     dx_residual: typing.Any = None,
@@ -394,18 +413,18 @@ def conv2d_backward(
     norm_relu: bool = False,
 ) -> tuple: ...
 def conv2d_forward(
-    x: typing.Any,
-    w: typing.Any,
-    b: typing.Any,
-    stride: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
-    padding: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex]
-    | str,
-    dilation: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
-    groups: typing.SupportsInt | typing.SupportsIndex,
-    algo: str,
-    stats: bool = False,
-    relu: bool = False,
+    x: typing.Any, w: typing.Any, b: typing.Any, options: ConvOptions, stats: bool = False, relu: bool = False
 ) -> tuple: ...
+def conv_algo(
+    x_shape: typing.Annotated[
+        collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], "FixedSize(4)"
+    ],
+    w_shape: typing.Annotated[
+        collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], "FixedSize(4)"
+    ],
+    options: ConvOptions,
+    wide: bool,
+) -> str: ...
 def conv_transpose2d_backward(
     dy: typing.Any,
     x: typing.Any,
@@ -418,8 +437,9 @@ def conv_transpose2d_backward(
     dilation: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
     groups: typing.SupportsInt | typing.SupportsIndex,
     algo: str,
-    need_db: bool,
+    has_bias: bool,
     need_dx: bool,
+    need_dw: bool,
     dw: typing.Any = None,
     db: typing.Any = None,
 ) -> tuple: ...
@@ -594,8 +614,9 @@ def linear_backward(
     dy: typing.Any,
     x: typing.Any,
     w: typing.Any,
-    need_db: bool,
+    has_bias: bool,
     need_dx: bool,
+    need_dw: bool,
     dw: typing.Any = None,
     db: typing.Any = None,
 ) -> tuple: ...
@@ -641,6 +662,7 @@ def nadam_update(
     decoupled: bool,
 ) -> None: ...
 def num_threads() -> int: ...
+def operations() -> list[str]: ...
 def override_isa(name: str) -> None: ...
 def pad2d_backward(
     dy: typing.Any,

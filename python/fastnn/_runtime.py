@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from fastnn import _core
 from fastnn._arguments import choice
@@ -111,13 +112,59 @@ def set_conv_algo(algo: str) -> None:
     _conv_algo = choice("set_conv_algo", "algo", algo, ("auto", "direct", "im2col"))
 
 
-def conv_algo() -> str:
+def default_conv_algo() -> str:
     """Return what `set_conv_algo` decided."""
     return _conv_algo
 
 
+def conv_algo(
+    x_shape: tuple[int, int, int, int],
+    w_shape: tuple[int, int, int, int],
+    *,
+    stride: int | tuple[int, int] = 1,
+    padding: int | tuple[int, int] = 0,
+    dilation: int | tuple[int, int] = 1,
+    groups: int = 1,
+    dtype: npt.DTypeLike = np.float32,
+) -> str:
+    """Return the algorithm that a convolution runs as: a function of shapes, dtype and instruction set.
+
+    Args:
+        x_shape: images, ``(N, C, H, W)``.
+        w_shape: filters, ``(F, C/groups, KH, KW)``.
+        stride: integer or pair.
+        padding: integer or pair.
+        dilation: integer or pair.
+        groups: number of groups.
+        dtype: float32 or float64.
+
+    Returns:
+        ``"direct"``, ``"winograd"`` or ``"im2col"``.
+
+    Raises:
+        ValueError: the kernel exceeds the padded input, or a setting is out of range.
+
+    Example:
+        >>> conv_algo((8, 1, 28, 28), (6, 1, 5, 5), padding=2)
+        'direct'
+    """
+    strides, margins, distances = ((v, v) if isinstance(v, int) else v for v in (stride, padding, dilation))
+    options = _core.ConvOptions("conv_algo", strides, margins, distances, groups, _conv_algo)
+    return _core.conv_algo(x_shape, w_shape, options, np.dtype(dtype) == np.float64)
+
+
 def show_config() -> dict[str, Any]:
-    """Return what the engine runs on: instruction set, threads, back end, compiler and version."""
+    """Return what the engine runs on: instruction set, threads, back end, compiler and version.
+
+    ``kernels`` holds the instruction set that each operation's kernel is compiled for, ``conv_algo`` what
+    `set_conv_algo` decided; `conv_algo` says what that means for a shape.
+
+    Example:
+        >>> import fastnn
+        >>> config = fastnn.show_config()
+        >>> config["conv_algo"], config["kernels"]["gemm"] == config["isa"]
+        ('auto', True)
+    """
     from fastnn import __version__
 
     return {
@@ -127,6 +174,7 @@ def show_config() -> dict[str, Any]:
         "threads": _core.num_threads(),
         "threading": _core.threading_backend(),
         "conv_algo": _conv_algo,
+        "kernels": dict.fromkeys(_core.operations(), _core.active_isa()),
         "compiler": _core.compiler(),
         "numpy": np.__version__,
     }

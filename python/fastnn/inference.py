@@ -13,16 +13,29 @@ from . import nn
 from ._arguments import integer
 from .functional import sigmoid_forward, softmax
 from .functional._plan import Plan, new_plan
+from .functional.activation import SELU_ALPHA, SELU_SCALE
 
 Array: TypeAlias = npt.NDArray[Any]
 Stage: TypeAlias = Callable[[Array], Array]
 
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 _PRODUCTS = (nn.Conv2d, nn.Linear)
+# Pointwise layers by the name of their operation and its two constants.
+_ACTIVATIONS: dict[type[nn.Layer], Callable[[Any], tuple[str, float, float]]] = {
+    nn.Sigmoid: lambda layer: ("sigmoid", 0.0, 0.0),
+    nn.Tanh: lambda layer: ("tanh", 0.0, 0.0),
+    nn.LeakyReLU: lambda layer: ("leaky_relu", layer.negative_slope, 0.0),
+    nn.ELU: lambda layer: ("elu", layer.alpha, 1.0),
+    nn.SELU: lambda layer: ("selu", SELU_ALPHA, SELU_SCALE),
+    nn.GELU: lambda layer: ("gelu_tanh" if layer.approximate == "tanh" else "gelu", 0.0, 0.0),
+    nn.SiLU: lambda layer: ("silu", 0.0, 0.0),
+    nn.Softplus: lambda layer: ("softplus", layer.beta, layer.threshold),
+}
 _PLANNED = (
     *_PRODUCTS,
     *_NORMS,
     *(nn.ReLU, nn.MaxPool2d, nn.AvgPool2d, nn.GlobalAvgPool2d, nn.Flatten, nn.Standardise),
+    *_ACTIVATIONS,
 )
 _NO_RESIDUAL = -1
 
@@ -241,6 +254,8 @@ class _Writer:
         kind = type(layer)
         if kind is nn.ReLU:
             return self.plan.relu(x)
+        if kind in _ACTIVATIONS:
+            return self.plan.activation(x, *_ACTIVATIONS[kind](layer))
         if kind is nn.MaxPool2d:
             return self.plan.maxpool2d(x, layer.kernel_size, layer.stride, layer.padding, layer.ceil_mode)
         if kind is nn.AvgPool2d:

@@ -96,6 +96,29 @@ def test_a_net_of_ours_is_one_call(name: str) -> None:
     assert len(NETS[name]().for_inference().stages) == 1
 
 
+def test_other_nonlinearities_are_steps_too() -> None:
+    functions = (
+        *(nn.Sigmoid(), nn.Tanh(), nn.LeakyReLU(0.2), nn.ELU(0.7), nn.SELU(), nn.GELU(), nn.GELU("tanh")),
+        *(nn.SiLU(), nn.Softplus(2.0, 15.0)),
+    )
+    for dtype in (np.float32, np.float64):
+        layers = [layer for function in functions for layer in (nn.Linear(5, 5), function)]
+        model = Model(nn.Sequential(*layers), "mse", dtype=dtype)
+        X = 3 * np.random.default_rng(5).normal(size=(6, 5)).astype(dtype)
+        predictor = model.for_inference()
+        assert len(predictor.stages) == 1
+        np.testing.assert_allclose(predictor(X), model.predict(X), rtol=100 * TOLERANCE[dtype])
+
+
+def test_calls_of_several_shapes_take_turns() -> None:
+    model = disturbed(residual_first())
+    predictor = model.for_inference()
+    rng = np.random.default_rng(6)
+    for n in (3, 1, 7, 1, 3):
+        X = rng.normal(size=(n, 3, 6, 6)).astype(np.float32)
+        np.testing.assert_allclose(predictor(X), model.predict_scores(X), rtol=1e-3, atol=1e-5)
+
+
 def test_folding_leaves_no_step_for_batch_norm_and_relu(monkeypatch: pytest.MonkeyPatch) -> None:
     steps: list[str] = []
 

@@ -13,6 +13,7 @@ import pytest
 
 from fastnn import init, losses, metrics, nn, regularizers
 from fastnn.model import Model
+from fastnn.nn import linear
 from fastnn.testing.gradcheck import numerical_gradient, relative_error
 
 LOSS_NAMES = str([*losses.LOSSES])[1:-1]
@@ -304,6 +305,25 @@ def test_freezing() -> None:
     for wrong in ("9", "7.wei", ""):
         with pytest.raises(ValueError, match=r"^\[Model\] prefix: expected the path of a parameter or layer"):
             model.freeze(wrong)
+
+
+def test_a_frozen_layer_computes_no_gradients(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = Model(nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 2)))
+    rows, labels = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32), np.arange(6) % 2
+    expected = {name: grad.copy() for name, grad in model.loss(rows, labels)[1].items()}
+    wanted: list[bool] = []
+
+    def spy(*arrays: Any, need_dw: bool, **options: Any) -> Any:
+        wanted.append(need_dw)
+        return backward(*arrays, need_dw=need_dw, **options)
+
+    backward = linear._linear_backward
+    monkeypatch.setattr(linear, "_linear_backward", spy)
+    model.freeze("2")
+    grads = model.loss(rows, labels)[1]
+    assert wanted == [True, False, True]
+    for name, grad in grads.items():
+        np.testing.assert_array_equal(grad, 0 if name.startswith("2.") else expected[name])
 
 
 @pytest.mark.parametrize("duplicate", [Model.clone, copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))])

@@ -319,6 +319,23 @@ def test_copies_leave_watchers_behind() -> None:
         assert twin.plan() == conv_net().plan()
 
 
+def test_keys_go_to_those_who_look_at_them() -> None:
+    seen: list[Key | None] = []
+
+    class Noisy(nn.Linear):
+        def forward(self, x: Any, *, train: bool = False, key: Key | None = None) -> tuple[Any, Any]:
+            seen.append(key)
+            return super().forward(x, train=train, key=key)
+
+    assert Noisy.uses_key
+    assert not nn.Linear.uses_key
+    net = nn.Sequential(nn.Linear(2, 2), nn.Sequential(Noisy(2, 2)), nn.Residual(nn.Linear(2, 2)))
+    key = Key.from_seed(1)
+    net.forward(np.ones((3, 2), np.float32), train=True, key=key)
+    assert seen == [key.fold(1).fold(0)]
+    assert not net[2].uses_key
+
+
 def test_nothing_runs_below_the_first_trainable_layer(monkeypatch: pytest.MonkeyPatch) -> None:
     net = nn.Sequential(nn.Linear(3, 3), nn.ReLU(), nn.Linear(3, 2), fuse=False)
     net[0].trainable = False

@@ -116,7 +116,8 @@ def test_statistics_of_the_output(algo: str, c: int, f: int, groups: int, kernel
     w /= np.sqrt(w[0].size)
     b = np.full(f, 1e3, np.float32)
     with fastnn.threads(threads):
-        y, (mean, var) = _core.conv2d_forward(x, w, b, (1, 1), (0, 0), (1, 1), groups, algo, stats=True)
+        options = _core.ConvOptions("conv2d_forward", (1, 1), (0, 0), (1, 1), groups, algo)
+        y, (mean, var) = _core.conv2d_forward(x, w, b, options, stats=True)
     exact = y.astype(np.float64)
     np.testing.assert_allclose(mean, exact.mean((0, 2, 3)), rtol=1e-6)
     np.testing.assert_allclose(var, exact.var((0, 2, 3)), rtol=1e-3)
@@ -174,6 +175,33 @@ def test_a_filter_of_other_channels_is_refused_in_one_line() -> None:
     assert str(error.value) == text
 
 
+def test_the_algorithm_of_a_shape_can_be_asked_for() -> None:
+    x = RNG.normal(size=(8, 64, 16, 16)).astype(np.float32)
+    w = RNG.normal(size=(64, 64, 3, 3)).astype(np.float32)
+    seen = set()
+    for stride, dtype in ((1, np.float32), (2, np.float32), (1, np.float64)):
+        algo = fastnn.conv_algo(x.shape, w.shape, stride=stride, padding=1, dtype=dtype)
+        arrays = x.astype(dtype), w.astype(dtype)
+        y, _ = F.conv2d_forward(*arrays, stride=stride, padding=1)
+        expected, _ = F.conv2d_forward(*arrays, stride=stride, padding=1, algo=algo)
+        np.testing.assert_array_equal(y, expected)
+        seen.add(algo)
+    assert seen == {"winograd", "direct"}
+    with pytest.raises(ValueError, match=r"^\[conv_algo\] kernel_size: expected an extent of at most"):
+        fastnn.conv_algo((1, 1, 2, 2), (1, 1, 3, 3))
+
+
+@pytest.mark.parametrize("algo", ["direct", "im2col", "winograd"])
+def test_frozen_filters_cost_nothing(algo: str) -> None:
+    x, w = RNG.normal(size=(2, 3, 6, 6)).astype(np.float32), RNG.normal(size=(4, 3, 3, 3)).astype(np.float32)
+    y, cache = F.conv2d_forward(x, w, np.zeros(4, np.float32), padding=1, algo=algo)
+    dx, dw, db = F.conv2d_backward(y, cache, need_dw=False)
+    assert dw is None
+    assert db is None
+    np.testing.assert_array_equal(dx, F.conv2d_backward(y, cache)[0])
+    assert F.conv2d_backward(y, cache, need_dx=False, need_dw=False) == (None, None, None)
+
+
 def test_the_algorithm_can_be_chosen_for_all() -> None:
     x = fastnn.channels_last(RNG.normal(size=(4, 32, 32, 32)).astype(np.float32))
     w = RNG.normal(size=(32, 32, 3, 3)).astype(np.float32)
@@ -186,7 +214,7 @@ def test_the_algorithm_can_be_chosen_for_all() -> None:
             expected, _ = F.conv2d_forward(x, w, padding=1, algo=algo)
             np.testing.assert_array_equal(y, expected)
             assert not np.array_equal(y, winograd)
-            assert cache.algo == algo
+            assert cache.options.algo == algo
             kept, _ = F.conv2d_forward(x, w, padding=1, algo="winograd")
             np.testing.assert_array_equal(kept, winograd)
     finally:

@@ -6,7 +6,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <map>
 #include <mutex>
 #include <new>
 #include <vector>
@@ -26,9 +25,12 @@ struct alignas(kAlignment) Header {
 };
 static_assert(sizeof(Header) == kAlignment);
 
+constexpr size_t kLeastClass = 256;
+constexpr int kClasses = 4 * 56;  // quarter steps from there to 2^63
+
 struct State {
   std::mutex mutex;
-  std::map<size_t, std::vector<Header*>> free_blocks;  // by capacity
+  std::vector<Header*> free_blocks[kClasses];
   size_t cached = 0, live = 0, peak = 0;
   const bool debug = [] {
     const char* value = std::getenv("FASTNN_DEBUG_ALLOC");
@@ -47,12 +49,21 @@ State& state() {
   return *s;
 }
 
-// Sizes in quarter steps of a power of two: at most 25 % is wasted and nearby sizes share blocks.
-size_t size_class(size_t bytes) {
-  if (bytes <= 256) return 256;
-  const size_t step = size_t{1} << (63 - __builtin_clzll(bytes - 1)) >> 2;
-  return (bytes + step - 1) / step * step;
-}
+// Sizes in quarter steps of a power of two: at most 25 % is wasted and nearby sizes share blocks. A capacity
+// is of its own class.
+struct SizeClass {
+  size_t capacity = kLeastClass;
+  int index = 0;
+
+  explicit SizeClass(size_t bytes) {
+    if (bytes <= kLeastClass) return;
+    const int power = 63 - __builtin_clzll(bytes - 1);  // at least 8
+    const int shift = power - 2;
+    const size_t quarters = ((bytes - 1) >> shift) + 1;  // 5 to 8
+    capacity = quarters << shift;
+    index = 4 * (power - 8) + static_cast<int>(quarters) - 4;
+  }
+};
 
 Header* header_of(void* block) { return static_cast<Header*>(block) - 1; }
 
@@ -88,14 +99,15 @@ void verify(const Header* header) {
 void* allocate(size_t bytes) {
   State& s = state();
   if (bytes > (size_t{1} << 62)) throw std::bad_alloc();
-  const size_t capacity = s.debug ? bytes : size_class(bytes);
+  const SizeClass size(bytes);
+  const size_t capacity = s.debug ? bytes : size.capacity;
   Header* header = nullptr;
   {
     std::lock_guard<std::mutex> lock(s.mutex);
-    auto found = s.free_blocks.find(capacity);
-    if (found != s.free_blocks.end() && !found->second.empty()) {
-      header = found->second.back();
-      found->second.pop_back();
+    std::vector<Header*>& free_blocks = s.free_blocks[size.index];
+    if (!free_blocks.empty()) {
+      header = free_blocks.back();
+      free_blocks.pop_back();
       s.cached -= capacity;
     }
     s.live += capacity;
@@ -131,7 +143,7 @@ void deallocate(void* block) noexcept {
     s.live -= header->capacity;
     if (!s.debug && s.cached + header->capacity <= kMaxCached) {
       try {
-        s.free_blocks[header->capacity].push_back(header);
+        s.free_blocks[SizeClass(header->capacity).index].push_back(header);
         s.cached += header->capacity;
         return;
       } catch (const std::bad_alloc&) {
@@ -145,7 +157,7 @@ void deallocate(void* block) noexcept {
 void empty_cache() noexcept {
   State& s = state();
   std::lock_guard<std::mutex> lock(s.mutex);
-  for (auto& [capacity, blocks] : s.free_blocks) {
+  for (std::vector<Header*>& blocks : s.free_blocks) {
     for (Header* header : blocks) std::free(header);
     blocks.clear();
   }

@@ -5,6 +5,7 @@
 #include "fastnn/base/allocator.h"
 #include "fastnn/base/check.h"
 #include "fastnn/base/pixel_rows.h"
+#include "fastnn/base/shape.h"
 #include "fastnn/ops/avgpool2d/avgpool2d.h"
 #include "fastnn/ops/linear/linear.h"
 #include "fastnn/ops/maxpool2d/maxpool2d.h"
@@ -96,6 +97,7 @@ struct Conv2dStep final : Step<T> {
   std::vector<T> weights, b;
   Conv2dSettings settings;
   bool relu;
+  mutable Kept kept;  // which form the filters need depends on the images
 
   Conv2dStep(int x, TensorView<const T> w, const T* b, const Conv2dSettings& settings, int residual,
              bool relu)
@@ -124,7 +126,7 @@ struct Conv2dStep final : Step<T> {
     epilogue.bias = b.empty() ? nullptr : b.data();
     epilogue.residual = added.matrix();
     epilogue.relu = relu;
-    conv2d_forward<T>(x, w, y, settings, {}, epilogue);
+    conv2d_forward<T>(x, w, y, settings, {}, epilogue, &kept);
   }
 };
 
@@ -160,13 +162,19 @@ struct BatchNormStep final : Step<T> {
   }
 };
 
+// A function of every number by itself.
 template <class T>
-struct ReluStep final : Step<T> {
+struct PointwiseStep : Step<T> {
   using Step<T>::Step;
   TensorView<T> result(const TensorView<const T>& x) const override {
     check(x.rank == 2 || x.rank == 4, kOp, "X: expected shape (N, C) or (N, C, H, W), got rank ", x.rank);
     return dense_like(x);
   }
+};
+
+template <class T>
+struct ReluStep final : PointwiseStep<T> {
+  using PointwiseStep<T>::PointwiseStep;
   void run(const TensorView<const T>& x, const TensorView<const T>&, const TensorView<T>& y) const override {
     relu_forward<T>(x, y);
   }
@@ -180,6 +188,16 @@ TensorView<T> pooled(const TensorView<const T>& x, const Window2d& window) {
   check(oh > 0 && ow > 0, kOp, "X: expected images as large as the pooling windows, got smaller ones");
   return images<T>(x.shape[0], x.shape[1], oh, ow);
 }
+
+template <class T>
+struct ActivationStep final : PointwiseStep<T> {
+  ActivationSpec spec;
+
+  ActivationStep(int x, const ActivationSpec& spec) : PointwiseStep<T>(x), spec(spec) {}
+  void run(const TensorView<const T>& x, const TensorView<const T>&, const TensorView<T>& y) const override {
+    activation_forward<T>(spec, x, y);
+  }
+};
 
 template <class T>
 struct MaxPoolStep final : Step<T> {
@@ -275,6 +293,11 @@ int Plan<T>::relu(int x) {
 }
 
 template <class T>
+int Plan<T>::activation(int x, const ActivationSpec& spec) {
+  return append(std::make_unique<ActivationStep<T>>(x, spec));
+}
+
+template <class T>
 int Plan<T>::maxpool2d(int x, const Window2d& window, bool ceil_mode) {
   return append(std::make_unique<MaxPoolStep<T>>(x, window, ceil_mode));
 }
@@ -295,44 +318,75 @@ int Plan<T>::flatten(int x) {
 }
 
 template <class T>
-TensorView<T> Plan<T>::result(const TensorView<const T>& x) const {
+std::shared_ptr<const typename Plan<T>::Flow> Plan<T>::flow(const TensorView<const T>& x) const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (latest_) {
+    const TensorView<T>& last = latest_->values[0];
+    if (last.rank == x.rank && std::equal(x.shape, x.shape + x.rank, last.shape)) return latest_;
+  }
   check(!steps_.empty(), "Plan", "steps: expected at least one, got none");
-  std::vector<TensorView<const T>> values{x};
-  TensorView<T> made;
+  auto flow = std::make_shared<Flow>();
+  flow->values.push_back(c_order<T>(x, nullptr));
   for (const auto& step : steps_) {
-    made = step->result(values[step->x]);
+    const TensorView<T> made = step->result(flow->values[static_cast<size_t>(step->x)]);
     if (step->residual >= 0) {
-      const TensorView<const T>& added = values[step->residual];
+      const TensorView<T>& added = flow->values[static_cast<size_t>(step->residual)];
       check(added.rank == made.rank && std::equal(added.shape, added.shape + added.rank, made.shape), kOp,
             "X: expected a shape for which both paths of a residual block agree, got another");
     }
-    values.push_back(made);
+    flow->values.push_back(made);
   }
-  return made;
+  place(*flow);
+  latest_ = flow;
+  return flow;
+}
+
+// Gives every value but the first and the last the lowest stretch of the block that is free while it lives.
+template <class T>
+void Plan<T>::place(Flow& flow) const {
+  struct Stretch {
+    int64_t begin, end;
+    int last;  // step that reads it
+  };
+  std::vector<Stretch> live;  // in the order of memory
+  flow.offset.assign(flow.values.size(), 0);
+  for (size_t i = 1; i + 1 < flow.values.size(); ++i) {
+    const int step = static_cast<int>(i) - 1;
+    const auto is_over = [&](const Stretch& s) { return s.last < step; };
+    live.erase(std::remove_if(live.begin(), live.end(), is_over), live.end());
+    const int64_t size = round_up(flow.values[i].size(), kAlignment / static_cast<int64_t>(sizeof(T)));
+    int64_t begin = 0;
+    auto next = live.begin();
+    for (; next != live.end() && next->begin - begin < size; ++next) begin = next->end;
+    live.insert(next, {begin, begin + size, last_reader_[i]});
+    flow.offset[i] = begin;
+    flow.size = std::max(flow.size, begin + size);
+  }
+}
+
+template <class T>
+TensorView<T> Plan<T>::result(const TensorView<const T>& x) const {
+  return flow(x)->values.back();
 }
 
 template <class T>
 void Plan<T>::run(const TensorView<const T>& x, const TensorView<T>& y) const {
   check(active_isa() == isa_, "Plan", "ISA: expected ", isa_name(isa_), " as when it was built, got ",
         isa_name(active_isa()));
-  const size_t count = steps_.size();
-  std::vector<TensorView<const T>> values{x};
-  values.reserve(count + 1);
-  std::vector<Buffer<T>> blocks(count + 1);
-  for (size_t i = 0; i < count; ++i) {
+  const std::shared_ptr<const Flow> flow = this->flow(x);
+  const Buffer<T> block(flow->size);
+  const auto made = [&](size_t value) {
+    TensorView<T> view = flow->values[value];
+    view.data = value + 1 == flow->values.size() ? y.data : block.get() + flow->offset[value];
+    return view;
+  };
+  const auto read = [&](int value) -> TensorView<const T> {
+    if (value < 0) return {};
+    return value == 0 ? x : TensorView<const T>(made(static_cast<size_t>(value)));
+  };
+  for (size_t i = 0; i < steps_.size(); ++i) {
     const Step<T>& step = *steps_[i];
-    TensorView<T> made = step.result(values[step.x]);
-    if (i + 1 == count) {
-      made.data = y.data;
-    } else {
-      blocks[i + 1] = Buffer<T>(made.size());
-      made.data = blocks[i + 1].get();
-    }
-    step.run(values[step.x], step.residual < 0 ? TensorView<const T>{} : values[step.residual], made);
-    values.push_back(made);
-    for (int read : {step.x, step.residual}) {
-      if (read > 0 && last_reader_[read] == static_cast<int>(i)) blocks[read] = Buffer<T>();
-    }
+    step.run(read(step.x), read(step.residual), made(i + 1));
   }
 }
 

@@ -1,17 +1,20 @@
 // plan: a net in prediction mode as a list of steps that one call runs.
 //
 // Every step reads one value, some a residual too, and makes the next; value 0 is the input, of any strides.
-// Values between steps are dense, images with channels last; their blocks come from the caching allocator and
-// go back after their last reader. The last step makes the result. Weights are copied when a step is added,
-// and those of linear steps are packed for the active ISA. Running is const and thread-safe.
+// Values between steps are dense, images with channels last; they share one block of memory, each for as long
+// as it has readers. The last step makes the result. Weights are copied when a step is added;
+// those of linear steps are packed for the active ISA then, those of convolutions when they first meet images
+// of a size, on which their form depends. Running is const and thread-safe.
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <vector>
 
 #include "fastnn/base/arch.h"
 #include "fastnn/base/tensor_view.h"
 #include "fastnn/base/window.h"
+#include "fastnn/ops/activation/activation.h"
 #include "fastnn/ops/batchnorm/batchnorm.h"
 #include "fastnn/ops/conv2d/conv2d.h"
 #include "fastnn/plan/step.h"
@@ -28,6 +31,7 @@ class Plan {
              bool relu);
   int batchnorm(int x, int64_t channels, const BatchNorm<T>& norm, int residual);
   int relu(int x);
+  int activation(int x, const ActivationSpec& spec);
   int maxpool2d(int x, const Window2d& window, bool ceil_mode);
   int avgpool2d(int x, const Window2d& window, bool ceil_mode, bool count_include_pad);
   int global_avgpool2d(int x);
@@ -40,11 +44,22 @@ class Plan {
   void run(const TensorView<const T>& x, const TensorView<T>& y) const;
 
  private:
+  // How an input of one shape passes through the steps.
+  struct Flow {
+    std::vector<TensorView<T>> values;  // by number, without data; value 0 has the input's shape
+    std::vector<int64_t> offset;        // of each value in the block
+    int64_t size = 0;                   // of the block
+  };
+
   int append(std::unique_ptr<Step<T>> step);
+  std::shared_ptr<const Flow> flow(const TensorView<const T>& x) const;
+  void place(Flow& flow) const;
 
   std::vector<std::unique_ptr<Step<T>>> steps_;
   std::vector<int> last_reader_;  // by value: the last step that reads it
   Isa isa_ = active_isa();
+  mutable std::mutex mutex_;
+  mutable std::shared_ptr<const Flow> latest_;  // most calls have the shape of the call before
 };
 
 }  // namespace fastnn

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -53,16 +54,16 @@ def conv2d_output_size(
 
 
 class Conv2dCache(NamedTuple):
-    """What :func:`conv2d_backward` needs: the inputs and the settings."""
+    """What :func:`conv2d_backward` needs: the inputs and the options."""
 
     x: Array
     w: Array
     has_bias: bool
-    stride: tuple[int, int]
-    padding: tuple[int, int] | Literal["same"]
-    dilation: tuple[int, int]
-    groups: int
-    algo: str
+    options: _core.ConvOptions
+
+
+# Checked and converted once, not on every call.
+_options = lru_cache(maxsize=4096)(_core.ConvOptions)
 
 
 def conv2d_forward(
@@ -116,20 +117,20 @@ def conv2d_forward(
         https://doi.org/10.1109/5.726791
     """
     op = "conv2d_forward"
-    window = (
+    steps = (
         size_pair(op, "stride", stride),
         padding if isinstance(padding, str) else size_pair(op, "padding", padding),
         size_pair(op, "dilation", dilation),
     )
     groups = integer(op, "groups", groups)
-    algo = _runtime.conv_algo() if algo == "auto" else algo
-    y, _ = _core.conv2d_forward(x, w, b, *window, groups, algo)
-    return y, Conv2dCache(x, w, b is not None, *window, groups, algo)
+    options = _options(op, *steps, groups, _runtime.default_conv_algo() if algo == "auto" else algo)
+    y, _ = _core.conv2d_forward(x, w, b, options)
+    return y, Conv2dCache(x, w, b is not None, options)
 
 
 def conv2d_backward(
-    dy: Array, cache: Conv2dCache, *, need_dx: bool = True
-) -> tuple[Array | None, Array, Array | None]:
+    dy: Array, cache: Conv2dCache, *, need_dx: bool = True, need_dw: bool = True
+) -> tuple[Array | None, Array | None, Array | None]:
     """Gradients of a convolution.
 
     Every term ``w * xpad`` of the forward sum sends ``dy * w`` to its pixel and ``dy * xpad`` to its weight;
@@ -139,10 +140,11 @@ def conv2d_backward(
         dy: ``(N, F, OH, OW)``, gradient of the loss by ``y``.
         cache: from :func:`conv2d_forward`.
         need_dx: whether ``dx`` is wanted; the first layer of a net has no use for it.
+        need_dw: whether ``dw`` and ``db`` are wanted; a layer that is frozen has no use for them.
 
     Returns:
-        ``dx`` ``(N, C, H, W)`` or None, ``dw`` ``(F, C/groups, KH, KW)``, ``db`` ``(F,)`` or None without
-        bias. All overwrite: whoever accumulates adds them up.
+        ``dx`` ``(N, C, H, W)``, ``dw`` ``(F, C/groups, KH, KW)``, ``db`` ``(F,)``; None for what is not
+        wanted, and for ``db`` without bias. All overwrite: whoever accumulates adds them up.
 
     Raises:
         ValueError: ``dy`` does not fit the forward call.
@@ -154,27 +156,29 @@ def conv2d_backward(
         >>> dx[0, 0, 0].tolist(), db.tolist()
         ([2.0, 2.0, 2.0], [2.0])
     """
-    return _conv2d_backward(dy, cache, need_dx=need_dx)[:3]
+    return _conv2d_backward(dy, cache, need_dx=need_dx, need_dw=need_dw)[:3]
 
 
 def _conv2d_forward(
     x: Array,
     w: Array,
     b: Array | None,
-    window: tuple[tuple[int, int], tuple[int, int] | Literal["same"], tuple[int, int]],
+    stride: tuple[int, int],
+    padding: tuple[int, int] | Literal["same"],
+    dilation: tuple[int, int],
     groups: int,
     *,
     activation: Literal["relu"] | None = None,
     statistics: bool = False,
 ) -> tuple[Array, Conv2dCache, NDArray[np.float64] | None]:
-    """Like `conv2d_forward`, for fused runs of layers; ``window`` is stride, padding and dilation.
+    """Like `conv2d_forward`, for fused runs of layers.
 
     The third result is, where ``statistics`` asks for it, mean and biased variance of every channel of y,
     (2, F), taken while y was in registers.
     """
-    algo, relu = _runtime.conv_algo(), activation == "relu"
-    y, taken = _core.conv2d_forward(x, w, b, *window, groups, algo, statistics, relu)
-    return y, Conv2dCache(x, w, b is not None, *window, groups, algo), taken
+    options = _options("conv2d_forward", stride, padding, dilation, groups, _runtime.default_conv_algo())
+    y, taken = _core.conv2d_forward(x, w, b, options, statistics, activation == "relu")
+    return y, Conv2dCache(x, w, b is not None, options), taken
 
 
 def _conv2d_backward(
@@ -182,21 +186,22 @@ def _conv2d_backward(
     cache: Conv2dCache,
     *,
     need_dx: bool = True,
+    need_dw: bool = True,
     dw: Array | None = None,
     db: Array | None = None,
     dx_residual: Array | None = None,
     norm: BatchNormCache | None = None,
-) -> tuple[Array | None, Array, Array | None, NDArray[np.float64] | None]:
+) -> tuple[Array | None, Array | None, Array | None, NDArray[np.float64] | None]:
     """Like `conv2d_backward`; ``dw`` and ``db`` are where to write the gradients of those names.
 
     ``dx_residual``, of dx's shape, is added to dx. ``norm`` is of the batch norm whose output x was: where
     the kernel can, it masks dx by that norm's ReLU, and the fourth result, else None, are the ``sums`` that
     `_batchnorm_backward` takes.
     """
-    x, w, has_bias, stride, padding, dilation, groups, algo = cache
+    x, w, has_bias, options = cache
+    into = need_dx, need_dw, dw, db, dx_residual
     before = (None, None, False) if norm is None else (norm.x, norm.statistics, norm.activation == "relu")
-    options = has_bias, need_dx, dw, db, dx_residual, *before
-    return _core.conv2d_backward(dy, x, w, stride, padding, dilation, groups, algo, *options)
+    return _core.conv2d_backward(dy, x, w, options, has_bias, *into, *before)
 
 
 class Conv1dCache(NamedTuple):
@@ -205,11 +210,7 @@ class Conv1dCache(NamedTuple):
     x: Array
     w: Array
     has_bias: bool
-    stride: int
-    padding: Padding1d
-    dilation: int
-    groups: int
-    algo: str
+    options: _core.ConvOptions
 
 
 def conv1d_forward(
@@ -257,15 +258,15 @@ def conv1d_forward(
     """
     op = "conv1d_forward"
     stride, dilation = integer(op, "stride", stride), integer(op, "dilation", dilation)
-    padding = padding if isinstance(padding, str) else integer(op, "padding", padding, low=0)
-    algo = _runtime.conv_algo()
-    y, _ = _core.conv1d_forward(x, w, b, stride, padding, dilation, groups, algo)
-    return y[:, :, 0], Conv1dCache(x, w, b is not None, stride, padding, dilation, groups, algo)
+    along = padding if isinstance(padding, str) else (0, integer(op, "padding", padding, low=0))
+    options = _options(op, (1, stride), along, (1, dilation), groups, _runtime.default_conv_algo())
+    y, _ = _core.conv1d_forward(x, w, b, options)
+    return y[:, :, 0], Conv1dCache(x, w, b is not None, options)
 
 
 def conv1d_backward(
-    dy: Array, cache: Conv1dCache, *, need_dx: bool = True
-) -> tuple[Array | None, Array, Array | None]:
+    dy: Array, cache: Conv1dCache, *, need_dx: bool = True, need_dw: bool = True
+) -> tuple[Array | None, Array | None, Array | None]:
     """Gradients of a one-dimensional convolution.
 
     Every term ``w * xpad`` of the forward sum sends ``dy * w`` to its element and ``dy * xpad`` to its
@@ -275,10 +276,11 @@ def conv1d_backward(
         dy: ``(N, F, OL)``, gradient of the loss by ``y``.
         cache: from :func:`conv1d_forward`.
         need_dx: whether ``dx`` is wanted; the first layer of a net has no use for it.
+        need_dw: whether ``dw`` and ``db`` are wanted; a layer that is frozen has no use for them.
 
     Returns:
-        ``dx`` ``(N, C, L)`` or None, ``dw`` ``(F, C/groups, K)``, ``db`` ``(F,)`` or None without bias. All
-        overwrite.
+        ``dx`` ``(N, C, L)``, ``dw`` ``(F, C/groups, K)``, ``db`` ``(F,)``; None for what is not wanted, and
+        for ``db`` without bias. All overwrite.
 
     Raises:
         ValueError: ``dy`` does not fit the forward call.
@@ -290,19 +292,23 @@ def conv1d_backward(
         >>> dx[0, 0].tolist(), db.tolist()
         ([2.0, 2.0, 2.0], [2.0])
     """
-    return _conv1d_backward(dy, cache, need_dx=need_dx)
+    return _conv1d_backward(dy, cache, need_dx=need_dx, need_dw=need_dw)
 
 
 def _conv1d_backward(
-    dy: Array, cache: Conv1dCache, *, need_dx: bool = True, dw: Array | None = None, db: Array | None = None
-) -> tuple[Array | None, Array, Array | None]:
+    dy: Array,
+    cache: Conv1dCache,
+    *,
+    need_dx: bool = True,
+    need_dw: bool = True,
+    dw: Array | None = None,
+    db: Array | None = None,
+) -> tuple[Array | None, Array | None, Array | None]:
     """Like `conv1d_backward`; ``dw`` and ``db`` are where to write the gradients of those names."""
-    x, w, has_bias, stride, padding, dilation, groups, algo = cache
+    x, w, has_bias, options = cache
     rows = None if dw is None else dw[:, :, None]
-    dx, dw_rows, db, _ = _core.conv1d_backward(
-        dy, x, w, stride, padding, dilation, groups, algo, has_bias, need_dx, rows, db
-    )
-    return None if dx is None else dx[:, :, 0], dw_rows[:, :, 0], db
+    dx, dw, db, _ = _core.conv1d_backward(dy, x, w, options, has_bias, need_dx, need_dw, rows, db)
+    return None if dx is None else dx[:, :, 0], None if dw is None else dw[:, :, 0], db
 
 
 def im2col(

@@ -82,14 +82,14 @@ def conv_transpose2d_forward(
         size_pair(op, "output_padding", output_padding),
         size_pair(op, "dilation", dilation),
     )
-    algo = _runtime.conv_algo() if algo == "auto" else algo
+    algo = _runtime.default_conv_algo() if algo == "auto" else algo
     y = _core.conv_transpose2d_forward(x, w, b, *window, groups, algo)
     return y, ConvTranspose2dCache(x, w, b is not None, *window, groups, algo)
 
 
 def conv_transpose2d_backward(
-    dy: Array, cache: ConvTranspose2dCache, *, need_dx: bool = True
-) -> tuple[Array | None, Array, Array | None]:
+    dy: Array, cache: ConvTranspose2dCache, *, need_dx: bool = True, need_dw: bool = True
+) -> tuple[Array | None, Array | None, Array | None]:
     """Gradients of a transposed convolution.
 
     ``dx`` is the convolution of ``dy`` with ``w``; every term ``x * w`` of the forward sum sends ``x * dy``
@@ -99,10 +99,11 @@ def conv_transpose2d_backward(
         dy: ``(N, F, OH, OW)``, gradient of the loss by ``y``.
         cache: from :func:`conv_transpose2d_forward`.
         need_dx: whether ``dx`` is wanted; the first layer of a net has no use for it.
+        need_dw: whether ``dw`` and ``db`` are wanted; a layer that is frozen has no use for them.
 
     Returns:
-        ``dx`` ``(N, C, H, W)`` or None, ``dw`` ``(C, F/groups, KH, KW)``, ``db`` ``(F,)`` or None without
-        bias. All overwrite: whoever accumulates adds them up.
+        ``dx`` ``(N, C, H, W)``, ``dw`` ``(C, F/groups, KH, KW)``, ``db`` ``(F,)``; None for what is not
+        wanted, and for ``db`` without bias. All overwrite: whoever accumulates adds them up.
 
     Raises:
         ValueError: ``dy`` does not fit the forward call.
@@ -114,7 +115,7 @@ def conv_transpose2d_backward(
         >>> dx[0, 0, 0].tolist(), dw[0, 0, 0].tolist()
         ([3.0, 7.0], [4.0, 6.0])
     """
-    return _conv_transpose2d_backward(dy, cache, need_dx=need_dx)
+    return _conv_transpose2d_backward(dy, cache, need_dx=need_dx, need_dw=need_dw)
 
 
 def _conv_transpose2d_backward(
@@ -122,11 +123,11 @@ def _conv_transpose2d_backward(
     cache: ConvTranspose2dCache,
     *,
     need_dx: bool = True,
+    need_dw: bool = True,
     dw: Array | None = None,
     db: Array | None = None,
-) -> tuple[Array | None, Array, Array | None]:
+) -> tuple[Array | None, Array | None, Array | None]:
     """Like `conv_transpose2d_backward`; ``dw`` and ``db`` are where to write the gradients of those names."""
     x, w, has_bias, stride, padding, output_padding, dilation, groups, algo = cache
-    return _core.conv_transpose2d_backward(
-        dy, x, w, stride, padding, output_padding, dilation, groups, algo, has_bias, need_dx, dw, db
-    )
+    settings = stride, padding, output_padding, dilation, groups, algo
+    return _core.conv_transpose2d_backward(dy, x, w, *settings, has_bias, need_dx, need_dw, dw, db)

@@ -87,8 +87,8 @@ def linear_forward(x: Array, w: Array, b: Array | None = None) -> tuple[Array, L
 
 
 def linear_backward(
-    dy: Array, cache: LinearCache, *, need_dx: bool = True
-) -> tuple[Array | None, Array, Array | None]:
+    dy: Array, cache: LinearCache, *, need_dx: bool = True, need_dw: bool = True
+) -> tuple[Array | None, Array | None, Array | None]:
     """Gradients of a fully connected layer.
 
     ``dx = dy w``,  ``dw = dy^T x``,  ``db = sum over rows of dy``
@@ -97,15 +97,16 @@ def linear_backward(
         dy: ``(N, out)``, gradient of the loss by ``y``.
         cache: from :func:`linear_forward`.
         need_dx: whether ``dx`` is wanted; the first layer of a net has no use for it.
+        need_dw: whether ``dw`` and ``db`` are wanted; a layer that is frozen has no use for them.
 
     Returns:
-        ``dx`` ``(N, in)`` or None, ``dw`` ``(out, in)``, ``db`` ``(out,)`` or None without bias. All
-        overwrite: whoever accumulates adds them up.
+        ``dx`` ``(N, in)``, ``dw`` ``(out, in)``, ``db`` ``(out,)``; None for what is not wanted, and for
+        ``db`` without bias. All overwrite: whoever accumulates adds them up.
 
     Raises:
         ValueError: ``dy`` does not fit the forward call.
     """
-    return _linear_backward(dy, cache, need_dx=need_dx)
+    return _linear_backward(dy, cache, need_dx=need_dx, need_dw=need_dw)
 
 
 def _linear_forward(
@@ -126,7 +127,14 @@ def _linear_forward(
 
 
 def _linear_backward(
-    dy: Array, cache: LinearCache, *, need_dx: bool = True, dw: Array | None = None, db: Array | None = None
-) -> tuple[Array | None, Array, Array | None]:
+    dy: Array,
+    cache: LinearCache,
+    *,
+    need_dx: bool = True,
+    need_dw: bool = True,
+    dw: Array | None = None,
+    db: Array | None = None,
+) -> tuple[Array | None, Array | None, Array | None]:
     """Like `linear_backward`; ``dw`` and ``db`` are where to write the gradients of those names."""
-    return _core.linear_backward(dy, cache.x, cache.w, cache.has_bias, need_dx, dw, db)
+    x, w, has_bias = cache
+    return _core.linear_backward(dy, x, w, has_bias, need_dx, need_dw, dw, db)

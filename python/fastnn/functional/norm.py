@@ -165,10 +165,16 @@ def _batchnorm_backward(
 
 
 def _batchnorm_track(
-    statistics: NDArray[np.float64], count: int, momentum: float, running_mean: Array, running_var: Array
+    statistics: NDArray[np.float64],
+    count: int,
+    momentum: float | None,
+    running_mean: Array,
+    running_var: Array,
+    batches: NDArray[np.int64],
 ) -> None:
-    """Move running statistics, in place, towards those of a batch with ``count`` values a channel.
+    """Count a batch, and move running statistics, in place, towards its own of ``count`` values a channel.
 
-    ``running = (1 - momentum) running + momentum batch``; the variance is made unbiased first.
+    ``running = (1 - momentum) running + momentum batch``; the variance is made unbiased first. Without a
+    momentum it is one by the number of batches so far: all count alike.
     """
-    _core.batchnorm_track(statistics, count, momentum, running_mean, running_var)
+    _core.batchnorm_track(statistics, count, momentum, running_mean, running_var, batches)

@@ -12,6 +12,7 @@ from fastnn._arguments import integer
 from fastnn.functional._args import Array, check_dtype, size_pair
 
 IntOrPair: TypeAlias = int | tuple[int, int]
+Window: TypeAlias = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
 
 
 def pool2d_output_size(
@@ -53,9 +54,7 @@ def pool2d_output_size(
     return steps + 1 if steps * stride < size + padding else steps
 
 
-def _window(
-    op: str, kernel_size: IntOrPair, stride: IntOrPair | None, padding: IntOrPair
-) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
+def _window(op: str, kernel_size: IntOrPair, stride: IntOrPair | None, padding: IntOrPair) -> Window:
     """Kernel, stride and padding as pairs."""
     kernel = size_pair(op, "kernel_size", kernel_size)
     step = kernel if stride is None else size_pair(op, "stride", stride)
@@ -72,9 +71,7 @@ class MaxPool2dCache(NamedTuple):
     winner: NDArray[Any]
     x_shape: tuple[int, ...]
     dtype: np.dtype[Any]
-    kernel_size: IntOrPair
-    stride: IntOrPair | None
-    padding: IntOrPair
+    window: Window
     ceil_mode: bool
 
 
@@ -115,7 +112,7 @@ def maxpool2d_forward(
     """
     window = _window("maxpool2d_forward", kernel_size, stride, padding)
     y, winner = _core.maxpool2d_forward(x, *window, ceil_mode)
-    return y, MaxPool2dCache(winner, x.shape, x.dtype, kernel_size, stride, padding, ceil_mode)
+    return y, MaxPool2dCache(winner, x.shape, x.dtype, window, ceil_mode)
 
 
 def maxpool2d_backward(dy: Array, cache: MaxPool2dCache) -> Array:
@@ -137,9 +134,8 @@ def maxpool2d_backward(dy: Array, cache: MaxPool2dCache) -> Array:
         >>> maxpool2d_backward(np.ones_like(y), cache)[0, 0].tolist()
         [[0.0, 1.0], [0.0, 0.0]]
     """
-    winner, x_shape, dtype, kernel_size, stride, padding, ceil_mode = cache
+    winner, x_shape, dtype, window, ceil_mode = cache
     check_dtype("maxpool2d_backward", dy, dtype)
-    window = _window("maxpool2d_backward", kernel_size, stride, padding)
     return _core.maxpool2d_backward(dy, winner, x_shape, *window, ceil_mode)
 
 
@@ -148,9 +144,7 @@ class AvgPool2dCache(NamedTuple):
 
     x_shape: tuple[int, ...]
     dtype: np.dtype[Any]
-    kernel_size: IntOrPair
-    stride: IntOrPair | None
-    padding: IntOrPair
+    window: Window
     ceil_mode: bool
     count_include_pad: bool
 
@@ -192,7 +186,7 @@ def avgpool2d_forward(
     """
     window = _window("avgpool2d_forward", kernel_size, stride, padding)
     y = _core.avgpool2d_forward(x, *window, ceil_mode, count_include_pad)
-    return y, AvgPool2dCache(x.shape, x.dtype, kernel_size, stride, padding, ceil_mode, count_include_pad)
+    return y, AvgPool2dCache(x.shape, x.dtype, window, ceil_mode, count_include_pad)
 
 
 def avgpool2d_backward(dy: Array, cache: AvgPool2dCache) -> Array:
@@ -214,9 +208,8 @@ def avgpool2d_backward(dy: Array, cache: AvgPool2dCache) -> Array:
         >>> avgpool2d_backward(np.ones_like(y), cache)[0, 0].tolist()
         [[0.25, 0.25], [0.25, 0.25]]
     """
-    x_shape, dtype, kernel_size, stride, padding, ceil_mode, count_include_pad = cache
+    x_shape, dtype, window, ceil_mode, count_include_pad = cache
     check_dtype("avgpool2d_backward", dy, dtype)
-    window = _window("avgpool2d_backward", kernel_size, stride, padding)
     return _core.avgpool2d_backward(dy, x_shape, *window, ceil_mode, count_include_pad)
 
 

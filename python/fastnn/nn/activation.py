@@ -19,6 +19,7 @@ from .layer import Array, Grads, Layer
 class _Pointwise(Layer):
     """A function of every number by itself: one pair of `fastnn.functional`, given the layer's settings."""
 
+    uses_key = False
     pair: ClassVar[tuple[Callable[..., tuple[Array, Any]], Callable[[Array, Any], Array]]]
 
     def forward(self, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:

@@ -29,6 +29,7 @@ class Container(Layer):
     def __init__(self, children: dict[str, Any]) -> None:
         self.children = {name: adopt(child, type(self).__name__) for name, child in children.items()}
         self._watchers: dict[str, list[Callable[[Array, Array | None], None]]] = {}
+        self.uses_key = any(child.uses_key for child in self.children.values())
 
     @property
     def params(self) -> dict[str, Array]:  # type: ignore[override]
@@ -156,6 +157,12 @@ class Container(Layer):
 
     def _replan(self) -> None:
         """Look again at how to run, after watchers came or went."""
+
+    def _key_of(self, name: str, key: Key | None) -> Key | None:
+        """Return the key of a child that looks at one: deriving it costs as much as a small layer."""
+        if key is None or not self.children[name].uses_key:
+            return None
+        return key.fold(int(name) if name.isdecimal() else name)
 
     def _forward_child(self, name: str, x: Array, train: bool, key: Key | None) -> tuple[Array, Any]:
         y, cache = self.children[name].forward(x, train=train, key=key)

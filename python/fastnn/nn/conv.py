@@ -54,12 +54,17 @@ def _add_gradients(
     dy: Array,
     cache: Any,
     grads: Grads,
+    *,
+    need_dx: bool,
+    need_dw: bool,
     **options: Any,
 ) -> tuple[Array | None, tuple[Any, ...]]:
     """Run a convolution's backward pass, which writes over blank gradients; return dx and the rest."""
-    fresh = blank(grads)
-    dx, dw, db, *rest = backward(dy, cache, dw=fresh.get("weight"), db=fresh.get("bias"), **options)
-    if not fresh:
+    fresh = blank(grads) if need_dw else {}
+    dx, dw, db, *rest = backward(
+        dy, cache, need_dx=need_dx, need_dw=need_dw, dw=fresh.get("weight"), db=fresh.get("bias"), **options
+    )
+    if dw is not None and not fresh:
         grads["weight"] += dw
         if db is not None:
             grads["bias"] += db
@@ -97,6 +102,7 @@ class Conv2d(Layer):
         https://doi.org/10.1109/5.726791
     """
 
+    uses_key = False
     can_skip_dx = True
 
     def __init__(
@@ -132,15 +138,8 @@ class Conv2d(Layer):
 
     def forward(self, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
         """Map x (N, C, H, W) to (N, F, OH, OW)."""
-        return F.conv2d_forward(
-            x,
-            self.params["weight"],
-            self.params.get("bias"),
-            stride=self.stride,
-            padding=self.padding,
-            dilation=self.dilation,
-            groups=self.groups,
-        )
+        y, cache, _ = self.forward_fused(x)
+        return y, cache
 
     def forward_fused(
         self, x: Array, *, activation: Literal["relu"] | None = None, statistics: bool = False
@@ -150,7 +149,9 @@ class Conv2d(Layer):
             x,
             self.params["weight"],
             self.params.get("bias"),
-            (self.stride, self.padding, self.dilation),
+            self.stride,
+            self.padding,
+            self.dilation,
             self.groups,
             activation=activation,
             statistics=statistics,
@@ -159,7 +160,7 @@ class Conv2d(Layer):
     def backward(
         self, dy: Array, cache: Any, grads: Grads | None = None, *, need_dx: bool = True
     ) -> Array | None:
-        """Return dx (N, C, H, W), or None without ``need_dx``; add dw and db."""
+        """Return dx (N, C, H, W), or None without ``need_dx``; add dw and db unless frozen."""
         return self.backward_fused(dy, cache, grads, need_dx=need_dx)[0]
 
     def backward_fused(
@@ -178,8 +179,16 @@ class Conv2d(Layer):
         None, are its ``sums``, and dx is already masked by its ReLU.
         """
         grads = self.grads if grads is None else grads
-        options = {"need_dx": need_dx, "dx_residual": residual, "norm": norm}
-        dx, (sums,) = _add_gradients(_conv2d_backward, dy, cache, grads, **options)
+        dx, (sums,) = _add_gradients(
+            _conv2d_backward,
+            dy,
+            cache,
+            grads,
+            need_dx=need_dx,
+            need_dw=self.trainable,
+            dx_residual=residual,
+            norm=norm,
+        )
         return dx, sums
 
     def config(self) -> dict[str, Any]:
@@ -226,6 +235,7 @@ class Conv1d(Layer):
         https://doi.org/10.1109/29.21701
     """
 
+    uses_key = False
     can_skip_dx = True
 
     def __init__(
@@ -276,7 +286,7 @@ class Conv1d(Layer):
     ) -> Array | None:
         """Return dx (N, C, L), or None without ``need_dx``; add dw and db."""
         grads = self.grads if grads is None else grads
-        return _add_gradients(_conv1d_backward, dy, cache, grads, need_dx=need_dx)[0]
+        return _add_gradients(_conv1d_backward, dy, cache, grads, need_dx=need_dx, need_dw=self.trainable)[0]
 
     def config(self) -> dict[str, Any]:
         return {
@@ -324,6 +334,7 @@ class ConvTranspose2d(Layer):
         Zeiler et al., Deconvolutional networks, 2010, https://doi.org/10.1109/CVPR.2010.5539957
     """
 
+    uses_key = False
     can_skip_dx = True
 
     def __init__(
@@ -373,7 +384,9 @@ class ConvTranspose2d(Layer):
     ) -> Array | None:
         """Return dx (N, C, H, W), or None without ``need_dx``; add dw and db."""
         grads = self.grads if grads is None else grads
-        return _add_gradients(_conv_transpose2d_backward, dy, cache, grads, need_dx=need_dx)[0]
+        return _add_gradients(
+            _conv_transpose2d_backward, dy, cache, grads, need_dx=need_dx, need_dw=self.trainable
+        )[0]
 
     def config(self) -> dict[str, Any]:
         return {

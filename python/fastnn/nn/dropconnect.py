@@ -78,8 +78,9 @@ class DropConnectLinear(Linear):
     ) -> Array | None:
         """Return dx (N, in_features); add dw and db."""
         product, drawn = cache
-        dx, dw, db = F.linear_backward(dy, product)
-        _add(self.grads if grads is None else grads, dw, db, drawn)
+        dx, dw, db = F.linear_backward(dy, product, need_dx=need_dx, need_dw=self.trainable)
+        if dw is not None:
+            _add(self.grads if grads is None else grads, dw, db, drawn)
         return dx
 
     def config(self) -> dict[str, Any]:
@@ -151,8 +152,9 @@ class DropConnectConv2d(Conv2d):
     ) -> Array | None:
         """Return dx (N, C, H, W); add dw and db."""
         product, drawn = cache
-        dx, dw, db = F.conv2d_backward(dy, product)
-        _add(self.grads if grads is None else grads, dw, db, drawn)
+        dx, dw, db = F.conv2d_backward(dy, product, need_dx=need_dx, need_dw=self.trainable)
+        if dw is not None:
+            _add(self.grads if grads is None else grads, dw, db, drawn)
         return dx
 
     def config(self) -> dict[str, Any]:

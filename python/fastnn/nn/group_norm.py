@@ -63,6 +63,8 @@ class LayerNorm(_ExampleNorm):
         Ba, Kiros and Hinton, Layer normalization, 2016, https://arxiv.org/abs/1607.06450
     """
 
+    uses_key = False
+
     def __init__(
         self,
         normalized_shape: int | Sequence[int],
@@ -113,6 +115,8 @@ class GroupNorm(_ExampleNorm):
         Wu and He, Group normalization, 2018, https://arxiv.org/abs/1803.08494
     """
 
+    uses_key = False
+
     def __init__(self, num_groups: int, num_channels: int, eps: float = 1e-5, affine: bool = True) -> None:
         self.num_groups = integer("GroupNorm", "num_groups", num_groups)
         self.num_channels = integer("GroupNorm", "num_channels", num_channels)
@@ -158,6 +162,8 @@ class InstanceNorm2d(_ExampleNorm):
     Reference:
         Ulyanov, Vedaldi and Lempitsky, Instance normalization, 2016, https://arxiv.org/abs/1607.08022
     """
+
+    uses_key = False
 
     def __init__(self, num_features: int, eps: float = 1e-5, *, affine: bool = False) -> None:
         self.num_features = integer("InstanceNorm2d", "num_features", num_features)

@@ -55,17 +55,22 @@ class Residual(Container):
 
     def forward(self, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
         """Map x to the body's output plus the shortcut's."""
-        keys = {name: None if key is None else key.fold(name) for name in self.children}
         shortcut, shortcut_cache = x, None
         if "shortcut" in self.children:
-            shortcut, shortcut_cache = self._forward_child("shortcut", x, train, keys["shortcut"])
+            shortcut, shortcut_cache = self._forward_child(
+                "shortcut", x, train, self._key_of("shortcut", key)
+            )
         body = self.children["body"]
         if type(body) is Sequential and body.takes_residual and "body" not in self._watchers:
             y, body_cache = body.forward_fused(
-                x, train=train, key=keys["body"], residual=shortcut, activation=self.activation
+                x,
+                train=train,
+                key=self._key_of("body", key),
+                residual=shortcut,
+                activation=self.activation,
             )
             return y, _ResidualCache(body_cache, shortcut_cache, None, True)
-        through, body_cache = self._forward_child("body", x, train, keys["body"])
+        through, body_cache = self._forward_child("body", x, train, self._key_of("body", key))
         y, relu_cache = self._join(through, shortcut)
         return y, _ResidualCache(body_cache, shortcut_cache, relu_cache, False)
 
@@ -156,7 +161,7 @@ class _Branches(Container):
         """Map the input of all branches to their outputs, joined."""
         outputs, caches = [], []
         for name in self.children:
-            y, cache = self._forward_child(name, x, train, None if key is None else key.fold(int(name)))
+            y, cache = self._forward_child(name, x, train, self._key_of(name, key))
             outputs.append(y)
             caches.append(cache)
         return self.join(outputs), (caches, [y.shape[1] for y in outputs])

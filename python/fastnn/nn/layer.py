@@ -37,6 +37,8 @@ class Layer:
         buffers: name to array that is saved but not trained, as running statistics.
         trainable: False while all parameters are frozen.
         can_skip_dx: whether backward takes ``need_dx=False`` and then returns None.
+        uses_key: whether forward looks at its ``key``; if not, containers need not derive one. A class that
+            defines ``forward`` must say so itself.
 
     Example:
         >>> class Scale:
@@ -54,7 +56,13 @@ class Layer:
     """
 
     can_skip_dx = False
+    uses_key = True
     trainable = True
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "forward" in cls.__dict__ and "uses_key" not in cls.__dict__:
+            cls.uses_key = True  # another forward may use what the base's does not
 
     def __init__(self) -> None:
         self.params: dict[str, Array] = {}
@@ -145,6 +153,8 @@ def adopt(layer: object, where: str) -> Layer:
         got = f"the class {layer.__name__}" if isinstance(layer, type) else f"{type(layer).__name__}"
         raise TypeError(f"[{where}] layer: expected an object with forward and backward, got {got}")
     hand_made = cast(Any, layer)
+    if not hasattr(layer, "uses_key"):
+        hand_made.uses_key = True
     for name in ("params", "buffers", "initializers"):
         if not hasattr(layer, name):
             setattr(hand_made, name, {})

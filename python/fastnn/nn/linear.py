@@ -29,6 +29,7 @@ class Linear(Layer):
         (5, 2)
     """
 
+    uses_key = False
     can_skip_dx = True
 
     def __init__(self, in_features: int, out_features: int, bias: bool = True) -> None:
@@ -55,13 +56,13 @@ class Linear(Layer):
     def backward(
         self, dy: Array, cache: Any, grads: Grads | None = None, *, need_dx: bool = True
     ) -> Array | None:
-        """Return dx (N, in_features), or None without ``need_dx``; add dw and db."""
+        """Return dx (N, in_features), or None without ``need_dx``; add dw and db unless frozen."""
         grads = self.grads if grads is None else grads
-        fresh = blank(grads)
+        fresh = blank(grads) if self.trainable else {}
         dx, dw, db = _linear_backward(
-            dy, cache, need_dx=need_dx, dw=fresh.get("weight"), db=fresh.get("bias")
+            dy, cache, need_dx=need_dx, need_dw=self.trainable, dw=fresh.get("weight"), db=fresh.get("bias")
         )
-        if not fresh:
+        if dw is not None and not fresh:
             grads["weight"] += dw
             if db is not None:
                 grads["bias"] += db

@@ -17,6 +17,7 @@ from .parameters import blank
 class _BatchNorm(Layer):
     """What both ranks share; the mean and variance of a channel run over all axes but the second."""
 
+    uses_key = False
     ndim: int
 
     def __init__(self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1) -> None:
@@ -71,10 +72,8 @@ class _BatchNorm(Layer):
         )
         if own:
             count = x.size // self.num_features
-            running = buffers["running_mean"], buffers["running_var"]
-            buffers["num_batches_tracked"] += 1
-            share = 1 / int(buffers["num_batches_tracked"]) if self.momentum is None else self.momentum
-            _batchnorm_track(cache.statistics, count, share, *running)
+            running = buffers["running_mean"], buffers["running_var"], buffers["num_batches_tracked"]
+            _batchnorm_track(cache.statistics, count, self.momentum, *running)
         return y, cache
 
     def backward(self, dy: Array, cache: Any, grads: Grads | None = None) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping, Set
+from collections.abc import Iterable, Mapping, MutableMapping, Set
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
@@ -64,7 +64,6 @@ class FlatDict(BoundDict):
 
     Attributes:
         flat: the buffer, one axis, C order within each array.
-        frozen: names that no optimizer may change, see `trainable_slices`.
 
     Example:
         >>> params = FlatDict({"weight": (2, 3), "bias": (2,)}, np.float32)
@@ -85,7 +84,20 @@ class FlatDict(BoundDict):
             start += sizes[name]
         super().__init__({name: views[name] for name in shapes})
         self._order = order
-        self.frozen: frozenset[str] = frozenset()
+        self.frozen = frozenset()
+
+    @property
+    def frozen(self) -> frozenset[str]:
+        """Names that no optimizer may change."""
+        return self._frozen
+
+    @frozen.setter
+    def frozen(self, names: Iterable[str]) -> None:
+        # Every training step asks for the stretches: what they cost must not grow with the parameters.
+        self._frozen = frozenset(names)
+        self._frozen_slices = self.slices(self._frozen)
+        everything = (slice(0, self.flat.size),)
+        self._trainable_slices = self.slices(self.keys() - self._frozen) if self._frozen else everything
 
     def trainable_slices(self) -> tuple[slice, ...]:
         """Return the stretches of ``flat`` that are not frozen, neighbours joined.
@@ -96,16 +108,11 @@ class FlatDict(BoundDict):
             >>> params.trainable_slices()
             (slice(0, 2, None), slice(5, 9, None))
         """
-        return self._slices(frozen=False)
+        return self._trainable_slices
 
     def frozen_slices(self) -> tuple[slice, ...]:
         """Return the stretches of ``flat`` that are frozen."""
-        return self._slices(frozen=True)
-
-    def _slices(self, *, frozen: bool) -> tuple[slice, ...]:
-        if not self.frozen:
-            return () if frozen else (slice(0, self.flat.size),)
-        return self.slices(self.frozen if frozen else self.keys() - self.frozen)
+        return self._frozen_slices
 
     def slices(self, names: Set[str]) -> tuple[slice, ...]:
         """Return the stretches of ``flat`` that hold the given arrays, neighbours joined."""

@@ -33,6 +33,8 @@ class PReLU(Layer):
         He et al., Delving deep into rectifiers, 2015, https://arxiv.org/abs/1502.01852
     """
 
+    uses_key = False
+
     def __init__(self, num_parameters: int = 1, init: float = 0.25) -> None:
         super().__init__()
         self.num_parameters = integer("PReLU", "num_parameters", num_parameters)
@@ -70,6 +72,8 @@ class Maxout(Layer):
     Reference:
         Goodfellow et al., Maxout networks, 2013, https://arxiv.org/abs/1302.4389
     """
+
+    uses_key = False
 
     def __init__(self, pieces: int) -> None:
         super().__init__()

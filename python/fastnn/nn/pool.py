@@ -56,6 +56,8 @@ class MaxPool2d(_Pool2d):
         [[[[5.0, 7.0], [13.0, 15.0]]]]
     """
 
+    uses_key = False
+
     def forward(self, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
         """Map x (N, C, H, W) to (N, C, OH, OW)."""
         return F.maxpool2d_forward(
@@ -83,6 +85,8 @@ class AvgPool2d(_Pool2d):
         >>> AvgPool2d(2)(np.arange(16.0).reshape(1, 1, 4, 4)).tolist()
         [[[[2.5, 4.5], [10.5, 12.5]]]]
     """
+
+    uses_key = False
 
     def __init__(
         self,
@@ -125,6 +129,8 @@ class GlobalAvgPool2d(Layer):
     Reference:
         Lin, Chen and Yan, Network in network, 2013, https://arxiv.org/abs/1312.4400
     """
+
+    uses_key = False
 
     def forward(self, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
         """Map x (N, C, H, W) to (N, C, 1, 1)."""

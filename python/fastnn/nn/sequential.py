@@ -131,7 +131,7 @@ class Sequential(Container):
         for step in self._plan:
             cache: Any
             if not isinstance(step, Run):
-                x, cache = self._forward_child(step, x, train, None if key is None else key.fold(int(step)))
+                x, cache = self._forward_child(step, x, train, self._key_of(step, key))
             elif step is last:
                 x, cache = self._forward_run(step, x, train, residual, activation)
             else:

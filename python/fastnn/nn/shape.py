@@ -18,6 +18,8 @@ class Flatten(Layer):
         (5, 12)
     """
 
+    uses_key = False
+
     def forward(self, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
         """Map (N, ...) to (N, features)."""
         return x.reshape(len(x), math.prod(x.shape[1:])), x.shape

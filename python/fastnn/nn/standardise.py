@@ -34,6 +34,8 @@ class Standardise(Layer):
         LeCun et al., Efficient BackProp, 1998, https://doi.org/10.1007/3-540-49430-8_2
     """
 
+    uses_key = False
+
     def __init__(self, num_features: int) -> None:
         super().__init__()
         self.num_features = integer("Standardise", "num_features", num_features)

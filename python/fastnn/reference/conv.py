@@ -145,8 +145,8 @@ def conv2d_forward(
 
 
 def conv2d_backward(
-    dy: Array, cache: Conv2dCache, *, need_dx: bool = True
-) -> tuple[Array | None, Array, Array | None]:
+    dy: Array, cache: Conv2dCache, *, need_dx: bool = True, need_dw: bool = True
+) -> tuple[Array | None, Array | None, Array | None]:
     """Propagate a gradient through a convolution.
 
     Every term ``w * xpad`` of the forward sum sends ``dy * w`` to its pixel and ``dy * xpad`` to its weight;
@@ -156,9 +156,11 @@ def conv2d_backward(
         dy: (N, F, OH, OW), gradient of the loss with respect to y.
         cache: from `conv2d_forward`.
         need_dx: False skips dx, which the first layer of a net has no use for.
+        need_dw: False skips dw and db, which a frozen layer has no use for.
 
     Returns:
-        dx (N, C, H, W) or None, dw (F, C/groups, KH, KW), and db (F,) or None for a convolution without bias.
+        dx (N, C, H, W), dw (F, C/groups, KH, KW) and db (F,); None for what is skipped, and for db without
+        bias.
 
     Example:
         >>> y, cache = conv2d_forward(np.ones((1, 1, 3, 3)), np.ones((1, 1, 3, 3)), np.zeros(1))
@@ -179,8 +181,9 @@ def conv2d_backward(
         seen = xpad[where].reshape(n, groups, cg, *window.output)
         dwg[..., i, j] = np.einsum("nGfhw,nGchw->Gfc", dyg, seen)
         dxpad[where] += np.einsum("nGfhw,Gfc->nGchw", dyg, wg[..., i, j]).reshape(n, c, *window.output)
-    db = dy.sum(axis=(0, 2, 3)) if has_bias else None
-    return crop(dxpad, window.padding, x.shape) if need_dx else None, dwg.reshape(w.shape), db
+    dx = crop(dxpad, window.padding, x.shape) if need_dx else None
+    db = dy.sum(axis=(0, 2, 3)) if has_bias and need_dw else None
+    return dx, dwg.reshape(w.shape) if need_dw else None, db
 
 
 class Conv1dCache(NamedTuple):
@@ -240,17 +243,18 @@ def conv1d_forward(
 
 
 def conv1d_backward(
-    dy: Array, cache: Conv1dCache, *, need_dx: bool = True
-) -> tuple[Array | None, Array, Array | None]:
+    dy: Array, cache: Conv1dCache, *, need_dx: bool = True, need_dw: bool = True
+) -> tuple[Array | None, Array | None, Array | None]:
     """Propagate a gradient through a one-dimensional convolution.
 
     Args:
         dy: (N, F, OL), gradient of the loss with respect to y.
         cache: from `conv1d_forward`.
         need_dx: False skips dx, which the first layer of a net has no use for.
+        need_dw: False skips dw and db, which a frozen layer has no use for.
 
     Returns:
-        dx (N, C, L) or None, dw (F, C/groups, K), and db (F,) or None for a convolution without bias.
+        dx (N, C, L), dw (F, C/groups, K) and db (F,); None for what is skipped, and for db without bias.
 
     Example:
         >>> y, cache = conv1d_forward(np.ones((1, 1, 3)), np.ones((1, 1, 3)), np.zeros(1))
@@ -258,8 +262,8 @@ def conv1d_backward(
         >>> dx[0, 0].tolist(), db.tolist()
         ([2.0, 2.0, 2.0], [2.0])
     """
-    dx, dw, db = conv2d_backward(dy[:, :, None], cache.image, need_dx=need_dx)
-    return None if dx is None else dx[:, :, 0], dw[:, :, 0], db
+    dx, dw, db = conv2d_backward(dy[:, :, None], cache.image, need_dx=need_dx, need_dw=need_dw)
+    return None if dx is None else dx[:, :, 0], None if dw is None else dw[:, :, 0], db
 
 
 def im2col(

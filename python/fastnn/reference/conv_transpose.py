@@ -89,8 +89,8 @@ def conv_transpose2d_forward(
 
 
 def conv_transpose2d_backward(
-    dy: Array, cache: ConvTranspose2dCache, *, need_dx: bool = True
-) -> tuple[Array | None, Array, Array | None]:
+    dy: Array, cache: ConvTranspose2dCache, *, need_dx: bool = True, need_dw: bool = True
+) -> tuple[Array | None, Array | None, Array | None]:
     """Propagate a gradient through a transposed convolution.
 
     ``dx`` is the convolution of ``dy`` with ``w``; every term ``x * w`` of the forward sum sends ``x * dy``
@@ -100,9 +100,11 @@ def conv_transpose2d_backward(
         dy: (N, F, OH, OW), gradient of the loss with respect to y.
         cache: from `conv_transpose2d_forward`.
         need_dx: False skips dx, which the first layer of a net has no use for.
+        need_dw: False skips dw and db, which a frozen layer has no use for.
 
     Returns:
-        dx (N, C, H, W) or None, dw (C, F/groups, KH, KW), and db (F,) or None without bias.
+        dx (N, C, H, W), dw (C, F/groups, KH, KW) and db (F,); None for what is skipped, and for db without
+        bias.
 
     Example:
         >>> y, cache = conv_transpose2d_forward(np.ones((1, 1, 1, 2)), np.ones((1, 1, 1, 2)), stride=2)
@@ -120,5 +122,6 @@ def conv_transpose2d_backward(
         seen = full[where].reshape(n, groups, fg, h, width)
         dxg += np.einsum("nGfhw,Gcf->nGchw", seen, wg[..., i, j])
         dwg[..., i, j] = np.einsum("nGchw,nGfhw->Gcf", xg, seen)
-    db = dy.sum(axis=(0, 2, 3)) if has_bias else None
-    return dxg.reshape(x.shape) if need_dx else None, dwg.reshape(w.shape), db
+    dx = dxg.reshape(x.shape) if need_dx else None
+    db = dy.sum(axis=(0, 2, 3)) if has_bias and need_dw else None
+    return dx, dwg.reshape(w.shape) if need_dw else None, db

@@ -91,8 +91,8 @@ def linear_forward(x: Array, w: Array, b: Array | None = None) -> tuple[Array, L
 
 
 def linear_backward(
-    dy: Array, cache: LinearCache, *, need_dx: bool = True
-) -> tuple[Array | None, Array, Array | None]:
+    dy: Array, cache: LinearCache, *, need_dx: bool = True, need_dw: bool = True
+) -> tuple[Array | None, Array | None, Array | None]:
     """Propagate a gradient through a fully connected layer.
 
     ``dx = dy w``, ``dw = dy^T x``, ``db = sum_n dy``
@@ -101,9 +101,10 @@ def linear_backward(
         dy: (N, out), gradient of the loss with respect to y.
         cache: from `linear_forward`.
         need_dx: False skips dx, which the first layer of a net has no use for.
+        need_dw: False skips dw and db, which a frozen layer has no use for.
 
     Returns:
-        dx (N, in) or None, dw (out, in), and db (out,) or None for a layer without bias.
+        dx (N, in), dw (out, in) and db (out,); None for what is skipped, and for db without bias.
 
     Example:
         >>> y, cache = linear_forward(np.ones((1, 3)), np.ones((2, 3)))
@@ -112,4 +113,6 @@ def linear_backward(
         ((2, 3), None)
     """
     x, w, has_bias = cache
-    return dy @ w if need_dx else None, dy.T @ x, dy.sum(axis=0) if has_bias else None
+    dx = dy @ w if need_dx else None
+    db = dy.sum(axis=0) if has_bias and need_dw else None
+    return dx, dy.T @ x if need_dw else None, db

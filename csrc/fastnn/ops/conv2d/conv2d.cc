@@ -137,13 +137,13 @@ bool conv2d_reduces(const int64_t (&x)[kMaxRank], int64_t f, const Conv2dSetting
 
 template <class T>
 void conv2d_forward(TensorView<const T> x, TensorView<const T> w, TensorView<T> y,
-                    const Conv2dSettings& settings, const Prologue<T>& prologue,
-                    const Epilogue<T>& epilogue) {
+                    const Conv2dSettings& settings, const Prologue<T>& prologue, const Epilogue<T>& epilogue,
+                    Kept* kept) {
   const ConvAlgo algo = resolve<T>(x, w.shape[0], settings);
   if (algo == ConvAlgo::im2col && prologue.empty()) return conv2d_forward_im2col(x, w, y, settings, epilogue);
   if (algo == ConvAlgo::winograd && prologue.empty()) {
     return winograd_forward<T>(winograd_tile(y.shape), x, w, settings.window.h.padding,
-                               settings.window.w.padding, y, epilogue);
+                               settings.window.w.padding, y, epilogue, kept);
   }
   if (depthwise_applies(w, settings.groups))
     return depthwise_forward(channels_stride(x), w, y, settings, prologue, epilogue);
@@ -151,7 +151,8 @@ void conv2d_forward(TensorView<const T> x, TensorView<const T> w, TensorView<T> 
   const int64_t filters = w.shape[0] / settings.groups;
   const FilterView<T> taps{w.data, filters * w.stride[0], w.stride[0], w.stride[1], w.stride[2], w.stride[3]};
   const Correlation<T> sum{channels_stride(x), taps, y, h, v, settings.groups};
-  plain_sums(settings) ? correlate(sum, prologue, epilogue) : correlate_jointly(sum, prologue, epilogue);
+  plain_sums(settings) ? correlate(sum, prologue, epilogue, {kept})
+                       : correlate_jointly(sum, prologue, epilogue, kept);
 }
 
 template <class T>
@@ -184,13 +185,13 @@ void conv2d_backward(TensorView<const T> dy, TensorView<const T> x, TensorView<c
   if (dx.data && residual.matrix().data && !epilogue.residual.data) add_rows(residual.matrix(), dx);
 }
 
-#define FASTNN_X(T)                                                                               \
-  template ConvAlgo conv2d_choose<T>(const int64_t(&)[kMaxRank], int64_t, const Conv2dSettings&); \
-  template void conv2d_forward(TensorView<const T>, TensorView<const T>, TensorView<T>,           \
-                               const Conv2dSettings&, const Prologue<T>&, const Epilogue<T>&);    \
-  template void conv2d_backward(TensorView<const T>, TensorView<const T>, TensorView<const T>,    \
-                                TensorView<T>, TensorView<T>, T*, const Conv2dSettings&,          \
-                                const TensorView<const T>&, const NormReduction<T>*);             \
+#define FASTNN_X(T)                                                                                   \
+  template ConvAlgo conv2d_choose<T>(const int64_t(&)[kMaxRank], int64_t, const Conv2dSettings&);     \
+  template void conv2d_forward(TensorView<const T>, TensorView<const T>, TensorView<T>,               \
+                               const Conv2dSettings&, const Prologue<T>&, const Epilogue<T>&, Kept*); \
+  template void conv2d_backward(TensorView<const T>, TensorView<const T>, TensorView<const T>,        \
+                                TensorView<T>, TensorView<T>, T*, const Conv2dSettings&,              \
+                                const TensorView<const T>&, const NormReduction<T>*);                 \
   template bool conv2d_reduces<T>(const int64_t(&)[kMaxRank], int64_t, const Conv2dSettings&);
 FASTNN_X(float)
 FASTNN_X(double)

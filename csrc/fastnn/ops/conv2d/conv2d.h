@@ -14,6 +14,7 @@
 // Sums are cut into runs fixed by the shape: the same bits for any number of threads. Thread-safe.
 #pragma once
 
+#include "fastnn/base/kept.h"
 #include "fastnn/base/tensor_view.h"
 #include "fastnn/base/window.h"
 #include "fastnn/ops/gemm/gemm.h"
@@ -38,10 +39,11 @@ bool winograd_applies(const Conv2dSettings& settings);
 template <class T>
 ConvAlgo conv2d_choose(const int64_t (&x_shape)[kMaxRank], int64_t f, const Conv2dSettings& settings);
 
+// `kept`, one for each w and settings, holds the filters as the kernels read them from one call to the next.
 template <class T>
 void conv2d_forward(TensorView<const T> x, TensorView<const T> w, TensorView<T> y,
                     const Conv2dSettings& settings, const Prologue<T>& prologue = {},
-                    const Epilogue<T>& epilogue = {});
+                    const Epilogue<T>& epilogue = {}, Kept* kept = nullptr);
 
 // Whether conv2d_backward can reduce on the way: Winograd does, whose dx passes through registers in whole
 // pixels.

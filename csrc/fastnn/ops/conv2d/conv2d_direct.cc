@@ -55,12 +55,14 @@ struct Direct {
   const Correlation<T>& sum;
   const Prologue<T>& prologue;
   const Epilogue<T>& epilogue;
+  const KeptAs& kept;
   GemmKernel<T> gemm = FASTNN_DISPATCH(gemm_kernel<T>)();
   Conv2dKernel<T> conv = FASTNN_DISPATCH(conv2d_kernel<T>)();
   int64_t in = sum.x.shape[1] / sum.groups;   // channels of a group
   int64_t out = sum.y.shape[1] / sum.groups;  // filters of a group
   int64_t taps = sum.h.taps * sum.v.taps;
-  Buffer<T> filters = {}, mean = {}, squares = {};  // statistics of each piece (pieces, groups * out)
+  const T* filters = nullptr;         // as the kernels read them
+  Buffer<T> mean = {}, squares = {};  // statistics of each piece (pieces, groups * out)
 
   double flops() const {
     return 2.0 * static_cast<double>(sum.y.size()) * static_cast<double>(in) * static_cast<double>(taps);
@@ -126,19 +128,20 @@ struct DirectTiles : Direct<T> {
   int64_t panel_size() const { return taps * in * width; }
 
   // Panels [group][panel][th][tw][in][width].
-  void pack_filters() {
-    filters = Buffer<T>(sum.groups * panels * panel_size());
+  Buffer<T> pack_filters() const {
+    Buffer<T> packed(sum.groups * panels * panel_size());
     const double bytes = sizeof(T) * static_cast<double>(sum.groups * panels * panel_size());
     parallel_for(sum.groups * panels, bytes / kBytesPerNs, [&](int64_t chunk) {
       const int64_t g = chunk / panels, col = chunk % panels * width;
       const T* from = sum.w.data + g * sum.w.group + col * sum.w.out;
-      T* to = filters.get() + chunk * panel_size();
+      T* to = packed.get() + chunk * panel_size();
       for (int64_t i = 0; i < sum.h.taps; ++i) {
         for (int64_t j = 0; j < sum.v.taps; ++j, to += in * width)
           gemm.pack_b({from + i * sum.w.h + j * sum.w.w, sum.w.in, sum.w.out, panel_cols(chunk % panels),
                        static_cast<int>(width), in, to});
       }
     });
+    return packed;
   }
 
   int panel_cols(int64_t panel) const { return static_cast<int>(std::min(width, out - panel * width)); }
@@ -174,7 +177,7 @@ struct DirectTiles : Direct<T> {
               tile.a = image + i * sum.h.stride * plan.row_size() + first * tile.a_row;
               for (int64_t j = j0; j < std::min(panels, j0 + together); ++j) {
                 const int64_t channel = g * out + j * width;
-                tile.b = filters.get() + (g * panels + j) * panel_size() + block.begin * width;
+                tile.b = filters + (g * panels + j) * panel_size() + block.begin * width;
                 tile.cols = panel_cols(j);
                 this->set_output(tile, n, piece.row0 + i, first, channel);
                 this->set_statistics(tile, index, seen, channel);
@@ -200,7 +203,8 @@ struct DirectTiles : Direct<T> {
   }
 
   void run() {
-    pack_filters();
+    const KeptOr<Buffer<T>> packed(this->kept, [&] { return pack_filters(); });
+    filters = packed->get();
     const Bands bands(sum.x.shape[0], sum.h, plan.row_size() * static_cast<int64_t>(sizeof(T)), sum.groups);
     this->for_each_piece(bands, sum.groups, [&](int64_t index, int64_t g) { run_piece(bands, index, g); });
   }
@@ -230,7 +234,8 @@ void join_statistics(const Bands& bands, int64_t width, const T* mean, const T* 
 }
 
 template <class T>
-void correlate(const Correlation<T>& sum, const Prologue<T>& prologue, const Epilogue<T>& epilogue) {
+void correlate(const Correlation<T>& sum, const Prologue<T>& prologue, const Epilogue<T>& epilogue,
+               const KeptAs& kept) {
   if (sum.y.size() == 0) return;
   if (sum.h.taps == 0 || sum.v.taps == 0) return fill_zero(sum.y);  // a phase that no tap reaches
   const int64_t in = sum.x.shape[1] / sum.groups, out = sum.y.shape[1] / sum.groups;
@@ -239,10 +244,13 @@ void correlate(const Correlation<T>& sum, const Prologue<T>& prologue, const Epi
   };
   if (sum.groups == 1 && pointwise(sum.h) && pointwise(sum.v) && is_matrix(sum.x) && is_matrix(sum.y)) {
     const int64_t pixels = sum.x.shape[0] * sum.h.out * sum.v.out;
-    gemm<T>(row_major(sum.x.data, pixels, in), MatrixView<const T>{sum.w.data, in, out, sum.w.in, sum.w.out},
-            row_major(sum.y.data, pixels, out), prologue, epilogue);
+    const MatrixView<const T> w{sum.w.data, in, out, sum.w.in, sum.w.out};
+    const MatrixView<const T> x = row_major(sum.x.data, pixels, in);
+    const MatrixView<T> y = row_major(sum.y.data, pixels, out);
+    if (!kept.kept) return gemm<T>(x, w, y, prologue, epilogue);
+    gemm<T>(x, *KeptOr<PackedMatrix<T>>(kept, [&] { return gemm_pack(w); }), y, prologue, epilogue);
   } else {
-    DirectTiles<T>{{sum, prologue, epilogue}}.run();
+    DirectTiles<T>{{sum, prologue, epilogue, kept}}.run();
   }
 }
 
@@ -250,7 +258,9 @@ template void join_statistics(const Bands&, int64_t, const float*, const float*,
                               const Epilogue<float>&);
 template void join_statistics(const Bands&, int64_t, const double*, const double*, int64_t,
                               const Epilogue<double>&);
-template void correlate(const Correlation<float>&, const Prologue<float>&, const Epilogue<float>&);
-template void correlate(const Correlation<double>&, const Prologue<double>&, const Epilogue<double>&);
+template void correlate(const Correlation<float>&, const Prologue<float>&, const Epilogue<float>&,
+                        const KeptAs&);
+template void correlate(const Correlation<double>&, const Prologue<double>&, const Epilogue<double>&,
+                        const KeptAs&);
 
 }  // namespace fastnn

@@ -91,8 +91,10 @@ struct Correlation {
   int64_t residual_line = 0;  // elements from a row of the epilogue's residual to the next; 0: rows are dense
 };
 
+// `kept` holds the filters as the kernels read them, see conv2d_forward.
 template <class T>
-void correlate(const Correlation<T>& sum, const Prologue<T>& prologue = {}, const Epilogue<T>& epilogue = {});
+void correlate(const Correlation<T>& sum, const Prologue<T>& prologue = {}, const Epilogue<T>& epilogue = {},
+               const KeptAs& kept = {});
 
 // dw[g*O + o, in, th, tw] = sum over n, i, j of dy[n, g*O + o, i, j] * x[n, g*I + in, position], in C order;
 // db[o] (or null) = sum of dy[n, o, i, j].
@@ -110,7 +112,7 @@ void correlate_weights(const WeightCorrelation<T>& sum, T* dw, T* db);
 // zero join them, so that a NaN or an infinity spreads to neighbours.
 template <class T>
 void correlate_jointly(const Correlation<T>& sum, const Prologue<T>& prologue = {},
-                       const Epilogue<T>& epilogue = {});
+                       const Epilogue<T>& epilogue = {}, Kept* kept = nullptr);
 template <class T>
 void correlate_weights_jointly(const WeightCorrelation<T>& sum, T* dw, T* db);
 

@@ -90,7 +90,8 @@ Buffer<T> joint_filters(const FilterView<T>& w, const TapAxis& h, const TapAxis&
 }  // namespace
 
 template <class T>
-void correlate_jointly(const Correlation<T>& sum, const Prologue<T>& prologue, const Epilogue<T>& epilogue) {
+void correlate_jointly(const Correlation<T>& sum, const Prologue<T>& prologue, const Epilogue<T>& epilogue,
+                       Kept* kept) {
   const GemmKernel<T> gemm = FASTNN_DISPATCH(gemm_kernel<T>)();
   const int64_t in = sum.x.shape[1], out = sum.y.shape[1];
   const MatrixView<const T>& residual = epilogue.residual;
@@ -101,22 +102,25 @@ void correlate_jointly(const Correlation<T>& sum, const Prologue<T>& prologue, c
     return taps_of(sum.v, pixels) * std::max(outputs / pixels * registers, kAccumulators);
   };
   const int64_t pixels = fits ? choose_pixels(gemm, sum.v.out, out, cost) : 1;
-  if (pixels == 1 || sum.h.taps * sum.v.taps < 2) return correlate(sum, prologue, epilogue);
+  if (pixels == 1 || sum.h.taps * sum.v.taps < 2) return correlate(sum, prologue, epilogue, {kept});
 
-  const Buffer<T> filters = joint_filters(sum.w, sum.h, sum.v, in, out, pixels);
+  // Variants: one pixel 0, joint filters by their pixels, those before they are packed by minus their pixels.
+  const int variant = static_cast<int>(pixels);
+  const KeptOr<Buffer<T>> filters({kept, -variant},
+                                  [&] { return joint_filters(sum.w, sum.h, sum.v, in, out, pixels); });
   Buffer<T> bias(pixels * out);
   for (int64_t i = 0; epilogue.bias && i < pixels; ++i) std::copy_n(epilogue.bias, out, bias.get() + i * out);
 
   const int64_t rest = sum.v.out % pixels, row = sum.v.span(pixels) * pixels * out;
   Correlation<T> wide = sum;
-  wide.w = {filters.get(), 0, 1, sum.h.taps * row, row, pixels * out};
+  wide.w = {filters->get(), 0, 1, sum.h.taps * row, row, pixels * out};
   wide.y = joined(sum.y, pixels);
   wide.v = joined(sum.v, pixels);
   wide.residual_line = sum.v.out * residual.row_stride;
   Epilogue<T> wide_epilogue = epilogue;
   if (epilogue.bias) wide_epilogue.bias = bias.get();
   wide_epilogue.residual.row_stride = pixels * residual.row_stride;
-  correlate(wide, prologue, wide_epilogue);
+  correlate(wide, prologue, wide_epilogue, {kept, variant});
   if (rest == 0) return;
   Correlation<T> end = sum;
   end.y = last(sum.y, rest);
@@ -124,7 +128,7 @@ void correlate_jointly(const Correlation<T>& sum, const Prologue<T>& prologue, c
   end.residual_line = wide.residual_line;
   Epilogue<T> end_epilogue = epilogue;
   if (residual.data) end_epilogue.residual.data += (sum.v.out - rest) * residual.row_stride;
-  correlate(end, prologue, end_epilogue);
+  correlate(end, prologue, end_epilogue, {kept});
 }
 
 template <class T>
@@ -161,8 +165,8 @@ void correlate_weights_jointly(const WeightCorrelation<T>& sum, T* dw, T* db) {
   }
 }
 
-#define FASTNN_X(T)                                                                               \
-  template void correlate_jointly(const Correlation<T>&, const Prologue<T>&, const Epilogue<T>&); \
+#define FASTNN_X(T)                                                                                      \
+  template void correlate_jointly(const Correlation<T>&, const Prologue<T>&, const Epilogue<T>&, Kept*); \
   template void correlate_weights_jointly(const WeightCorrelation<T>&, T*, T*);
 FASTNN_X(float)
 FASTNN_X(double)

@@ -18,7 +18,7 @@ void conv_transpose2d_backward(const TensorView<const T>& dy, const TensorView<c
                                const TensorView<const T>& w, const TensorView<T>& dx, const TensorView<T>& dw,
                                T* db, const Conv2dSettings& settings) {
   if (dx.data) conv2d_forward<T>(dy, w, dx, settings);
-  conv2d_backward<T>(x, dy, w, {}, dw, nullptr, settings);
+  if (dw.data) conv2d_backward<T>(x, dy, w, {}, dw, nullptr, settings);
   if (db) column_sums<T>(PixelRows<T>(dy).matrix(), db);
 }
 

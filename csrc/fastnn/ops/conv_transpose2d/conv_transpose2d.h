@@ -20,7 +20,7 @@ template <class T>
 void conv_transpose2d_forward(const TensorView<const T>& x, const TensorView<const T>& w, const T* b,
                               const TensorView<T>& y, const Conv2dSettings& settings);
 
-// dx is skipped where its data is null.
+// dx and dw are skipped where their data is null.
 template <class T>
 void conv_transpose2d_backward(const TensorView<const T>& dy, const TensorView<const T>& x,
                                const TensorView<const T>& w, const TensorView<T>& dx, const TensorView<T>& dw,

@@ -12,7 +12,7 @@ template <class T>
 void linear_backward(MatrixView<const T> dy, MatrixView<const T> x, MatrixView<const T> w, MatrixView<T> dx,
                      MatrixView<T> dw, T* db) {
   if (dx.data) gemm<T>(dy, w, dx);
-  gemm<T>(dy.transposed(), x, dw);
+  if (dw.data) gemm<T>(dy.transposed(), x, dw);
   if (db) column_sums<T>(dy, db);
 }
 

@@ -15,7 +15,7 @@ template <class T>
 void linear_forward(MatrixView<const T> x, MatrixView<const T> w, MatrixView<T> y,
                     const Prologue<T>& prologue = {}, const Epilogue<T>& epilogue = {});
 
-// dx and db are skipped where their data is null.
+// dx, dw and db are skipped where their data is null.
 template <class T>
 void linear_backward(MatrixView<const T> dy, MatrixView<const T> x, MatrixView<const T> w, MatrixView<T> dx,
                      MatrixView<T> dw, T* db);

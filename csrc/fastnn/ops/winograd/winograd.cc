@@ -322,7 +322,7 @@ TensorView<const T> turned(TensorView<const T> w) {
 template <class T>
 void correlate_tiles(int m, const TensorView<const T>& x, const TensorView<const T>& w, int64_t pad_h,
                      int64_t pad_w, const TensorView<T>& y, const Epilogue<T>& epilogue,
-                     const NormReduction<T>* reduction) {
+                     const NormReduction<T>* reduction, Kept* kept) {
   const TileGrid grid(m, y.shape[0], y.shape[2], y.shape[3]);
   if (reduction) {
     std::fill_n(reduction->sum, y.shape[1], 0.0);
@@ -333,7 +333,8 @@ void correlate_tiles(int m, const TensorView<const T>& x, const TensorView<const
   const GemmKernel<T> gemm = FASTNN_DISPATCH(gemm_kernel<T>)();
   const int64_t c = x.shape[1], f = y.shape[1], planes = (m + 2) * (m + 2);
   const bool narrow = f <= winograd.lanes;
-  const Filters<T> filters = transform_filters(winograd, m + 2, w, narrow ? winograd.lanes : gemm.cols);
+  const KeptOr<Filters<T>> filters(
+      {kept, m}, [&] { return transform_filters(winograd, m + 2, w, narrow ? winograd.lanes : gemm.cols); });
   const int64_t block = block_tiles(planes, c, f, narrow, gemm.rows, sizeof(T)),
                 blocks = ceil_div(grid.count(), block);
 
@@ -353,7 +354,7 @@ void correlate_tiles(int m, const TensorView<const T>& x, const TensorView<const
                            y,
                            pad_h,
                            pad_w,
-                           filters,
+                           *filters,
                            epilogue,
                            norm ? &*norm : nullptr,
                            narrow,
@@ -373,15 +374,15 @@ void correlate_tiles(int m, const TensorView<const T>& x, const TensorView<const
 
 template <class T>
 void winograd_forward(int m, TensorView<const T> x, TensorView<const T> w, int64_t pad_h, int64_t pad_w,
-                      TensorView<T> y, const Epilogue<T>& epilogue) {
-  correlate_tiles<T>(m, x, w, pad_h, pad_w, y, epilogue, nullptr);
+                      TensorView<T> y, const Epilogue<T>& epilogue, Kept* kept) {
+  correlate_tiles<T>(m, x, w, pad_h, pad_w, y, epilogue, nullptr, kept);
 }
 
 template <class T>
 void winograd_backward_data(int m, TensorView<const T> dy, TensorView<const T> w, int64_t pad_h,
                             int64_t pad_w, TensorView<T> dx, const Epilogue<T>& epilogue,
                             const NormReduction<T>* reduction) {
-  correlate_tiles<T>(m, dy, turned(w), 2 - pad_h, 2 - pad_w, dx, epilogue, reduction);
+  correlate_tiles<T>(m, dy, turned(w), 2 - pad_h, 2 - pad_w, dx, epilogue, reduction, nullptr);
 }
 
 template <class T>
@@ -477,7 +478,7 @@ int winograd_lanes() {
 #define FASTNN_X(T)                                                                                        \
   template int winograd_lanes<T>();                                                                        \
   template void winograd_forward(int, TensorView<const T>, TensorView<const T>, int64_t, int64_t,          \
-                                 TensorView<T>, const Epilogue<T>&);                                       \
+                                 TensorView<T>, const Epilogue<T>&, Kept*);                                \
   template void winograd_backward_data(int, TensorView<const T>, TensorView<const T>, int64_t, int64_t,    \
                                        TensorView<T>, const Epilogue<T>&, const NormReduction<T>*);        \
   template void winograd_backward_weights(int, TensorView<const T>, TensorView<const T>, int64_t, int64_t, \

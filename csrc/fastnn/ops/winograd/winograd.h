@@ -16,6 +16,7 @@
 
 #include <cstdint>
 
+#include "fastnn/base/kept.h"
 #include "fastnn/base/tensor_view.h"
 #include "fastnn/ops/gemm/gemm.h"
 
@@ -23,10 +24,11 @@ namespace fastnn {
 
 // y[n, f, i, j] = act( sum_{c, a, b} x[n, c, i + a - pad_h, j + b - pad_w] * w[f, c, a, b] + bias + residual
 // ) x (N, C, H, W), w (F, C, 3, 3), y (N, F, H + 2 pad_h - 2, W + 2 pad_w - 2); padding 0 to 2 on each side.
-// The epilogue's residual is a matrix (N*OH*OW, F). m is 2 or 4.
+// The epilogue's residual is a matrix (N*OH*OW, F). m is 2 or 4. `kept`, one for each w, holds the
+// transformed filters from one call to the next.
 template <class T>
 void winograd_forward(int m, TensorView<const T> x, TensorView<const T> w, int64_t pad_h, int64_t pad_w,
-                      TensorView<T> y, const Epilogue<T>& epilogue = {});
+                      TensorView<T> y, const Epilogue<T>& epilogue = {}, Kept* kept = nullptr);
 
 // dx, the gradient of winograd_forward by x: a forward pass over dy with filters turned by 180 degrees. The
 // epilogue's residual is a matrix (N*H*W, C). `reduction`, or null, is for the batch norm whose output x was.

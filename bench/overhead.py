@@ -1,0 +1,97 @@
+"""What a layer costs in a training step beyond arithmetic: nets whose tensors hold a number or two."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+
+from bench import steps
+from bench.harness import Comparison, Effort, Entry, Turn
+from bench.rivals import NCHW, Array, draw
+from fastnn import nn
+from fastnn.model import Model
+
+SHALLOW, DEEP = 2, 12
+
+
+class Stack(NamedTuple):
+    """A few layers that a net repeats, and the shape of its batch."""
+
+    name: str
+    layers: Callable[[], list[nn.Layer]]
+    shape: tuple[int, ...]
+
+    def model(self, repeats: int) -> Model:
+        """Return a net that repeats the layers so often, with two classes."""
+        images = [nn.Flatten()] if len(self.shape) > 2 else []
+        body = [layer for _ in range(repeats) for layer in self.layers()]
+        return Model(nn.Sequential(*body, *images, nn.Linear(1, 2)))
+
+
+STACKS = (
+    Stack("linear", lambda: [nn.Linear(1, 1)], (1, 1)),
+    Stack("linear, relu", lambda: [nn.Linear(1, 1), nn.ReLU()], (1, 1)),
+    Stack("linear, tanh, dropout", lambda: [nn.Linear(1, 1), nn.Tanh(), nn.Dropout(0.5)], (1, 1)),
+    Stack("conv", lambda: [nn.Conv2d(1, 1, 3, padding=1)], (1, 1, 1, 1)),
+    Stack(
+        "conv, norm, relu",
+        lambda: [nn.Conv2d(1, 1, 3, padding=1, bias=False), nn.BatchNorm2d(1), nn.ReLU()],
+        (2, 1, 1, 1),
+    ),
+    Stack(
+        "conv, relu, pool",
+        lambda: [nn.Conv2d(1, 1, 3, padding=1), nn.ReLU(), nn.MaxPool2d(1)],
+        (1, 1, 1, 1),
+    ),
+    Stack(
+        "residual block",
+        lambda: [
+            nn.Residual(
+                nn.Sequential(
+                    *(nn.Conv2d(1, 1, 3, padding=1, bias=False), nn.BatchNorm2d(1), nn.ReLU()),
+                    *(nn.Conv2d(1, 1, 3, padding=1, bias=False), nn.BatchNorm2d(1)),
+                ),
+                activation="relu",
+            )
+        ],
+        (2, 1, 1, 1),
+    ),
+)
+
+
+def _count(model: Model) -> int:
+    assert isinstance(model.net, nn.Container)
+    return len(model.net.leaves())
+
+
+def a_layer(stack: Stack, rounds: int) -> Comparison:
+    """Measure how much longer a step of a deeper net takes, by layer, forward and backward together."""
+    X, y = draw(*stack.shape), np.zeros(stack.shape[0], np.int64)
+    shallow, deep = stack.model(SHALLOW), stack.model(DEEP)
+    layers = _count(deep) - _count(shallow)
+
+    def step(who: Callable[[Model, Array, Array], Callable[[], object]]) -> list[Turn]:
+        return [Turn(who(model, X, y)) for model in (shallow, deep)]
+
+    parties = {"ours": step(steps.our_step), NCHW: step(partial(steps.torch_step, mode=NCHW, fused=True))}
+    times: dict[str, list[float]] = {who: [] for who in parties}
+    for _ in range(rounds):
+        for who, (less, more) in parties.items():
+            times[who].append(1e3 * (more.ms() - less.ms()) / layers)
+    return Comparison(
+        f"overhead {stack.name}",
+        "overhead",
+        times["ours"],
+        {NCHW: times[NCHW]},
+        unit="us",
+        note="a layer, forward and backward",
+    )
+
+
+def entries(effort: Effort) -> Iterator[Entry]:
+    """All lines of this level."""
+    for stack in STACKS:
+        yield Entry(f"overhead {stack.name}", "overhead", partial(a_layer, stack, effort.most))
