@@ -148,23 +148,35 @@ struct Filters {
   int64_t plane, panel;
 };
 
+// Filters are rearranged in squares, of so many channels and a panel: their memory is walked in runs of
+// several channels, where steps from filter to filter would meet in a few places of the cache.
+constexpr int64_t kFilterChannels = 16;
+
 template <class T>
 Filters<T> transform_filters(const WinogradKernel<T>& winograd, int points, TensorView<const T> w,
                              int width) {
-  const int64_t f = w.shape[0], c = w.shape[1], panels = ceil_div(f, width), padded = panels * width;
+  const int64_t f = w.shape[0], c = w.shape[1], panels = ceil_div(f, width);
   Filters<T> filters{Buffer<T>(points * points * panels * c * width), panels * c * width, c * width};
   const double bytes = static_cast<double>(points * points * panels * c * width) * sizeof(T);
-  parallel_for(c, bytes / kBytesPerNs, [&](int64_t channel) {
-    Buffer<T> taps(9 * padded);
-    for (int k = 0; k < 9; ++k) {
-      const T* tap = w.data + channel * w.stride[1] + (k / 3) * w.stride[2] + (k % 3) * w.stride[3];
-      T* out = taps.get() + k * padded;
-      for (int64_t i = 0; i < f; ++i) out[i] = tap[i * w.stride[0]];
-      std::fill(out + f, out + padded, T(0));
+  const int64_t runs = ceil_div(c, kFilterChannels);
+  parallel_for(panels * runs, bytes / kBytesPerNs, [&](int64_t chunk) {
+    const int64_t j = chunk / runs, c0 = chunk % runs * kFilterChannels;
+    const int64_t channels = std::min(kFilterChannels, c - c0),
+                  count = std::min<int64_t>(width, f - j * width);
+    Buffer<T> taps(channels * 9 * width);  // [channel][tap][filter]
+    std::fill_n(taps.get(), channels * 9 * width, T(0));
+    for (int64_t i = 0; i < count; ++i) {
+      const T* filter = w.data + (j * width + i) * w.stride[0] + c0 * w.stride[1];
+      for (int64_t channel = 0; channel < channels; ++channel) {
+        for (int k = 0; k < 9; ++k) {
+          taps[(channel * 9 + k) * width + i] =
+              filter[channel * w.stride[1] + (k / 3) * w.stride[2] + (k % 3) * w.stride[3]];
+        }
+      }
     }
-    for (int64_t j = 0; j < panels; ++j) {
-      winograd.filter({taps.get() + j * width, padded, width,
-                       filters.data.get() + j * filters.panel + channel * width, filters.plane});
+    for (int64_t channel = 0; channel < channels; ++channel) {
+      winograd.filter({taps.get() + channel * 9 * width, width, width,
+                       filters.data.get() + j * filters.panel + (c0 + channel) * width, filters.plane});
     }
   });
   return filters;
@@ -461,11 +473,18 @@ void winograd_backward_weights(int m, TensorView<const T> dy_any, TensorView<con
   }
 
   const double bytes = static_cast<double>(planes * sum_plane) * sizeof(T);
-  parallel_for(c, bytes / kBytesPerNs, [&](int64_t channel) {
-    Buffer<T> taps(9 * f);
-    winograd.filter_gradient({sum.get() + channel * f, sum_plane, f, taps.get(), f});
-    for (int64_t i = 0; i < f; ++i) {
-      for (int k = 0; k < 9; ++k) dw[(i * c + channel) * 9 + k] = taps[k * f + i];
+  const int64_t runs = ceil_div(c, kFilterChannels), panels = ceil_div(f, gemm.cols);
+  parallel_for(runs * panels, bytes / kBytesPerNs, [&](int64_t chunk) {
+    const int64_t c0 = chunk / panels * kFilterChannels, channels = std::min(kFilterChannels, c - c0);
+    const int64_t f0 = chunk % panels * gemm.cols, count = std::min<int64_t>(gemm.cols, f - f0);
+    Buffer<T> taps(channels * 9 * count);  // [channel][tap][filter]
+    for (int64_t channel = 0; channel < channels; ++channel) {
+      winograd.filter_gradient(
+          {sum.get() + (c0 + channel) * f + f0, sum_plane, count, taps.get() + channel * 9 * count, count});
+    }
+    for (int64_t i = 0; i < count; ++i) {
+      T* out = dw + ((f0 + i) * c + c0) * 9;
+      for (int64_t k = 0; k < channels * 9; ++k) out[k] = taps[k * count + i];
     }
   });
 }
