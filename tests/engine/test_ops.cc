@@ -55,6 +55,7 @@ template <class T>
 void test_gemm() {
   for (int64_t n : tail_sizes(130)) test_gemm_at<T>(5, n, 9);
   for (int64_t m : tail_sizes(120)) test_gemm_at<T>(m, 37, 3);
+  for (int64_t n : tail_sizes(40)) test_gemm_at<T>(5, n, 200);  // dot products, where B is turned
   test_gemm_at<T>(33, 35, 600);  // more than one block of the sum
 }
 

@@ -30,6 +30,7 @@ CORNERS: list[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = [
     ((2, 20, 7, 19), (20, 1, 5, 3), {"groups": 20, "padding": (3, 0), "stride": (2, 3)}),
     ((1, 1, 1, 1), (1, 1, 1, 1), {}),
     ((2, 2, 3, 40), (40, 2, 1, 3), {"padding": (2, 1), "stride": (1, 2)}),
+    ((5, 33, 24, 24), (40, 33, 1, 1), {}),  # long sums over pixels, in parts
     ((3, 2, 5, 29), (3, 2, 2, 5), {"padding": (0, 2)}),
     ((2, 3, 7, 41), (4, 3, 3, 5), {"padding": 2, "stride": (1, 2)}),
     ((2, 4, 6, 40), (5, 4, 2, 3), {"padding": 1, "dilation": (1, 2)}),

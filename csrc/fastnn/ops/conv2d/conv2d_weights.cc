@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "fastnn/base/parallel.h"
+#include "fastnn/base/pixel_rows.h"
 #include "fastnn/ops/conv2d/conv2d_direct.h"
 #include "fastnn/ops/gemm/gemm_kernel.h"
 
@@ -102,17 +103,13 @@ struct WeightTiles : Weights<T> {
     // dy is read in place if it is a panel as it stands, or if too few tiles would share a packed one.
     const bool in_place = this->dy.stride[1] == 1 && (panels == 1 || depth < kSharedRows);
     Buffer<T> panel(in_place ? 0 : rows * v.out * gemm.cols);
-    // A run of pixels is a row; without neighbouring taps rows follow each other, and it is the whole piece.
-    const bool one_run = taps == 1 && v.stride == 1 && (!in_place || is_matrix(this->dy));
-    const int64_t rows_a_run = one_run ? rows : 1, most_runs = rows / rows_a_run;
-
-    Buffer<int64_t> a(most_runs), b(most_runs), none(most_runs);
-    std::fill_n(none.get(), most_runs, 0);
+    Buffer<int64_t> a(rows), b(rows), none(rows);
+    std::fill_n(none.get(), rows, 0);
     const T one = 1;
 
     GemmTile<T> tile{};
     tile.b_offset = b.get();
-    tile.depth = rows_a_run * v.out;
+    tile.depth = v.out;
     tile.a_row = 1;
     tile.b_row = in_place ? this->dy.stride[3] : gemm.cols;
     tile.b_masked = in_place;
@@ -129,7 +126,7 @@ struct WeightTiles : Weights<T> {
       // Sets the runs: of the rows of pixels, those that contribute.
       const auto set_runs = [&](auto contributes) {
         tile.runs = 0;
-        for (int64_t r = 0; r < rows; r += rows_a_run) {
+        for (int64_t r = 0; r < rows; ++r) {
           const int64_t n = r / piece.rows(), i = r % piece.rows();
           if (!contributes(piece.row0 + i)) continue;
           a[tile.runs] = n * image_size + i * h.stride * x_plan.row_size();
@@ -141,7 +138,7 @@ struct WeightTiles : Weights<T> {
       tile.a_col = v.stride * x_plan.pitch;
       for (int64_t tap = 0; tap < taps; tap += joined) {
         const int64_t th = tap / v.taps, tw = tap % v.taps;
-        set_runs([&](int64_t i) { return one_run || h.on_pixels(i, th); });
+        set_runs([&](int64_t i) { return h.on_pixels(i, th); });
         const T* corner = scratch.get() + th * h.step * x_plan.row_size() + tw * v.step * x_plan.pitch;
         for (int64_t t = 0; t < tiles; ++t) {
           const int64_t first = part_begin(height, tiles, t);
@@ -185,6 +182,86 @@ struct WeightTiles : Weights<T> {
   }
 };
 
+// 1x1 filters: a product of matrices, dw^T = X^T dY, with pixels for its depth. Both are read where they lie.
+template <class T>
+struct WeightProduct : Weights<T> {
+  using Base = Weights<T>;
+  using Base::bands, Base::gemm, Base::groups, Base::h, Base::in, Base::out, Base::parts, Base::v;
+  MatrixView<const T> x_rows, dy_rows;
+  int64_t panels = ceil_div(out, gemm.cols);
+  int64_t panel_bands = std::min(panels, ceil_div(kWantedChunks, parts* groups));
+
+  // Memory that the next piece will read: tiles fetch it while they compute.
+  struct Ahead {
+    const T *x, *x_end, *dy, *dy_end;
+
+    const T* take(int64_t depth) {
+      constexpr int64_t kLine = 64 / sizeof(T);
+      const T*& from = x < x_end ? x : dy;
+      const T* taken = from;
+      from += depth * kLine;
+      return taken < (&from == &x ? x_end : dy_end) ? taken : nullptr;
+    }
+  };
+
+  int64_t first_pixel(const Piece& piece) const { return (piece.n0 * h.out + piece.row0) * v.out; }
+  int64_t pixels(const Piece& piece) const { return piece.images() * piece.rows() * v.out; }
+
+  Ahead after(int64_t index) const {
+    if (index + 1 >= bands.pieces()) return {};
+    const Piece next(bands, index + 1);
+    const T* x = x_rows.data + first_pixel(next) * x_rows.row_stride;
+    const T* dy = dy_rows.data + first_pixel(next) * dy_rows.row_stride;
+    return {x, x + pixels(next) * x_rows.row_stride, dy, dy + pixels(next) * dy_rows.row_stride};
+  }
+
+  void add_piece(int64_t index, int64_t part, int64_t g, int64_t panel_band, bool accumulate) const {
+    const Piece piece(bands, index);
+    Ahead ahead = after(index);
+    const T one = 1;
+    GemmTile<T> tile{};
+    tile.runs = 1;
+    tile.depth = pixels(piece);
+    tile.a_row = 1;
+    tile.b_row = dy_rows.row_stride;
+    tile.b_masked = true;
+    tile.c_row = out;
+    tile.accumulate = accumulate;
+    const int64_t tiles = ceil_div(in, gemm.rows);
+    for (int64_t j = part_begin(panels, panel_bands, panel_band);
+         j < part_begin(panels, panel_bands, panel_band + 1); ++j) {
+      const int64_t col = j * gemm.cols;
+      tile.b = dy_rows.data + first_pixel(piece) * dy_rows.row_stride + g * out + col;
+      tile.cols = static_cast<int>(std::min<int64_t>(gemm.cols, out - col));
+      tile.a_col = x_rows.row_stride;
+      for (int64_t t = 0; t < tiles; ++t) {
+        const int64_t first = part_begin(in, tiles, t);
+        tile.rows = static_cast<int>(part_begin(in, tiles, t + 1) - first);
+        tile.a = x_rows.data + first_pixel(piece) * x_rows.row_stride + g * in + first;
+        tile.ahead = ahead.take(tile.depth);
+        tile.c = this->partial_row(part, g, first) + col;
+        gemm.tile(tile);
+      }
+      if (!this->need_db) continue;
+      tile.a = &one;  // db: the same sum with 1 for every pixel
+      tile.a_col = 0;
+      tile.rows = 1;
+      tile.c = this->partial_row(part, g, in) + col;
+      gemm.tile(tile);
+    }
+  }
+
+  void run() {
+    const int64_t chunks = parts * groups * panel_bands;
+    parallel_for(chunks, this->flops() / kFlopsPerNs, [&](int64_t chunk) {
+      const int64_t part = chunk / (groups * panel_bands), end = part_begin(bands.pieces(), parts, part + 1);
+      const int64_t begin = part_begin(bands.pieces(), parts, part);
+      for (int64_t i = begin; i < end; ++i)
+        add_piece(i, part, chunk / panel_bands % groups, chunk % panel_bands, i > begin);
+    });
+  }
+};
+
 }  // namespace
 
 template <class T>
@@ -194,6 +271,16 @@ void correlate_weights(const WeightCorrelation<T>& sum, T* dw, T* db) {
   if (x.shape[0] == 0) {
     std::fill_n(dw, filters * in * h.taps * v.taps, T(0));
     if (db) std::fill_n(db, filters, T(0));
+  } else if (h.taps * v.taps == 1 && h.origin == 0 && v.origin == 0) {
+    TensorView<const T> sampled = x;
+    sampled.shape[2] = h.out, sampled.stride[2] *= h.stride * h.sample;
+    sampled.shape[3] = v.out, sampled.stride[3] *= v.stride * v.sample;
+    const PixelRows<T> x_rows(sampled), dy_rows(dy);
+    const GatherPlan<T> plan{h, v, in};
+    WeightProduct<T> weights{
+        {dy, x, h, v, groups, in, filters / groups, db != nullptr, plan}, x_rows.matrix(), dy_rows.matrix()};
+    weights.run();
+    weights.combine(dw, db);
   } else {
     const GatherPlan<T> plan{h, v, in, 1, 1, spread_pitch(in, sizeof(T))};
     WeightTiles<T> weights{{dy, x, h, v, groups, in, filters / groups, db != nullptr, plan}};

@@ -235,6 +235,14 @@ void run_dot(const GemmKernel<T>& kernel, MatrixView<const T> a, MatrixView<cons
   parallel_for(ceil_div(c.cols, width), std::max(bytes / kBytesPerNs, flops / kFlopsPerNs), chunk);
 }
 
+// Whether dot products along a B with contiguous columns beat tiles, in cycles a column as measured with
+// AVX-512: a dot product ends by adding up the lanes of a register; tiles begin by rearranging B, and with
+// few rows they are few accumulators, which wait for one another.
+bool dots_pay(int64_t m, int64_t k, int lanes) {
+  const double rows = static_cast<double>(m), depth = static_cast<double>(k), steps = depth / lanes;
+  return rows * (1.25 * steps + 7) < 0.45 * depth + std::max(rows, 4.0) * steps;
+}
+
 }  // namespace
 
 template <class T>
@@ -279,7 +287,7 @@ void gemm(MatrixView<const T> a, MatrixView<const T> b, MatrixView<T> c, const P
   // With one or two row tiles each panel is used once or twice: rearranging B would cost more than it saves.
   const bool few_rows = a.rows <= 2 * kernel.rows;
   if (few_rows && b.row_stride == 1 && b.col_stride != 1 && a.col_stride == 1 && c.rows > 0 &&
-      prologue.empty() && !epilogue.mean) {
+      prologue.empty() && !epilogue.mean && dots_pay(a.rows, a.cols, kernel.lanes)) {
     run_dot<T>(kernel, a, b, c, epilogue);
   } else if (few_rows && b.col_stride == 1) {
     const Panels<T> panels{b.data, kernel.cols, b.row_stride, true};

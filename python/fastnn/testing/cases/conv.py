@@ -126,6 +126,7 @@ ROWS: tuple[OpCase, ...] = (
             _direct((3, 18, 4, 4), (35, 18, 1, 1), bias=False, stride=2),  # shortcut of a residual block
             _direct((2, 20, 5, 7), (40, 20, 1, 1)),
             _direct((2, 130, 3, 3), (70, 130, 1, 1), bias=False),
+            _direct((2, 6, 5, 6), (4, 3, 1, 1), groups=2),
             _direct((2, 1, 9, 9), (6, 1, 5, 5), padding=2),
             _direct((2, 4, 3, 3), (3, 4, 3, 3), padding=2, dilation=2),
             _conv((2, 6, 5, 6), (4, 3, 3, 3), groups=2, padding=1, stride=2, algo="im2col"),

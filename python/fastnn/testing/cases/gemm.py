@@ -84,7 +84,13 @@ ROWS: tuple[OpCase, ...] = (
         name="linear",
         problems=[_linear(5, 7, 4), _linear(3, 18, 35, bias=False), _linear(1, 3, 1), _linear(40, 33, 10)],
         wide=_linear(512, 64, 512),
-        tails=[lambda n: _linear(3, 5, n), lambda n: _linear(3, n, 5), lambda n: _linear(n, 3, 5)],
+        tails=[
+            lambda n: _linear(3, 5, n),
+            lambda n: _linear(3, n, 5),
+            lambda n: _linear(n, 3, 5),
+            lambda n: _linear(2, n + 64, 7),  # few rows and a long sum: dot products
+            lambda n: _linear(n % 5 + 1, 200, n),
+        ],
         bench=[_linear(128, 784, 512), _linear(128, 512, 10), _linear(50, 8192, 100)],
         output=lambda problem: (problem.shapes["x"][0], problem.shapes["w"][0]),
         gradients=("dx", "dw", "db"),
