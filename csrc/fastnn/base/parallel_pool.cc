@@ -63,8 +63,9 @@ class Pool {
 
  private:
   // A sleeping thread takes tens of microseconds to wake; layers of a net follow each other faster than that.
-  // About 20 us of spinning catches them and costs a neighbour little.
-  static constexpr int kSpins = 400;
+  // About 20 us of spinning catches most of them. Between two steps, or beside layers too small for two
+  // threads, passes some 100 us more, in which the core is offered to anybody who wants it.
+  static constexpr int kSpins = 400, kYields = 400;
 
   void add_worker() {
     std::thread([this] { loop(); }).detach();  // ends with the process
@@ -89,8 +90,9 @@ class Pool {
       if (!job) {
         const uint64_t seen = published_.load(std::memory_order_acquire);
         lock.unlock();
-        for (int spin = 0; spin < kSpins && published_.load(std::memory_order_acquire) == seen; ++spin)
-          relax();
+        const auto idle = [&] { return published_.load(std::memory_order_acquire) == seen; };
+        for (int spin = 0; spin < kSpins && idle(); ++spin) relax();
+        for (int turn = 0; turn < kYields && idle(); ++turn) std::this_thread::yield();
         lock.lock();
         job = join_one();
         if (!job) {
