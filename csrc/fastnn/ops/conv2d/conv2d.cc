@@ -40,6 +40,23 @@ void add_rows(const MatrixView<const T>& residual, const TensorView<T>& dx) {
 // Whether sums must have nothing but the terms of the definition.
 bool plain_sums(const Conv2dSettings& settings) { return settings.algo == ConvAlgo::direct; }
 
+template <class T>
+void fill_zero(const TensorView<T>& dx) {
+  constexpr int64_t kChunk = 1 << 15;
+  const double bytes = sizeof(T) * static_cast<double>(dx.size());
+  parallel_for(ceil_div(dx.size(), kChunk), bytes / kBytesPerNs, [&](int64_t chunk) {
+    std::fill(dx.data + chunk * kChunk, dx.data + std::min(dx.size(), (chunk + 1) * kChunk), T(0));
+  });
+}
+
+// Whether a window meets every pixel that it strides over.
+bool every_phase_has_taps(const WindowAxis& a) {
+  for (int64_t i = 0; i < a.stride; ++i) {
+    if (Phase::backward(a, 1, i).axis.taps == 0) return false;
+  }
+  return true;
+}
+
 // dx by direct convolution: phase by phase. The epilogue is for stride 1, which has one phase.
 template <class T>
 void backward_data(const TensorView<const T>& dy, const TensorView<const T>& w, const TensorView<T>& dx,
@@ -47,10 +64,12 @@ void backward_data(const TensorView<const T>& dy, const TensorView<const T>& w, 
   const WindowAxis &h = settings.window.h, &v = settings.window.w;
   const int64_t filters = w.shape[0] / settings.groups;
   const bool plain = plain_sums(settings);
+  if (!every_phase_has_taps(h) || !every_phase_has_taps(v)) fill_zero(dx);
   for (int64_t i = 0; i < h.stride; ++i) {
     const Phase row = Phase::backward(h, dx.shape[2], i);
     for (int64_t j = 0; j < v.stride; ++j) {
       const Phase col = Phase::backward(v, dx.shape[3], j);
+      if (row.axis.taps == 0 || col.axis.taps == 0) continue;
       TensorView<T> y = dx;
       y.data += row.first * dx.stride[2] + col.first * dx.stride[3];
       y.shape[2] = row.axis.out;

@@ -18,6 +18,8 @@
 namespace fastnn {
 namespace {
 
+// Up to so many channels and filters a group, repeating them costs less than lanes of a tile that stay empty.
+constexpr int64_t kSmallGroup = 4;
 constexpr int64_t kMostPartials = 16;
 constexpr int64_t kPartialPixels = 128;  // below, joining a partial result costs as much as making it
 
@@ -339,7 +341,9 @@ struct LaneWeights {
 
 template <class T>
 bool depthwise_applies(const TensorView<const T>& w, int64_t groups) {
-  return groups > 1 && (w.shape[1] == 1 || w.shape[0] == groups);
+  if (groups == 1) return false;
+  const int64_t channels = w.shape[1], filters = w.shape[0] / groups;
+  return channels == 1 || filters == 1 || std::max(channels, filters) <= kSmallGroup;
 }
 
 template <class T>

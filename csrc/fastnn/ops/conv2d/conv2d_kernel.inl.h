@@ -29,14 +29,25 @@ static void gather_as(const ConvGather<T>& g) {
     }
     return;
   }
-  for (int64_t c = 0; c < g.channels; ++c) {
-    const T* in = g.in + c * g.channel_stride;
-    T* out = g.out + c * g.repeat;
+  const auto value = [&](int64_t p, int64_t c) __attribute__((always_inline)) {
+    T x = g.in[p * g.pixel_stride + c * g.channel_stride];
+    if (kAffine) x = x * g.scale[c * g.scale_step] + g.shift[c * g.scale_step];
+    if (kRelu && x < T(0)) x = T(0);
+    return x;
+  };
+  if (g.channel_stride < g.pixel_stride) {  // in the order of memory
     for (int64_t p = 0; p < g.pixels; ++p) {
-      T x = in[p * g.pixel_stride];
-      if (kAffine) x = x * g.scale[c * g.scale_step] + g.shift[c * g.scale_step];
-      if (kRelu && x < T(0)) x = T(0);
-      for (int64_t r = 0; r < g.repeat; ++r) out[p * g.out_pixel + r] = x;
+      for (int64_t r = 0; r < g.repeat; ++r) {
+        T* out = g.out + p * g.out_pixel + r;
+        for (int64_t c = 0; c < g.channels; ++c) out[c * g.repeat] = value(p, c);
+      }
+    }
+    return;
+  }
+  for (int64_t c = 0; c < g.channels; ++c) {
+    for (int64_t p = 0; p < g.pixels; ++p) {
+      const T x = value(p, c);
+      for (int64_t r = 0; r < g.repeat; ++r) g.out[p * g.out_pixel + c * g.repeat + r] = x;
     }
   }
 }
@@ -183,14 +194,18 @@ struct DepthwiseProducts {
                          int n) const {
     T* dw = g.dw + run.weight + c;
     const int64_t step = run.weight_step;
-    V acc[kTaps];
+    V acc[2][kTaps];  // of even and odd pixels: few taps alone would wait for each sum
 #pragma GCC unroll 4
-    for (int k = 0; k < kTaps; ++k) acc[k] = load_lanes<kFull>(dw + k * step, n);
+    for (int k = 0; k < kTaps; ++k) {
+      acc[0][k] = load_lanes<kFull>(dw + k * step, n);
+      acc[1][k] = V::zero();
+    }
     slide<T, kPixels, kTaps, kFull>(
-        g.sum, run, first, c,
-        n, [&](V x, int k, int i) __attribute__((always_inline)) { acc[k] = fma(x, dy[i], acc[k]); });
+        g.sum, run, first, c, n, [&](V x, int k, int i) __attribute__((always_inline)) {
+          acc[i % 2][k] = fma(x, dy[i], acc[i % 2][k]);
+        });
 #pragma GCC unroll 4
-    for (int k = 0; k < kTaps; ++k) store_lanes<kFull>(acc[k], dw + k * step, n);
+    for (int k = 0; k < kTaps; ++k) store_lanes<kFull>(acc[0][k] + acc[1][k], dw + k * step, n);
   }
 
   static FASTNN_INLINE void run(const DepthwiseWeights<T>& g, int64_t first, int64_t c, int n) {

@@ -119,6 +119,7 @@ ROWS: tuple[OpCase, ...] = (
             _direct((2, 5, 6, 7), (5, 1, 3, 3), groups=5, padding=1),  # depthwise
             _direct((2, 3, 6, 5), (6, 1, 2, 3), groups=3, stride=(1, 2)),  # depthwise, two filters a channel
             _direct((2, 6, 7, 6), (3, 2, 3, 3), groups=3, padding=1, stride=2),  # two channels a filter
+            _direct((2, 12, 6, 7), (9, 4, 3, 3), groups=3, padding=1),  # a few of both
             _direct((2, 19, 9, 19), (19, 1, 3, 3), groups=19, padding=1, stride=2),
             _direct((2, 5, 8, 20), (5, 1, 3, 5), groups=5, padding=(0, 3), bias=False),
             _direct((1, 4, 11, 12), (4, 1, 4, 7), groups=4, padding=(2, 1), stride=(3, 2), dilation=(2, 1)),
