@@ -56,6 +56,7 @@ def assemble(
     cdef bint adjacent = (C == 1 or x.strides[3] == sizeof(x[0, 0, 0, 0])) and (
         W == 1 or x.strides[2] == C * <Py_ssize_t> sizeof(x[0, 0, 0, 0])
     )
+    cdef bint whole = adjacent and (H == 1 or x.strides[1] == W * C * <Py_ssize_t> sizeof(x[0, 0, 0, 0]))
 
     if out.shape[0] != rows.shape[0] or moves.shape[0] != rows.shape[0] or moves.shape[1] != 3:
         raise ValueError("[assemble] out, moves: expected one row for each of rows, got other shapes")
@@ -78,6 +79,9 @@ def assemble(
             dy = moves[n, 0]
             dx = moves[n, 1]
             mirrored = moves[n, 2] != 0
+            if whole and dy == 0 and dx == 0 and not mirrored:
+                _normalise(&x[rows[n], 0, 0, 0], &mean[0, 0, 0], &std[0, 0, 0], &out[n, 0, 0, 0], H * W * C)
+                continue
             # Columns first to last (before mirroring) come from inside the image.
             first = max(0, -dx)
             last = min(W, W - dx)
