@@ -142,9 +142,10 @@ def loader_share(examples: int, rounds: int) -> Comparison:
     splits = _splits(examples)
     loader, model, optimizer = _loader(splits, prefetch=False), nets.lenet(), optim.SGD(**steps.SETTINGS)
     shares = []
+    batch = next(iter(loader.batches()))
     for _ in range(rounds):
         begin = time.perf_counter()
-        for batch in loader.batches():  # none is kept, as in training: memory that is fresh costs more
+        for _batch in loader.batches():  # none is kept, as in training: memory that is fresh costs more
             pass
         loading = time.perf_counter() - begin
         for _ in range(len(loader)):
