@@ -43,10 +43,23 @@ class OrderedView {
   // Elements [begin, begin + count): where they lie if they lie together, else gathered in `scratch`.
   const T* read(int64_t begin, int64_t count, std::remove_const_t<T>* scratch) const {
     if (const T* run = find(begin, count)) return run;
-    walk(begin, count, [&](T* run, int64_t stride, int64_t n) {
-      for (int64_t i = 0; i < n; ++i) *scratch++ = run[i * stride];
-    });
-    return scratch - count;
+    const int64_t inner = shape_[rank_ - 1];
+    const bool crossed = rank_ > 1 && stride_[rank_ - 2] == 1;  // what lies together belongs to many runs
+    for (int64_t done = 0; done < count;) {
+      const int64_t index = begin + done;
+      const int64_t rows =
+          crossed && index % inner == 0 ? rows_together(index / inner, (count - done) / inner) : 0;
+      if (rows > 1) {
+        gather_crossed(at(index), rows, scratch + done);
+        done += rows * inner;
+      } else {
+        const int64_t n = std::min(count - done, inner - index % inner), stride = stride_[rank_ - 1];
+        const T* run = at(index);
+        for (int64_t i = 0; i < n; ++i) scratch[done + i] = run[i * stride];
+        done += n;
+      }
+    }
+    return scratch;
   }
 
   // Where elements [begin, begin + count) lie if they lie together, else null.
@@ -67,6 +80,24 @@ class OrderedView {
     T* p = data_;
     for (int d = rank_; d-- > 0; index /= shape_[d]) p += index % shape_[d] * stride_[d];
     return p;
+  }
+
+  // How many of the next `most` rows (runs of the innermost axis) follow each other along the axis before it.
+  int64_t rows_together(int64_t row, int64_t most) const {
+    const int64_t size = shape_[rank_ - 2];
+    return std::min(most, size - row % size);
+  }
+
+  // Rows whose elements lie together column by column: a transpose, a cache line of each column at a time.
+  void gather_crossed(const T* first, int64_t rows, std::remove_const_t<T>* out) const {
+    constexpr int64_t kLine = 64 / sizeof(T);
+    const int64_t inner = shape_[rank_ - 1], stride = stride_[rank_ - 1];
+    for (int64_t row = 0; row < rows; row += kLine, first += kLine, out += kLine * inner) {
+      const int64_t n = std::min(kLine, rows - row);
+      for (int64_t i = 0; i < inner; ++i) {
+        for (int64_t r = 0; r < n; ++r) out[r * inner + i] = first[i * stride + r];
+      }
+    }
   }
 
   // Calls fn(first, stride, count) for each run of the innermost axis.
