@@ -74,6 +74,10 @@ class SoftmaxCrossEntropy(Loss):
         (0.693147, [[0.5, -0.5]])
         >>> SoftmaxCrossEntropy(label_smoothing=0.5)(np.zeros((1, 2)), [1])[1].tolist()
         [[0.25, -0.25]]
+
+    Reference:
+        Szegedy et al., Rethinking the inception architecture, 2016, https://arxiv.org/abs/1512.00567 (label
+        smoothing); Zhang et al., mixup, 2018, https://arxiv.org/abs/1710.09412 (probabilities as targets)
     """
 
     task = "classification"
@@ -136,6 +140,10 @@ class Hinge(Loss):
         >>> value, dscores = Hinge()(np.array([[3.0, 1.0, 2.5]]), [0])
         >>> value, dscores.tolist()
         (0.5, [[-1.0, 0.0, 1.0]])
+
+    Reference:
+        Weston and Watkins, Support vector machines for multi-class pattern recognition, 1999,
+        https://www.esann.org/sites/default/files/proceedings/legacy/es1999-461.pdf
     """
 
     task = "classification"

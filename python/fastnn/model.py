@@ -21,7 +21,7 @@ from .losses import Loss, LossFunction
 from .nn.config import from_config, to_config
 from .nn.container import Container
 from .nn.joins import CONTAINERS
-from .nn.layer import Layer, adopt
+from .nn.layer import Layer, adopt, is_weight
 from .nn.parameters import BoundDict, FlatDict, LayerGrads, Turn
 from .nn.sequential import MAKERS
 from .nn.summary import Summary, summarize
@@ -111,8 +111,8 @@ class Model(Predicting):
 
         Args:
             seed: names the draw.
-            weight: initialiser of all weights (parameters with at least two axes) in place of the layers'
-                own.
+            weight: initialiser of all weights (parameters with at least two axes, a norm's left out) in place
+                of the layers' own.
             bias: initialiser of the biases beside such weights, as `fastnn.init.relu_bias`.
 
         Example:
@@ -127,9 +127,11 @@ class Model(Predicting):
             if given is not None and not callable(given):
                 raise TypeError(f"[Model] {argument}: expected an initialiser, got {type(given).__name__}")
         for path, layer in self._leaves:
-            weighted = any(value.ndim >= 2 for value in layer.params.values())
+            weighted = any(is_weight(layer, name) for name in layer.params)
             for name, value in layer.params.items():
-                general = weight if value.ndim >= 2 else bias if name == "bias" and weighted else None
+                general = bias if name == "bias" and weighted else None
+                if is_weight(layer, name):
+                    general = weight
                 draw = general or layer.initializers.get(name)
                 if draw is not None:
                     value[...] = draw(value.shape, init.generator(seed, _join(path, name)))
@@ -416,8 +418,11 @@ class Model(Predicting):
                 got = value.dtype if isinstance(value, np.ndarray) else type(value).__name__
                 raise TypeError(f"[Model] {name}: expected a floating-point array, got {got}")
         shapes = {name: value.shape for name, value in values.items()}
-        order = sorted(shapes, key=lambda name: len(shapes[name]) < 2)
-        self._weights = sum(value.size for value in values.values() if value.ndim >= 2)
+        weights = {
+            _join(path, n) for path, layer in self._leaves for n in layer.params if is_weight(layer, n)
+        }
+        order = sorted(shapes, key=lambda name: name not in weights)
+        self._weights = sum(values[name].size for name in weights)
         self.params, self.grads = FlatDict(shapes, self.dtype, order), FlatDict(shapes, self.dtype, order)
         for name, value in values.items():
             self.params[name] = value

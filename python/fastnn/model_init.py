@@ -15,8 +15,9 @@ from . import init
 from ._arguments import integer, number
 from .model import Model
 from .nn.container import Container
+from .nn.conv import ConvTranspose2d
 from .nn.joins import Residual
-from .nn.layer import Array, Layer
+from .nn.layer import Array, Layer, is_weight
 
 
 def lsuv(model: Model, X: Any, *, tolerance: float = 0.05, max_iter: int = 10, seed: int = 0) -> None:
@@ -90,7 +91,7 @@ def krahenbuhl(model: Model, X: Any) -> None:
         mean, std = y.mean(axis=axes, dtype=np.float64), y.std(axis=axes, dtype=np.float64)
         if not (std > 0).all():
             raise ValueError(f"[krahenbuhl] X: expected outputs of {path!r} that vary, got equal ones")
-        weight /= std.astype(weight.dtype).reshape(-1, *(1,) * (weight.ndim - 1))
+        weight /= _by_unit(layer, std.astype(weight.dtype))
         if bias is not None:
             bias[...] = (bias - mean) / std
 
@@ -137,15 +138,25 @@ def fixup(model: Model) -> None:
 
 def _weights(layer: Layer) -> list[Array]:
     """Return all weights below, in the order of the layers."""
-    return [
-        leaf.params["weight"] for _, leaf in layer.leaves() if leaf.params.get("weight", np.zeros(0)).ndim > 1
-    ]
+    return [leaf.params["weight"] for _, leaf in layer.leaves() if _has_weight(leaf)]
 
 
 def _weighted(model: Model) -> list[tuple[str, Layer]]:
     """Return path and layer of everything that has a weight, in the order of the layers."""
     leaves: list[tuple[str, Layer]] = model.net.leaves() if isinstance(model.net, Layer) else []
-    return [(path, leaf) for path, leaf in leaves if leaf.params.get("weight", np.zeros(0)).ndim > 1]
+    return [(path, leaf) for path, leaf in leaves if _has_weight(leaf)]
+
+
+def _has_weight(leaf: Layer) -> bool:
+    return "weight" in leaf.params and is_weight(leaf, "weight")
+
+
+def _by_unit(layer: Layer, values: Array) -> Array:
+    """Return one value a unit in the shape in which the layer's weight can be divided by them."""
+    if isinstance(layer, ConvTranspose2d):  # (C, F/groups, KH, KW)
+        each = np.repeat(values.reshape(layer.groups, -1), layer.in_channels // layer.groups, axis=0)
+        return each[:, :, None, None]
+    return values.reshape(-1, *(1,) * (layer.params["weight"].ndim - 1))
 
 
 def _output(model: Model, path: str, X: Any) -> Array:

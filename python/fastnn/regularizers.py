@@ -1,7 +1,7 @@
 """Penalties on weights that are part of the loss: ``value, dw = regularizer(w)``.
 
 A `Model` applies its regularizer to weights only, the parameters with at least two axes: neither to biases
-nor to the scale and shift of a batch norm. `ByName` chooses others.
+nor to the scale and shift of a norm. `ByName` chooses others.
 """
 
 from __future__ import annotations
@@ -80,6 +80,10 @@ class L2(ElasticNet):
         >>> import numpy as np
         >>> L2(0.1)(np.array([2.0, -1.0]))
         (0.25, array([ 0.2, -0.1]))
+
+    Reference:
+        Krogh and Hertz, A simple weight decay can improve generalization, 1992,
+        https://papers.nips.cc/paper/563
     """
 
     def __init__(self, strength: float) -> None:
@@ -99,6 +103,10 @@ class L1(ElasticNet):
         >>> import numpy as np
         >>> L1(0.1)(np.array([2.0, -1.0, 0.0]))[1].tolist()
         [0.1, -0.1, 0.0]
+
+    Reference:
+        Tibshirani, Regression shrinkage and selection via the lasso, 1996,
+        https://doi.org/10.1111/j.2517-6161.1996.tb02080.x
     """
 
     def __init__(self, strength: float) -> None:

@@ -360,6 +360,9 @@ class LinearWarmup(Schedule):
     Example:
         >>> LinearWarmup(10, 0.5)(0.5, Progress(step=5, total_steps=100, steps_per_epoch=10))
         0.375
+
+    Reference:
+        Goyal et al., Accurate, large minibatch SGD, 2017, https://arxiv.org/abs/1706.02677
     """
 
     def __init__(self, total_iters: int, start_factor: float = 1.0 / 3.0, *, by: Unit = "step") -> None:

@@ -149,6 +149,25 @@ def test_weights_stand_first_in_the_buffer() -> None:
     assert with_penalty - model.loss(X, Y)[0] == pytest.approx(expected, rel=1e-12)
 
 
+def test_a_norm_over_images_has_no_weights() -> None:
+    """Its scale and shift have as many axes as a filter."""
+
+    def make(penalty: Any) -> Model:
+        net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.LayerNorm((2, 4, 4)), nn.Flatten(), nn.Linear(32, 3))
+        return Model(net, regularizer=penalty, dtype=np.float64)
+
+    X, y = RNG.normal(size=(4, 1, 6, 6)), [0, 1, 2, 0]
+    bare, decayed = make(None), make(regularizers.L2(10.0))
+    (_, plain), (_, pulled) = bare.loss(X, y), decayed.loss(X, y)
+    for name in ("1.weight", "1.bias"):
+        np.testing.assert_array_equal(plain[name], pulled[name])
+    np.testing.assert_allclose(pulled["0.weight"], plain["0.weight"] + 10 * bare.params["0.weight"])
+    bare.initialize(1, weight=partial(init.normal, std=0.1), bias=partial(init.constant, value=3.0))
+    assert (bare.params["1.weight"] == 1).all()
+    assert not bare.params["1.bias"].any()
+    assert (bare.params["0.bias"] == 3).all()
+
+
 def test_first_loss_of_a_softmax_is_ln_c() -> None:
     model = Model(nn.Linear(4, 10), seed=0)
     model.params.flat[:] = 0

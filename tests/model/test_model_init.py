@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+from typing import Any
 
 import numpy as np
 import pytest
@@ -47,6 +48,28 @@ def test_krahenbuhl_normalises_every_unit() -> None:
         axes = (0, *range(2, y.ndim))
         np.testing.assert_allclose(y.mean(axis=axes), 0, atol=1e-3)
         np.testing.assert_allclose(y.std(axis=axes), 1, atol=1e-3)
+
+
+@pytest.mark.parametrize("groups", [1, 3])
+def test_krahenbuhl_normalises_units_of_transposed_convolutions(groups: int) -> None:
+    net = nn.Sequential(nn.ConvTranspose2d(3, 6, 3, 2, groups=groups), nn.Flatten(), nn.Linear(6 * 17**2, 2))
+    model = Model(net)
+    model_init.krahenbuhl(model, X)
+    y = model.features(X, "0")
+    np.testing.assert_allclose(y.mean(axis=(0, 2, 3)), 0, atol=1e-3)
+    np.testing.assert_allclose(y.std(axis=(0, 2, 3)), 1, atol=1e-3)
+
+
+@pytest.mark.parametrize("initialise", [model_init.lsuv, model_init.krahenbuhl])
+def test_norms_keep_their_scale(initialise: Any) -> None:
+    """That of a layer norm over images has three axes, but is no weight."""
+    net = nn.Sequential(
+        nn.Conv2d(3, 4, 3, padding=1), nn.LayerNorm((4, 8, 8)), nn.Flatten(), nn.Linear(256, 3)
+    )
+    model = Model(net)
+    initialise(model, X)
+    assert (model.params["1.weight"] == 1).all()
+    assert not model.params["1.bias"].any()
 
 
 def test_fixup_blocks_start_as_the_identity() -> None:

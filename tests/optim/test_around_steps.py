@@ -127,10 +127,10 @@ def rosenbrock(params: dict[str, Any]) -> Any:
 @pytest.mark.parametrize(
     ("method", "dtype"),
     [
-        (LBFGS(), np.float64),
+        (LBFGS(tolerance_change=0.0), np.float64),
         (LBFGS(), np.float32),
-        (LBFGS(history_size=1, max_iter=500), np.float64),
-        (LBFGS(history_size=1, max_iter=500), np.float32),
+        (LBFGS(max_iter=500, history_size=1, tolerance_change=0.0), np.float64),
+        (LBFGS(max_iter=500, history_size=1), np.float32),
         (Newton(), np.float64),
     ],
 )
@@ -144,7 +144,9 @@ def test_rosenbrock(method: Any, dtype: Any) -> None:
     assert result.evaluations < 1500
 
 
-@pytest.mark.parametrize("method", [LBFGS(max_iter=300), Newton()], ids=["lbfgs", "newton"])
+@pytest.mark.parametrize(
+    "method", [LBFGS(max_iter=300, tolerance_change=1e-12), Newton()], ids=["lbfgs", "newton"]
+)
 def test_parabola_ends_where_torch_s_does(method: Any) -> None:
     torch = pytest.importorskip("torch")
     root = RNG.normal(size=(6, 6))
@@ -170,6 +172,58 @@ def test_parabola_ends_where_torch_s_does(method: Any) -> None:
     found = np.concatenate([params["a"].ravel(), params["b"]])
     np.testing.assert_allclose(found, w.detach().numpy(), atol=1e-6)
     assert result.value == loss()[0]
+
+
+LBFGS_SETTINGS: dict[str, dict[str, Any]] = {
+    "defaults": {},
+    "shorter first trials": {"lr": 0.3},
+    "longer first trials": {"lr": 3.0},
+    "one step remembered": {"history_size": 1},
+    "many steps remembered": {"history_size": 100},
+    "few evaluations": {"max_eval": 9},
+    "loose gradient": {"tolerance_grad": 0.5},
+    "loose change": {"tolerance_change": 0.05},
+}
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 5, 8, 13, 20, 30, 50, 100])
+@pytest.mark.parametrize("name", LBFGS_SETTINGS)
+@pytest.mark.parametrize("start", [(-1.2, 1.0), (3.0, -4.0), (0.5, 0.2)])
+def test_lbfgs_visits_the_points_of_torch(start: tuple[float, float], name: str, steps: int) -> None:
+    torch = pytest.importorskip("torch")
+    options = {"history_size": 10, **LBFGS_SETTINGS[name], "max_iter": steps}
+    params = {"w": np.array(start)}
+    result = LBFGS(**options).minimize(params, rosenbrock(params))
+    w = torch.tensor(start, dtype=torch.float64, requires_grad=True)
+    peer = torch.optim.LBFGS([w], line_search_fn="strong_wolfe", **options)
+
+    def closure() -> Any:
+        peer.zero_grad()
+        value = (1 - w[0]) ** 2 + 100 * (w[1] - w[0] ** 2) ** 2
+        value.backward()
+        return value
+
+    peer.step(closure)
+    np.testing.assert_allclose(params["w"], w.detach().numpy(), atol=1e-6)
+    assert result.evaluations == peer.state[w]["func_evals"]
+    assert result.value == rosenbrock(params)()[0]
+
+
+def test_lbfgs_turns_back_from_what_is_not_finite() -> None:
+    params = {"w": np.array([1.0])}
+
+    def loss() -> Any:  # log w - w, no number below 0
+        (w,) = params["w"]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return w - 3 * np.log(w), {"w": np.array([1 - 3 / w])}
+
+    result = LBFGS(lr=50.0).minimize(params, loss)
+    np.testing.assert_allclose(params["w"], [3.0], atol=1e-4)
+    assert math.isfinite(result.value)
+    flat = {"w": np.array([1.0])}
+    stuck = LBFGS().minimize(flat, lambda: (abs(flat["w"][0]), {"w": -np.ones(1)}))  # a wrong gradient
+    assert stuck.reason == "line search"
+    np.testing.assert_array_equal(flat["w"], [1.0])
 
 
 def test_a_small_net_is_trained_better_than_by_descent() -> None:
@@ -198,3 +252,20 @@ def test_newton_refuses_what_it_cannot_pay_for() -> None:
         Newton().minimize(small, lambda: (0.0, small))
     with pytest.raises(ValueError, match=r"\[LBFGS\] loss: expected a finite number at the start, got nan"):
         LBFGS().minimize(small, lambda: (math.nan, small))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"lr": 0.0}, "lr: expected a finite number > 0, got 0.0"),
+        ({"max_iter": 0}, "max_iter: expected an integer >= 1, got 0"),
+        ({"max_eval": 0}, "max_eval: expected an integer >= 1, got 0"),
+        ({"history_size": 0}, "history_size: expected an integer >= 1, got 0"),
+        ({"tolerance_grad": -1.0}, "tolerance_grad: expected a finite number >= 0, got -1.0"),
+        ({"tolerance_change": math.nan}, "tolerance_change: expected a finite number >= 0, got nan"),
+    ],
+)
+def test_lbfgs_refuses(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        LBFGS(**options)
+    assert str(caught.value) == f"[LBFGS] {message}"

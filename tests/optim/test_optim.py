@@ -165,6 +165,38 @@ def test_100_steps_equal_torch(name: str, flat: bool, double_torch: Any) -> None
         np.testing.assert_allclose(ours[key], tensor.detach().numpy(), rtol=1e-9, atol=1e-12)
 
 
+def parabola_slope(w: np.ndarray) -> np.ndarray:
+    return np.array([1.0, 10.0]) * w
+
+
+def rosenbrock_slope(w: np.ndarray) -> np.ndarray:
+    x, y = w
+    return np.array([-2 * (1 - x) - 400 * x * (y - x * x), 200 * (y - x * x)])
+
+
+@pytest.mark.parametrize(
+    ("slope", "slower"), [(parabola_slope, 1.0), (rosenbrock_slope, 0.01)], ids=["parabola", "rosenbrock"]
+)
+@pytest.mark.parametrize("name", SETTINGS)
+def test_100_steps_down_a_surface_equal_torch(
+    name: str, slope: Any, slower: float, double_torch: Any
+) -> None:
+    """At every step: on the way down each gradient depends on all steps before it."""
+    kind, options = SETTINGS[name]
+    if kind is SGD:  # the only one whose steps grow with the gradient
+        options = {**options, "lr": slower * options["lr"]}
+    theirs = double_torch.tensor([-1.2, 1.0], requires_grad=True)
+    peer = getattr(double_torch.optim, kind.__name__)([theirs], **options)
+    params, optimizer = {"w": np.array([-1.2, 1.0])}, kind(**options)
+    for _ in range(100):
+        theirs.grad = double_torch.tensor(slope(theirs.detach().numpy()))
+        peer.step()
+        optimizer.step(params, {"w": slope(params["w"])})
+        np.testing.assert_allclose(params["w"], theirs.detach().numpy(), rtol=0, atol=1e-6)
+    assert np.abs(params["w"] - [-1.2, 1.0]).max() > 0.01
+    assert np.isfinite(params["w"]).all()
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("name", SETTINGS)
 def test_flat_and_array_by_array_agree_to_the_bit(name: str, dtype: Any) -> None:

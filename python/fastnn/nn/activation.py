@@ -38,6 +38,10 @@ class ReLU(_Pointwise):
         >>> import numpy as np
         >>> ReLU()(np.array([[-1.0, 2.0]])).tolist()
         [[0.0, 2.0]]
+
+    Reference:
+        Nair and Hinton, Rectified linear units improve restricted Boltzmann machines, 2010,
+        https://www.cs.toronto.edu/~fritz/absps/reluICML.pdf
     """
 
     pair = F.relu_forward, F.relu_backward
@@ -50,6 +54,10 @@ class Sigmoid(_Pointwise):
         >>> import numpy as np
         >>> Sigmoid()(np.array([[0.0, 1e4]])).tolist()
         [[0.5, 1.0]]
+
+    Reference:
+        Rumelhart, Hinton and Williams, Learning representations by back-propagating errors, 1986,
+        https://doi.org/10.1038/323533a0
     """
 
     pair = F.sigmoid_forward, F.sigmoid_backward
@@ -62,6 +70,9 @@ class Tanh(_Pointwise):
         >>> import numpy as np
         >>> Tanh()(np.array([[0.0, 1e4]])).tolist()
         [[0.0, 1.0]]
+
+    Reference:
+        LeCun et al., Efficient BackProp, 1998, https://doi.org/10.1007/3-540-49430-8_2
     """
 
     pair = F.tanh_forward, F.tanh_backward
@@ -77,6 +88,10 @@ class LeakyReLU(_Pointwise):
         >>> import numpy as np
         >>> LeakyReLU()(np.array([[-1.0, 2.0]])).tolist()
         [[-0.01, 2.0]]
+
+    Reference:
+        Maas, Hannun and Ng, Rectifier nonlinearities improve neural network acoustic models, 2013,
+        https://ai.stanford.edu/~amaas/papers/relu_hybrid_icml2013_final.pdf
     """
 
     pair = F.leaky_relu_forward, F.leaky_relu_backward
@@ -139,6 +154,9 @@ class SELU(_Pointwise):
         >>> import numpy as np
         >>> SELU()(np.array([[0.0, 1.0]])).tolist()
         [[0.0, 1.0507009873554805]]
+
+    Reference:
+        Klambauer et al., Self-normalizing neural networks, 2017, https://arxiv.org/abs/1706.02515
     """
 
     pair = F.selu_forward, F.selu_backward
@@ -154,6 +172,9 @@ class GELU(_Pointwise):
         >>> import numpy as np
         >>> GELU()(np.array([[0.0, 1e4]])).tolist()
         [[0.0, 10000.0]]
+
+    Reference:
+        Hendrycks and Gimpel, Gaussian error linear units, 2016, https://arxiv.org/abs/1606.08415
     """
 
     pair = F.gelu_forward, F.gelu_backward
@@ -173,6 +194,10 @@ class SiLU(_Pointwise):
         >>> import numpy as np
         >>> SiLU()(np.array([[0.0, 1e4]])).tolist()
         [[0.0, 10000.0]]
+
+    Reference:
+        Elfwing, Uchibe and Doya, Sigmoid-weighted linear units for neural network function approximation in
+        reinforcement learning, 2018, https://arxiv.org/abs/1702.03118
     """
 
     pair = F.silu_forward, F.silu_backward
@@ -189,6 +214,10 @@ class Softplus(_Pointwise):
         >>> import numpy as np
         >>> Softplus()(np.array([[-1e4, 1e4]])).tolist()
         [[0.0, 10000.0]]
+
+    Reference:
+        Dugas et al., Incorporating second-order functional knowledge for better option pricing, 2001,
+        https://papers.nips.cc/paper/1920
     """
 
     pair = F.softplus_forward, F.softplus_backward

@@ -17,6 +17,8 @@ from .layer import Array, Grads, Layer
 class _ExampleNorm(Layer):
     """What the three share: scale and shift, which may be absent, and gradients that go there."""
 
+    has_weights = False
+
     def __init__(self, shape: tuple[int, ...], eps: float, affine: bool, bias: bool = True) -> None:
         super().__init__()
         self.eps = number(type(self).__name__, "eps", eps)

@@ -39,6 +39,8 @@ class Layer:
         can_skip_dx: whether backward takes ``need_dx=False`` and then returns None.
         uses_key: whether forward looks at its ``key``; if not, containers need not derive one. A class that
             defines ``forward`` must say so itself.
+        has_weights: whether parameters with two axes or more are weights, those that a regularizer and a
+            general initialiser mean.
 
     Example:
         >>> class Scale:
@@ -57,6 +59,7 @@ class Layer:
 
     can_skip_dx = False
     uses_key = True
+    has_weights = True
     trainable = True
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -133,6 +136,11 @@ class Layer:
     def __repr__(self) -> str:
         arguments = ", ".join(f"{name}={value!r}" for name, value in self.config().items())
         return f"{type(self).__name__}({arguments})"
+
+
+def is_weight(layer: object, name: str) -> bool:
+    """Return whether a parameter of ``layer`` is a weight: two axes or more, and no norm's."""
+    return getattr(layer, "has_weights", True) and cast(Any, layer).params[name].ndim >= 2
 
 
 def cast_arrays(layer: Layer, dtype: npt.DTypeLike) -> None:

@@ -20,7 +20,7 @@ from fastnn.optim._base import Array
 LossCall = Callable[[], tuple[float, Mapping[str, Array]]]
 
 _SUFFICIENT, _CURVATURE = 1e-4, 0.9  # constants of the strong Wolfe conditions, as Nocedal and Wright advise
-_MAX_SEARCH = 25  # evaluations of one line search
+_MAX_HALVINGS = 25  # of one step of Newton's method
 
 
 class Minimum(NamedTuple):
@@ -30,8 +30,8 @@ class Minimum(NamedTuple):
         value: the loss at the parameters that were left.
         iterations: steps taken.
         evaluations: calls of the loss.
-        reason: why it stopped: ``"gradient"`` or ``"change"`` (below the tolerance), ``"iterations"`` (the
-            limit), or ``"line search"`` (no better point was found).
+        reason: why it stopped: ``"gradient"`` or ``"change"`` (below the tolerance), ``"iterations"`` or
+            ``"evaluations"`` (the limits), or ``"line search"`` (no better point was found).
     """
 
     value: float
@@ -56,12 +56,16 @@ class _Objective:
     def here(self) -> _Point:
         return self.at(np.concatenate([value.ravel() for value in self._params.values()]).astype(np.float64))
 
-    def at(self, x: Array) -> _Point:
-        """Move the parameters to ``x``, and return value and gradient there."""
+    def move(self, x: Array) -> None:
+        """Move the parameters to ``x``."""
         start = 0
         for value in self._params.values():
             value[...] = x[start : start + value.size].reshape(value.shape)
             start += value.size
+
+    def at(self, x: Array) -> _Point:
+        """Move the parameters to ``x``, and return value and gradient there."""
+        self.move(x)
         loss, grads = self._loss()
         self.evaluations += 1
         slope = np.concatenate([np.asarray(grads[name], np.float64).ravel() for name in self._params])
@@ -73,19 +77,26 @@ class LBFGS:
 
     The direction is ``-H g``, H an estimate of the inverse Hessian from the last ``history_size`` steps
     (two-loop recursion); the step t along it obeys ``f(t) <= f(0) + 1e-4 t f'(0)`` and
-    ``|f'(t)| <= 0.9 |f'(0)|``.
+    ``|f'(t)| <= 0.9 |f'(0)|``. It visits the points that ``torch.optim.LBFGS(line_search_fn="strong_wolfe")``
+    visits with the same options; PyTorch's defaults are 20 steps and a history of 100.
 
     Args:
+        lr: how far along a direction the search begins, > 0; 1 is right where H is.
         max_iter: steps at most.
-        history_size: steps that are remembered.
+        max_eval: calls of the loss after which no further step begins, by default ``5 max_iter / 4``.
         tolerance_grad: stop when no element of the gradient is larger.
-        tolerance_change: stop when neither loss nor any parameter changes by more.
+        tolerance_change: stop when neither a parameter, nor the loss, nor the slope along the direction
+            changes by more.
+        history_size: steps that are remembered.
+
+    Raises:
+        ValueError: an option is out of range.
 
     Example:
         >>> params, scale = {"w": np.array([3.0, -1.0])}, np.array([1.0, 100.0])
         >>> def bowl():
         ...     return scale @ params["w"] ** 2, {"w": 2 * scale * params["w"]}
-        >>> result = LBFGS().minimize(params, bowl)
+        >>> result = LBFGS(tolerance_change=0.0).minimize(params, bowl)
         >>> bool(abs(params["w"]).max() < 1e-6), result.reason
         (True, 'gradient')
 
@@ -96,15 +107,20 @@ class LBFGS:
 
     def __init__(
         self,
+        lr: float = 1.0,
         max_iter: int = 100,
-        history_size: int = 10,
+        max_eval: int | None = None,
         tolerance_grad: float = 1e-7,
         tolerance_change: float = 1e-9,
+        history_size: int = 10,
     ) -> None:
+        self.lr = check.number("LBFGS", "lr", lr, above=True)
         self.max_iter = check.integer("LBFGS", "max_iter", max_iter)
-        self.history_size = check.integer("LBFGS", "history_size", history_size)
+        most = max(1, 5 * self.max_iter // 4) if max_eval is None else max_eval
+        self.max_eval = check.integer("LBFGS", "max_eval", most)
         self.tolerance_grad = check.number("LBFGS", "tolerance_grad", tolerance_grad)
         self.tolerance_change = check.number("LBFGS", "tolerance_change", tolerance_change)
+        self.history_size = check.integer("LBFGS", "history_size", history_size)
 
     def minimize(self, params: Mapping[str, Array], loss: LossCall) -> Minimum:
         """Move ``params``, in place, to where the loss is smallest nearby.
@@ -121,24 +137,34 @@ class LBFGS:
         if not math.isfinite(point.value):
             raise ValueError(f"[LBFGS] loss: expected a finite number at the start, got {point.value}")
         history: deque[tuple[Array, Array]] = deque(maxlen=self.history_size)
+
+        def end(iterations: int, reason: str) -> Minimum:
+            return Minimum(point.value, iterations, objective.evaluations, reason)
+
         for iteration in range(self.max_iter):
             if np.abs(point.slope).max() <= self.tolerance_grad:
-                return Minimum(point.value, iteration, objective.evaluations, "gradient")
+                return end(iteration, "gradient")
+            if iteration and objective.evaluations >= self.max_eval:
+                return end(iteration, "evaluations")
             direction = _two_loops(point.slope, history)
+            slope = float(point.slope @ direction)
+            if slope > -self.tolerance_change:
+                return end(iteration, "change")
             # Without history the length of the gradient says nothing about that of the step.
-            first = 1.0 if history else min(1.0, 1.0 / float(np.abs(point.slope).sum()))
-            found = _strong_wolfe(objective, point, direction, first)
-            if found is None:
-                objective.at(point.x)
-                return Minimum(point.value, iteration, objective.evaluations, "line search")
-            step, change = found.x - point.x, found.slope - point.slope
+            first = self.lr * (1.0 if history else min(1.0, 1.0 / float(np.abs(point.slope).sum())))
+            searches = self.max_eval - objective.evaluations
+            found = _strong_wolfe(objective, point, direction, first, self.tolerance_change, searches)
+            objective.move(found.x)
+            step, change, fall = found.x - point.x, found.slope - point.slope, point.value - found.value
+            if not step.any():
+                return end(iteration, "line search")
             if step @ change > 1e-10 * (change @ change):
                 history.append((step, change))
-            settled = max(np.abs(step).max(), abs(found.value - point.value)) <= self.tolerance_change
             point = found
-            if settled:
-                return Minimum(point.value, iteration + 1, objective.evaluations, "change")
-        return Minimum(point.value, self.max_iter, objective.evaluations, "iterations")
+            settled = np.abs(step).max() <= self.tolerance_change or abs(fall) < self.tolerance_change
+            if settled and np.abs(point.slope).max() > self.tolerance_grad:
+                return end(iteration + 1, "change")
+        return end(self.max_iter, "iterations")
 
 
 class Newton:
@@ -200,7 +226,7 @@ class Newton:
             halvings = 0
             while not found.value < point.value + _SUFFICIENT * 0.5**halvings * float(step @ point.slope):
                 halvings += 1
-                if halvings > _MAX_SEARCH:
+                if halvings > _MAX_HALVINGS:
                     objective.at(point.x)
                     return Minimum(point.value, iteration, objective.evaluations, "line search")
                 found = objective.at(point.x + 0.5**halvings * step)
@@ -237,63 +263,91 @@ def _two_loops(slope: Array, history: deque[tuple[Array, Array]]) -> Array:
     return q
 
 
-def _strong_wolfe(objective: _Objective, start: _Point, direction: Array, t: float) -> _Point | None:
-    """Return a point along ``direction`` that obeys the strong Wolfe conditions, or None.
+class _Trial(NamedTuple):
+    """A point of a line: how far along it lies, and the slope in the line's direction."""
 
-    First the step grows until an interval must hold such a point, then the interval shrinks.
+    t: float
+    point: _Point
+    slope: float
+
+    @property
+    def value(self) -> float:
+        return self.point.value
+
+
+def _strong_wolfe(
+    objective: _Objective, start: _Point, direction: Array, t: float, tolerance: float, searches: int
+) -> _Point:
+    """Return a point along ``direction`` that obeys the strong Wolfe conditions, or the best one met.
+
+    First the step grows until an interval must hold such a point, then the interval shrinks, until it is
+    smaller than ``tolerance`` or there were so many searches. Whoever meets a NaN turns back.
     """
     slope0 = float(start.slope @ direction)
-    if not slope0 < 0:
-        return None
 
-    def at(t: float) -> tuple[float, _Point, float]:
+    def at(t: float) -> _Trial:
         point = objective.at(start.x + t * direction)
-        return t, point, float(point.slope @ direction)
+        return _Trial(t, point, float(point.slope @ direction))
 
-    def too_high(t: float, point: _Point) -> bool:
-        return not point.value <= start.value + _SUFFICIENT * t * slope0
+    def too_high(trial: _Trial) -> bool:
+        return not trial.value <= start.value + _SUFFICIENT * trial.t * slope0
 
-    low = (0.0, start, slope0)
-    for search in range(_MAX_SEARCH):
-        here = at(t)
-        _, point, slope = here
-        if too_high(t, point) or (search and point.value >= low[1].value):
-            high = here
+    def level(trial: _Trial) -> bool:
+        return abs(trial.slope) <= -_CURVATURE * slope0
+
+    low, high = _Trial(0.0, start, slope0), at(t)
+    for done in range(searches):
+        if too_high(high) or (done > 1 and high.value >= low.value):
             break
-        if abs(slope) <= -_CURVATURE * slope0:
-            return point
-        if slope >= 0:
-            low, high = here, low
+        if level(high):
+            return high.point
+        if high.slope >= 0:
             break
-        low, t = here, 2.0 * t
+        t = _between(low, high, high.t + 0.01 * (high.t - low.t), 10 * high.t)
+        low, high = high, at(t)
     else:
-        return None
-    for _ in range(_MAX_SEARCH):
-        here = at(_between(low, high))
-        t, point, slope = here
-        if too_high(t, point) or point.value >= low[1].value:
+        done, low = searches, _Trial(0.0, start, slope0)
+    if high.value < low.value:
+        low, high = high, low
+
+    width = float(np.abs(direction).max())
+    close = False
+    for _ in range(done, searches):
+        least, most = min(low.t, high.t), max(low.t, high.t)
+        if (most - least) * width < tolerance:
+            break
+        t = _between(low, high, least, most)
+        # One step next to an end is allowed, not two: the interval would hardly shrink.
+        margin = 0.1 * (most - least)
+        was_close, close = close, min(most - t, t - least) < margin
+        if close and (was_close or not least < t < most):
+            t = most - margin if most - t < t - least else least + margin
+            close = False
+        here = at(t)
+        if too_high(here) or here.value >= low.value:
             high = here
-            continue
-        if abs(slope) <= -_CURVATURE * slope0:
-            return point
-        if slope * (high[0] - low[0]) >= 0:
-            high = low
-        low = here
-    # Rounding hides the conditions near a minimum: what is lower will do.
-    return objective.at(low[1].x) if low[1].value < start.value else None
+            if high.value < low.value:
+                low, high = high, low
+        else:
+            if level(here):
+                return here.point
+            if here.slope * (high.t - low.t) >= 0:
+                high = low
+            low = here
+    return low.point
 
 
-def _between(a: tuple[float, _Point, float], b: tuple[float, _Point, float]) -> float:
-    """Return the minimum of the cubic through two values and slopes, kept off the ends of the interval."""
-    (ta, pa, da), (tb, pb, db) = a, b
-    middle, margin = (ta + tb) / 2, 0.1 * abs(tb - ta)
-    d1 = da + db - 3 * (pa.value - pb.value) / (ta - tb)
-    inside = d1 * d1 - da * db
+def _between(a: _Trial, b: _Trial, least: float, most: float) -> float:
+    """Return the minimum of the cubic through two values and slopes, kept within the bounds."""
+    middle = (least + most) / 2
+    if a.t > b.t:
+        a, b = b, a
+    d1 = a.slope + b.slope - 3 * (a.value - b.value) / (a.t - b.t)
+    inside = d1 * d1 - a.slope * b.slope
     if not (math.isfinite(inside) and inside >= 0):
         return middle
-    d2 = math.copysign(math.sqrt(inside), tb - ta)
-    bottom = db - da + 2 * d2
+    d2 = math.sqrt(inside)
+    bottom = b.slope - a.slope + 2 * d2
     if bottom == 0:
         return middle
-    t = tb - (tb - ta) * (db + d2 - d1) / bottom
-    return min(max(t, min(ta, tb) + margin), max(ta, tb) - margin)
+    return min(max(b.t - (b.t - a.t) * (b.slope + d2 - d1) / bottom, least), most)
