@@ -33,28 +33,43 @@ class Predicting:
         """Return what the loss is for; a bare callable counts as regression."""
         return getattr(self.loss_function, "task", "regression")
 
-    def predict(self, X: Any, *, batch_size: int = 256) -> Array:
+    def predict(self, X: Any, *, batch_size: int = 256, samples: int | None = None) -> Array:
         """Return the answers: classes, yes or no, or numbers.
 
         Classification: the class of the greatest score (N,) as int64. Binary: 1 where a score is positive,
-        else 0, as int64. Regression: the scores themselves.
+        else 0, as int64. Regression: the scores themselves. With ``samples`` they are the answers to the mean
+        over so many random predictions, of probabilities or, in regression, of scores.
 
         Args:
             X: (N, ...); N may be 0.
             batch_size: how many examples run at once; bounds the memory.
+            samples: how many random predictions to average, see `predict_proba`; None for one without
+                randomness.
         """
-        return answers(self.predict_scores(X, batch_size=batch_size), self.task)
+        if samples is None or self.task == "regression":
+            return answers(self.predict_scores(X, batch_size=batch_size, samples=samples), self.task)
+        mean = self.predict_proba(X, batch_size=batch_size, samples=samples)
+        return answers(mean - 0.5 if self.task == "binary" else mean, self.task)
 
-    def predict_scores(self, X: Any, *, batch_size: int = 256) -> Array:
-        """Return the net's outputs in prediction mode, computed batch by batch."""
-        return self._in_batches(X, batch_size, lambda x: self.net.forward(x)[0])
+    def predict_scores(self, X: Any, *, batch_size: int = 256, samples: int | None = None) -> Array:
+        """Return the net's outputs in prediction mode, computed batch by batch.
+
+        Args:
+            X: (N, ...); N may be 0.
+            batch_size: how many examples run at once; bounds the memory.
+            samples: how many random predictions to average, see `predict_proba`; None for one without
+                randomness.
+        """
+        if samples is None:
+            return self._in_batches(X, batch_size, lambda x: self.net.forward(x)[0])
+        return self._mean_of_samples(X, batch_size, samples, lambda scores: scores)
 
     def predict_proba(self, X: Any, *, batch_size: int = 256, samples: int | None = None) -> Array:
         """Return the probability of every class (N, C), or of every yes.
 
         For classification it is the softmax of the scores, for binary answers their sigmoid. With ``samples``
         it is the mean over so many predictions in which random layers draw as in training (dropout, noise,
-        stochastic depth); batch norm keeps to its running statistics.
+        stochastic depth, DropConnect, pooling regions); batch norm keeps to its running statistics.
 
         Args:
             X: (N, ...); N may be 0.
@@ -69,11 +84,15 @@ class Predicting:
         """
         if samples is None:
             return probabilities(self.predict_scores(X, batch_size=batch_size), self.task)
+        return self._mean_of_samples(X, batch_size, samples, lambda s: probabilities(s, self.task))
+
+    def _mean_of_samples(self, X: Any, batch_size: int, samples: int, of: Callable[[Array], Array]) -> Array:
+        """Return the mean of what ``of`` makes of the scores of random predictions, each with its own key."""
         count = integer("Model", "samples", samples)
         total: Array | float = 0.0
         for sample in range(count):
             key = Key.from_seed(self.seed).fold("sample").fold(sample)
-            total = total + probabilities(self._sampled_scores(X, batch_size, key), self.task)
+            total = total + of(self._sampled_scores(X, batch_size, key))
         mean: Array = total / self.dtype.type(count)
         return mean
 

@@ -25,7 +25,7 @@ _ACTIVATIONS: dict[type[nn.Layer], Callable[[Any], tuple[str, float, float]]] = 
     nn.Sigmoid: lambda layer: ("sigmoid", 0.0, 0.0),
     nn.Tanh: lambda layer: ("tanh", 0.0, 0.0),
     nn.LeakyReLU: lambda layer: ("leaky_relu", layer.negative_slope, 0.0),
-    nn.ELU: lambda layer: ("elu", layer.alpha, 1.0),
+    nn.ELU: lambda layer: ("elu", layer.current_alpha, 1.0),
     nn.SELU: lambda layer: ("selu", SELU_ALPHA, SELU_SCALE),
     nn.GELU: lambda layer: ("gelu_tanh" if layer.approximate == "tanh" else "gelu", 0.0, 0.0),
     nn.SiLU: lambda layer: ("silu", 0.0, 0.0),

@@ -343,8 +343,9 @@ class OneCycle(Schedule):
         run_end = progress.total_steps - 1.0
         if progress.step <= rise_end:
             return _cosine(first, base_lr, progress.step / rise_end if rise_end > 0.0 else 1.0)
-        fall = (progress.step - rise_end) / (run_end - rise_end)
-        return _cosine(base_lr, first / self.final_div_factor, fall)
+        # A run may go on past its planned end; the lowest rate stays.
+        fall = (progress.step - rise_end) / max(run_end - rise_end, 1.0)
+        return _cosine(base_lr, first / self.final_div_factor, min(fall, 1.0))
 
 
 class LinearWarmup(Schedule):

@@ -2,37 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from small_problem import SMALL_NET, Run
 
 import fastnn
 from fastnn.cli import main
-
-Run = Callable[..., tuple[int, str, str]]
-
-SMALL_NET = """
-[[layers]]
-type = "Flatten"
-[[layers]]
-type = "Linear"
-in_features = 16
-out_features = 8
-[[layers]]
-type = "BatchNorm1d"
-num_features = 8
-[[layers]]
-type = "ReLU"
-[[layers]]
-type = "Dropout"
-drop_prob = 0.2
-[[layers]]
-type = "Linear"
-in_features = 8
-out_features = 3
-"""
 
 
 @pytest.fixture
@@ -69,9 +47,3 @@ def trained(run: Run, problem: list[str]) -> Path:
     """Return the folder of a finished run."""
     assert run("train", *problem, "--out", "run")[0] == 0
     return Path("run")
-
-
-def arrays(file: str) -> dict[str, np.ndarray]:
-    """Return all arrays of an archive, which is closed again."""
-    with np.load(file) as archive:
-        return dict(archive)

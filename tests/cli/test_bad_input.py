@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import SMALL_NET, Run, arrays
+from small_problem import SMALL_NET, Run, arrays
 
 FILES = {
     "empty.npz": b"",

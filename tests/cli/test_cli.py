@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Run, arrays
+from small_problem import Run, arrays
 
 import fastnn
 from fastnn import nets

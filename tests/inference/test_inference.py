@@ -99,11 +99,12 @@ def test_a_net_of_ours_is_one_call(name: str) -> None:
 def test_other_nonlinearities_are_steps_too() -> None:
     functions = (
         *(nn.Sigmoid(), nn.Tanh(), nn.LeakyReLU(0.2), nn.ELU(0.7), nn.SELU(), nn.GELU(), nn.GELU("tanh")),
-        *(nn.SiLU(), nn.Softplus(2.0, 15.0)),
+        *(nn.SiLU(), nn.Softplus(2.0, 15.0), nn.ELU(0.7, learned=True)),
     )
     for dtype in (np.float32, np.float64):
         layers = [layer for function in functions for layer in (nn.Linear(5, 5), function)]
         model = Model(nn.Sequential(*layers), "mse", dtype=dtype)
+        model.params["19.alpha"] = [1.5]
         X = 3 * np.random.default_rng(5).normal(size=(6, 5)).astype(dtype)
         predictor = model.for_inference()
         assert len(predictor.stages) == 1

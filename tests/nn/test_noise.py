@@ -150,6 +150,36 @@ def test_monte_carlo_prediction() -> None:
     assert np.abs(single - averaged).max() > 1e-3
 
 
+RANDOM: dict[str, list[nn.Layer]] = {
+    "dropout": [nn.Dropout(0.5)],
+    "vanilla dropout": [nn.Dropout(0.5, inverted=False)],
+    "spatial dropout": [nn.SpatialDropout(0.5)],
+    "noise": [nn.GaussianNoise(1.0)],
+    "DropConnect": [nn.DropConnectConv2d(2, 2, 1)],
+    "stochastic depth": [nn.Residual(nn.Sequential(nn.Conv2d(2, 2, 1), nn.StochasticDepth(0.5)))],
+    "fractional pooling": [nn.FractionalMaxPool2d(output_size=3)],
+}
+
+
+@pytest.mark.parametrize("loss", ["softmax", "binary_cross_entropy", "mse"])
+@pytest.mark.parametrize("name", RANDOM)
+def test_answers_of_many_random_predictions(name: str, loss: str) -> None:
+    pooled = 3 if name == "fractional pooling" else 5
+    net = nn.Sequential(*RANDOM[name], nn.Flatten(), nn.Linear(2 * pooled**2, 3))
+    model, X = Model(net, loss, dtype=np.float64), RNG.normal(size=(12, 2, 5, 5))
+    first, second = model.predict_scores(X, samples=1), model.predict_scores(X, samples=2)
+    assert np.abs(first - model.predict_scores(X)).max() > 1e-3
+    assert np.abs(first - second).max() > 1e-3
+    np.testing.assert_allclose(model.predict_scores(X, samples=2, batch_size=5), second, rtol=1e-9)
+    answers = model.predict(X, samples=30)
+    if loss == "mse":
+        np.testing.assert_array_equal(answers, model.predict_scores(X, samples=30))
+    else:
+        mean = model.predict_proba(X, samples=30)
+        expected = mean.argmax(axis=1) if loss == "softmax" else mean > 0.5
+        np.testing.assert_array_equal(answers, expected)
+
+
 def test_stochastic_depth_leaves_blocks_out() -> None:
     block = nn.Residual(nn.Sequential(nn.Linear(3, 3), nn.StochasticDepth(0.5)))
     x = RNG.normal(size=(40, 3)).astype(np.float32)

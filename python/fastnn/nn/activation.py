@@ -129,9 +129,14 @@ class ELU(_Pointwise):
         if self.learned:
             self.add_param("alpha", (1,), partial(constant, value=self.alpha))
 
+    @property
+    def current_alpha(self) -> float:
+        """The learned alpha, or else the one that was set."""
+        return float(self.params["alpha"][0]) if self.learned else self.alpha
+
     def forward(self, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
         """Map any shape to the same shape."""
-        return F.elu_forward(x, alpha=float(self.params["alpha"][0]) if self.learned else self.alpha)
+        return F.elu_forward(x, alpha=self.current_alpha)
 
     def backward(self, dy: Array, cache: Any, grads: Grads | None = None) -> Array:
         """Return dx of the input's shape; add the gradient of a learned alpha."""
