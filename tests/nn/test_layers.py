@@ -68,6 +68,13 @@ LAYERS: dict[str, tuple[Callable[[], nn.Layer], tuple[int, ...]]] = {
     "upsample": (lambda: nn.Upsample((2, 3)), (2, 3, 2, 3)),
     "dropout": (lambda: nn.Dropout(0.4), (3, 8)),
     "vanilla dropout": (lambda: nn.Dropout(0.4, inverted=False), (3, 2, 3, 3)),
+    "spatial dropout": (lambda: nn.SpatialDropout(0.4), (3, 4, 2, 2)),
+    "stochastic depth": (lambda: nn.StochasticDepth(0.4), (6, 2, 2, 2)),
+    "gaussian noise": (lambda: nn.GaussianNoise(0.3), (3, 8)),
+    "dropconnect": (lambda: nn.DropConnectLinear(5, 3, drop_prob=0.3), (4, 5)),
+    "dropconnect conv": (lambda: nn.DropConnectConv2d(2, 3, 3, drop_prob=0.3), (2, 2, 4, 5)),
+    "shift": (nn.Shift, (3, 2, 4, 2)),
+    "scale": (nn.Scale, (3, 2, 4, 2)),
     "flatten": (nn.Flatten, (2, 3, 2, 2)),
     "residual": (lambda: nn.Residual(nn.Linear(4, 4)), (3, 4)),
     "residual with shortcut": (

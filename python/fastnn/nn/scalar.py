@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from .. import init
 from ..keys import Key
 from .layer import Array, Grads, Layer
@@ -37,7 +39,7 @@ class Shift(Layer):
     def backward(self, dy: Array, cache: Any, grads: Grads | None = None) -> Array:
         """Return dx, which is dy; add the sum of dy."""
         grads = self.grads if grads is None else grads
-        grads["bias"] += dy.sum()
+        grads["bias"] += dy.sum(dtype=np.float64)
         return dy
 
 
@@ -69,5 +71,5 @@ class Scale(Layer):
     def backward(self, dy: Array, cache: Any, grads: Grads | None = None) -> Array:
         """Return dx of the input's shape; add the sum of ``dy * x``."""
         grads = self.grads if grads is None else grads
-        grads["weight"] += (dy * cache).sum()
+        grads["weight"] += (dy * cache).sum(dtype=np.float64)
         return dy * self.params["weight"]
