@@ -98,6 +98,9 @@ class Step(Schedule):
     Example:
         >>> Step(30)(0.5, Progress(step=310, total_steps=900, steps_per_epoch=10))
         0.05
+
+    Reference:
+        He et al., Deep residual learning for image recognition, 2015, https://arxiv.org/abs/1512.03385
     """
 
     def __init__(self, step_size: int, gamma: float = 0.1, *, by: Unit = "epoch") -> None:
@@ -163,6 +166,10 @@ class InverseTime(Schedule):
     Example:
         >>> InverseTime(1.0)(0.1, Progress(step=30, total_steps=100, steps_per_epoch=10))
         0.025
+
+    Reference:
+        Robbins and Monro, A stochastic approximation method, 1951,
+        https://doi.org/10.1214/aoms/1177729586
     """
 
     def __init__(self, decay: float, *, by: Unit = "epoch") -> None:
@@ -184,6 +191,9 @@ class Polynomial(Schedule):
     Example:
         >>> Polynomial(power=2)(0.4, Progress(step=50, total_steps=100, steps_per_epoch=10))
         0.1
+
+    Reference:
+        Chen et al., DeepLab, 2016, https://arxiv.org/abs/1606.00915 (the "poly" rate)
     """
 
     def __init__(self, total_iters: int | None = None, power: float = 1.0, *, by: Unit = "step") -> None:

@@ -54,6 +54,10 @@ class MaxPool2d(_Pool2d):
         >>> import numpy as np
         >>> MaxPool2d(2)(np.arange(16.0).reshape(1, 1, 4, 4)).tolist()
         [[[[5.0, 7.0], [13.0, 15.0]]]]
+
+    Reference:
+        Ranzato et al., Unsupervised learning of invariant feature hierarchies, 2007,
+        https://doi.org/10.1109/CVPR.2007.383157
     """
 
     uses_key = False
@@ -84,6 +88,10 @@ class AvgPool2d(_Pool2d):
         >>> import numpy as np
         >>> AvgPool2d(2)(np.arange(16.0).reshape(1, 1, 4, 4)).tolist()
         [[[[2.5, 4.5], [10.5, 12.5]]]]
+
+    Reference:
+        LeCun et al., Gradient-based learning applied to document recognition, 1998,
+        https://doi.org/10.1109/5.726791
     """
 
     uses_key = False
@@ -164,6 +172,10 @@ class AdaptiveAvgPool2d(_AdaptivePool2d):
         >>> import numpy as np
         >>> AdaptiveAvgPool2d((1, 2))(np.arange(5.0).reshape(1, 1, 1, 5)).tolist()
         [[[[1.0, 3.0]]]]
+
+    Reference:
+        He et al., Spatial pyramid pooling in deep convolutional networks, 2014,
+        https://arxiv.org/abs/1406.4729
     """
 
     def forward(self, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
@@ -188,6 +200,10 @@ class AdaptiveMaxPool2d(_AdaptivePool2d):
         >>> import numpy as np
         >>> AdaptiveMaxPool2d((1, 2))(np.arange(5.0).reshape(1, 1, 1, 5)).tolist()
         [[[[2.0, 4.0]]]]
+
+    Reference:
+        He et al., Spatial pyramid pooling in deep convolutional networks, 2014,
+        https://arxiv.org/abs/1406.4729
     """
 
     def forward(self, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
