@@ -15,6 +15,7 @@ from fastnn.testing.gradcheck import numerical_gradient, relative_error
 RNG = np.random.default_rng(0)
 LAYERS: list[tuple[Any, tuple[int, ...]]] = [
     (lambda: nn.Dropout(0.4), (3, 2, 4, 5)),
+    (lambda: nn.Dropout(0.4, inverted=False), (3, 2, 4, 5)),
     (lambda: nn.SpatialDropout(0.4), (3, 2, 4, 5)),
     (lambda: nn.StochasticDepth(0.4), (3, 2, 4, 5)),
     (lambda: nn.GaussianNoise(0.3), (3, 2, 4, 5)),
@@ -79,6 +80,7 @@ def test_what_is_zeroed_together() -> None:
         (lambda: nn.DropConnectLinear(2, 2, drop_prob=0.5), (3, 2)),
         (lambda: nn.DropConnectConv2d(1, 1, 2, drop_prob=0.5), (3, 1, 3, 4)),
         (lambda: nn.Dropout(0.5), (1, 4)),
+        (lambda: nn.Dropout(0.5, inverted=False), (1, 4)),
         (lambda: nn.SpatialDropout(0.5), (1, 4, 2, 3)),
         (lambda: nn.StochasticDepth(0.5), (4, 2, 1, 3)),
     ],
