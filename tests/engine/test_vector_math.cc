@@ -19,7 +19,7 @@ template <>
 struct Precision<double> {
   using Truth = long double;
   using Bits = uint64_t;
-  static constexpr double exp_log_ulp = 4, normal_cdf_ulp = 6;
+  static constexpr double exp_log_ulp = 4, normal_cdf_ulp = 10;
 };
 
 // |actual - truth| in units of the last place of the truth as a T; 0 where both are the same special value.
