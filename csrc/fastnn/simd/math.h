@@ -1,11 +1,10 @@
 // exp, log and what activations are made of, on Vec<T>. Included after simd/<isa>.h, by kernels.
 //
 // Errors over the whole range, subnormal results included: exp and log at most 2 ulp in float and 4 ulp in
-// double; expm1, log1p, tanh, sigmoid and gelu_tanh at most 4 ulp; normal_cdf and gelu at most 4 and 10 ulp (6.1
-// where fma rounds once).
-// Infinities, zeros and overflow as in the C library; NaN gives NaN. Range reduction after Cody and Waite
-// (Software Manual for the Elementary Functions, 1980); the remaining series are Taylor's, cut where the next
-// term no longer matters.
+// double; expm1, log1p, tanh, sigmoid and gelu_tanh at most 4 ulp; normal_cdf and gelu at most 4 and 10 ulp
+// (6.1 where fma rounds once). Infinities, zeros and overflow as in the C library; NaN gives NaN. Range
+// reduction after Cody and Waite (Software Manual for the Elementary Functions, 1980); the remaining series
+// are Taylor's, cut where the next term no longer matters.
 #pragma once
 
 namespace fastnn::FASTNN_ISA {
