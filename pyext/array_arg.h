@@ -44,10 +44,22 @@ std::ostream& operator<<(std::ostream& out, const SizesText& text);
 template <class T>
 const char* dtype_name();
 
+// A null reference. What py::array itself makes by default is a new array without elements, which costs more
+// than a small kernel.
+template <class Array = py::array>
+Array no_array() {
+  return py::reinterpret_steal<Array>(py::handle());
+}
+
+// The fields of an array.
+inline const py::detail::PyArray_Proxy* fields(py::handle array) {
+  return py::detail::array_proxy(array.ptr());
+}
+
 // Whether elements are T in native byte order.
 template <class T>
-bool holds(const py::array& array) {
-  const auto* descriptor = py::detail::array_descriptor_proxy(py::detail::array_proxy(array.ptr())->descr);
+bool holds(py::handle array) {
+  const auto* descriptor = py::detail::array_descriptor_proxy(fields(array)->descr);
   return descriptor->type_num == py::dtype::num_of<T>() && descriptor->byteorder == '=';
 }
 
@@ -69,22 +81,23 @@ auto with_dtype(const char* op, const char* name, py::handle object, Fn&& fn) {
 template <class T>
 class ArrayArg {
  public:
-  ArrayArg(const char* op, const char* name, py::handle object) : op_(op), name_(name) {
-    array_ = as_array(op, name, object);
+  ArrayArg(const char* op, const char* name, py::handle object)
+      : op_(op), name_(name), array_(as_array(op, name, object)) {
     if (!holds<T>(array_)) {
       fail(op, name, ": expected dtype ", dtype_name<T>(), " as the other arrays, got ",
            std::string(py::str(array_.dtype())));
     }
     if (!whole_elements())
       array_ = py::array_t<T, py::array::c_style | py::array::forcecast>::ensure(array_.attr("copy")());
-    if (array_.ndim() > kMaxRank)
+    const auto* array = fields(array_);
+    if (array->nd > kMaxRank)
       fail(op, name, ": expected at most ", kMaxRank, " dimensions, got shape ", shape());
-    view_.data = static_cast<T*>(const_cast<void*>(array_.data()));
-    view_.rank = static_cast<int>(array_.ndim());
+    view_.data = reinterpret_cast<T*>(array->data);
+    view_.rank = array->nd;
     for (int d = 0; d < view_.rank; ++d) {
-      view_.shape[d] = array_.shape(d);
+      view_.shape[d] = array->dimensions[d];
       // Strides of axes with fewer than two elements mean nothing, and may be anything.
-      view_.stride[d] = view_.shape[d] < 2 ? 0 : array_.strides(d) / static_cast<int64_t>(sizeof(T));
+      view_.stride[d] = view_.shape[d] < 2 ? 0 : array->strides[d] / static_cast<int64_t>(sizeof(T));
     }
   }
 
@@ -169,9 +182,10 @@ class ArrayArg {
 
  private:
   bool whole_elements() const {
-    if (reinterpret_cast<uintptr_t>(array_.data()) % alignof(T)) return false;
-    for (py::ssize_t d = 0; d < array_.ndim(); ++d) {
-      if (array_.shape(d) > 1 && array_.strides(d) % static_cast<py::ssize_t>(sizeof(T))) return false;
+    const auto* array = fields(array_);
+    if (reinterpret_cast<uintptr_t>(array->data) % alignof(T)) return false;
+    for (int d = 0; d < array->nd; ++d) {
+      if (array->dimensions[d] > 1 && array->strides[d] % static_cast<py::ssize_t>(sizeof(T))) return false;
     }
     return true;
   }
@@ -282,7 +296,7 @@ class Result {
   }
 
  private:
-  py::array array_;
+  py::array array_ = no_array();
   T* data_;
 };
 

@@ -30,7 +30,7 @@ py::array gemm_as(py::handle a_obj, py::handle b_obj, py::handle bias_obj, py::h
     const T* data = residual->contiguous();
     epilogue.residual = {data, m, n, n, 1};
   }
-  py::array result;
+  py::array result = no_array();
   T* c;
   if (out) {
     out->shaped({m, n});

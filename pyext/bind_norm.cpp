@@ -69,7 +69,7 @@ py::tuple batchnorm_forward_as(py::handle x_obj, py::handle gamma_obj, py::handl
   const char* op = "batchnorm_forward";
   Norm<T> args(op, x_obj, gamma_obj, beta_obj, residual_obj, eps, relu);
   const int64_t channels = args.x.dim(1);
-  py::array_t<double> statistics;
+  auto statistics = no_array<py::array_t<double>>();
   const bool compute = mean_obj.is_none() && statistics_obj.is_none();
   if (statistics_obj.is_none()) {
     statistics = new_array<double>({2, channels});

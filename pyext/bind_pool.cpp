@@ -122,7 +122,7 @@ template <class T>
 py::tuple max_forward(const ArrayArg<T>& x, const PoolWindows& windows, IntPair size) {
   auto y = new_image<T>(x.dim(0), x.dim(1), size.first, size.second);
   const TensorView<T> out = view_of(y);
-  py::array winner;
+  py::array winner = no_array();
   Winners<T> winners{nullptr, nullptr};
   if (Winners<T>::fit_bytes(windows)) {
     auto bytes = new_image<uint8_t>(out.shape[0], out.shape[1], out.shape[2], out.shape[3]);
