@@ -213,6 +213,22 @@ def test_affinity_is_respected() -> None:
     assert succeed(code) == "1"
 
 
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="a worker needs a core of its own")
+def test_a_worker_keeps_off_its_callers_core() -> None:
+    code = """
+import os
+cores, threads = os.sched_getaffinity(0), set(os.listdir("/proc/self/task"))
+a = np.ones((300, 300), np.float32)
+fastnn.set_num_threads(2)
+_core.set_rendezvous(True)  # a product is there only after the worker came
+F.gemm(a, a), F.gemm(a, a)  # when the first one began, there was no worker yet
+(worker,) = set(os.listdir("/proc/self/task")) - threads
+allowed = os.sched_getaffinity(int(worker))
+assert allowed < cores and len(cores - allowed) == 1, (allowed, cores)
+"""
+    succeed(code)
+
+
 @pytest.mark.parametrize(
     ("variable", "message"),
     [

@@ -1,6 +1,10 @@
 // The pool back end: the caller works too and waits only for chunks that somebody has claimed, so that a
 // worker which the operating system has descheduled before it began costs nothing.
+#include <sched.h>
+#include <unistd.h>
+
 #include <condition_variable>
+#include <deque>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -30,6 +34,25 @@ struct Job {
   int inside = 0;  // helpers that joined and have not left
 };
 
+// A thread of the pool, kept off its caller's core. The kernel of a virtual machine takes a halted core for
+// one that the host has descheduled, and rather wakes a thread beside the one that woke it: a worker would
+// wait for milliseconds behind the caller while the next core idles. A caller seldom changes cores, so the
+// mask does not either.
+struct Worker {
+  pid_t thread = 0;  // 0: not yet started
+  bool busy = false;
+  int barred = -1;  // the core where it may not run
+
+  void keep_off(int core) {
+    if (barred == core || busy || thread == 0) return;
+    barred = core;
+    cpu_set_t cores;
+    if (sched_getaffinity(0, sizeof(cores), &cores) != 0) return;
+    CPU_CLR(core, &cores);
+    if (CPU_COUNT(&cores) > 0) sched_setaffinity(thread, sizeof(cores), &cores);
+  }
+};
+
 class Pool {
  public:
   void run(Region& region) {
@@ -37,7 +60,9 @@ class Pool {
     Job job{&region, helpers};
     {
       std::lock_guard<std::mutex> lock(mutex_);
-      while (static_cast<int>(size_) < helpers) add_worker();
+      while (static_cast<int>(workers_.size()) < helpers) add_worker();
+      const int core = sched_getcpu();
+      for (Worker& worker : workers_) worker.keep_off(core);
       jobs_.push_back(&job);
     }
     published_.fetch_add(1, std::memory_order_release);
@@ -53,9 +78,13 @@ class Pool {
     }
     // Nobody can join any more. Helpers inside are finishing a claimed chunk: usually a matter of
     // microseconds.
-    for (int spin = 0; job.inside > 0 && spin < kSpins; ++spin) {
+    for (int turn = 0; job.inside > 0 && turn < kSpins + kYields; ++turn) {
       lock.unlock();
-      relax();
+      if (turn < kSpins) {
+        relax();
+      } else {
+        std::this_thread::yield();
+      }
       lock.lock();
     }
     left_.wait(lock, [&] { return job.inside == 0; });
@@ -68,8 +97,8 @@ class Pool {
   static constexpr int kSpins = 400, kYields = 400;
 
   void add_worker() {
-    std::thread([this] { loop(); }).detach();  // ends with the process
-    ++size_;
+    Worker& worker = workers_.emplace_back();
+    std::thread([this, &worker] { loop(worker); }).detach();  // ends with the process
   }
 
   Job* join_one() {
@@ -83,8 +112,9 @@ class Pool {
     return nullptr;
   }
 
-  void loop() {
+  void loop(Worker& self) {
     std::unique_lock<std::mutex> lock(mutex_);
+    self.thread = gettid();
     for (;;) {
       Job* job = join_one();
       if (!job) {
@@ -99,9 +129,11 @@ class Pool {
           wake_.wait(lock, [&] { return (job = join_one()) != nullptr; });
         }
       }
+      self.busy = true;
       lock.unlock();
       job->region->work();
       lock.lock();
+      self.busy = false;
       if (--job->inside == 0) left_.notify_all();
     }
   }
@@ -109,8 +141,8 @@ class Pool {
   std::mutex mutex_;
   std::condition_variable wake_, left_;
   std::vector<Job*> jobs_;
+  std::deque<Worker> workers_;  // never move
   std::atomic<uint64_t> published_{0};
-  size_t size_ = 0;
 };
 
 }  // namespace
