@@ -151,6 +151,34 @@ template <class T>
 void join_statistics(const Bands& bands, int64_t width, const T* mean, const T* sum_squares, int64_t channels,
                      const Epilogue<T>& epilogue);
 
+// Memory that a later piece will read: tiles fetch it while they compute, a cache line for each step of their
+// sums.
+template <class T>
+class LinesAhead {
+ public:
+  // Memory out of order, begin above end, is skipped.
+  void add(const T* begin, const T* end) { ranges_[count_++] = {begin, end}; }
+
+  // The next `lines` of them; null when none are left.
+  const T* take(int64_t lines) {
+    for (Range& range : ranges_) {
+      if (range.begin >= range.end) continue;
+      const T* taken = range.begin;
+      range.begin += lines * kLine;
+      return taken;
+    }
+    return nullptr;
+  }
+
+ private:
+  static constexpr int64_t kLine = 64 / sizeof(T);
+  struct Range {
+    const T *begin = nullptr, *end = nullptr;
+  };
+  Range ranges_[2];
+  int count_ = 0;
+};
+
 // The input pixels of a piece, gathered image by image into scratch [image][row position][position][channel].
 template <class T>
 struct GatherPlan {
@@ -162,6 +190,9 @@ struct GatherPlan {
 
   int64_t row_size() const { return v.span(v.out) * pitch; }
   int64_t image_size(int64_t rows) const { return h.span(rows) * row_size(); }
+
+  // The rows of x that a piece will need.
+  void add_ahead(const TensorView<const T>& x, const Piece& piece, LinesAhead<T>& ahead) const;
 
   // Channels first, first + channel_step, ... of x.
   void gather(const Conv2dKernel<T>& kernel, const TensorView<const T>& x, int64_t first, const Piece& piece,

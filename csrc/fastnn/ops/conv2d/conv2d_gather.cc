@@ -38,6 +38,16 @@ Bands::Bands(int64_t image_count, const TapAxis& h, int64_t row_bytes, int64_t c
 }
 
 template <class T>
+void GatherPlan<T>::add_ahead(const TensorView<const T>& x, const Piece& piece, LinesAhead<T>& ahead) const {
+  const auto row = [&](int64_t n, int64_t position) {
+    const int64_t i = std::clamp<int64_t>(position * h.sample + h.origin, 0, h.in - 1);
+    return x.data + n * x.stride[0] + i * x.stride[2];
+  };
+  ahead.add(row(piece.n0, piece.row0 * h.stride),
+            row(piece.n1 - 1, piece.row0 * h.stride + h.span(piece.rows()) - 1) + v.in * x.stride[3]);
+}
+
+template <class T>
 void GatherPlan<T>::gather(const Conv2dKernel<T>& kernel, const TensorView<const T>& x, int64_t first,
                            const Piece& piece, const Prologue<T>& prologue, T* out) const {
   const int64_t width = v.span(v.out);

@@ -92,11 +92,21 @@ struct WeightTiles : Weights<T> {
   void run_chunk(int64_t part, int64_t g, int64_t panel_band) const {
     const int64_t begin = part_begin(bands.pieces(), parts, part);
     const int64_t end = part_begin(bands.pieces(), parts, part + 1);
-    for (int64_t index = begin; index < end; ++index)
-      add_piece(Piece(bands, index), part, g, panel_band, index > begin);
+    for (int64_t index = begin; index < end; ++index) add_piece(index, part, g, panel_band, index > begin);
   }
 
-  void add_piece(const Piece& piece, int64_t part, int64_t g, int64_t panel_band, bool accumulate) const {
+  LinesAhead<T> after(int64_t index) const {
+    LinesAhead<T> ahead;
+    if (index + 1 >= bands.pieces()) return ahead;
+    const Piece next(bands, index + 1);
+    x_plan.add_ahead(this->x, next, ahead);
+    ahead.add(pixel(next.n0, next.row0), pixel(next.n1 - 1, next.row1 - 1) + v.out * this->dy.stride[3]);
+    return ahead;
+  }
+
+  void add_piece(int64_t index, int64_t part, int64_t g, int64_t panel_band, bool accumulate) const {
+    const Piece piece(bands, index);
+    LinesAhead<T> ahead = after(index);
     const int64_t image_size = x_plan.image_size(piece.rows()), rows = piece.images() * piece.rows();
     Buffer<T> scratch(piece.images() * image_size);
     x_plan.gather(conv, this->x, g * in, piece, {}, scratch.get());
@@ -144,12 +154,14 @@ struct WeightTiles : Weights<T> {
           const int64_t first = part_begin(height, tiles, t);
           tile.rows = static_cast<int>(part_begin(height, tiles, t + 1) - first);
           tile.a = corner + first;
+          tile.ahead = ahead.take(tile.runs * tile.depth);
           tile.c = this->partial_row(part, g, tap * in + first) + col;
           gemm.tile(tile);
         }
       }
       if (!this->need_db) continue;
       set_runs([](int64_t) { return true; });
+      tile.ahead = nullptr;
       tile.a = &one;  // db: the same sum with 1 for every pixel
       tile.a_offset = none.get();
       tile.a_col = 0;
@@ -191,33 +203,23 @@ struct WeightProduct : Weights<T> {
   int64_t panels = ceil_div(out, gemm.cols);
   int64_t panel_bands = std::min(panels, ceil_div(kWantedChunks, parts* groups));
 
-  // Memory that the next piece will read: tiles fetch it while they compute.
-  struct Ahead {
-    const T *x, *x_end, *dy, *dy_end;
-
-    const T* take(int64_t depth) {
-      constexpr int64_t kLine = 64 / sizeof(T);
-      const T*& from = x < x_end ? x : dy;
-      const T* taken = from;
-      from += depth * kLine;
-      return taken < (&from == &x ? x_end : dy_end) ? taken : nullptr;
-    }
-  };
-
   int64_t first_pixel(const Piece& piece) const { return (piece.n0 * h.out + piece.row0) * v.out; }
   int64_t pixels(const Piece& piece) const { return piece.images() * piece.rows() * v.out; }
 
-  Ahead after(int64_t index) const {
-    if (index + 1 >= bands.pieces()) return {};
+  LinesAhead<T> after(int64_t index) const {
+    LinesAhead<T> ahead;
+    if (index + 1 >= bands.pieces()) return ahead;
     const Piece next(bands, index + 1);
-    const T* x = x_rows.data + first_pixel(next) * x_rows.row_stride;
-    const T* dy = dy_rows.data + first_pixel(next) * dy_rows.row_stride;
-    return {x, x + pixels(next) * x_rows.row_stride, dy, dy + pixels(next) * dy_rows.row_stride};
+    for (const MatrixView<const T>& rows : {x_rows, dy_rows}) {
+      const T* begin = rows.data + first_pixel(next) * rows.row_stride;
+      ahead.add(begin, begin + pixels(next) * rows.row_stride);
+    }
+    return ahead;
   }
 
   void add_piece(int64_t index, int64_t part, int64_t g, int64_t panel_band, bool accumulate) const {
     const Piece piece(bands, index);
-    Ahead ahead = after(index);
+    LinesAhead<T> ahead = after(index);
     const T one = 1;
     GemmTile<T> tile{};
     tile.runs = 1;
