@@ -82,11 +82,52 @@ py::tuple forward_as(const Conv& conv, py::handle x_obj, py::handle w_obj, py::h
   return py::make_tuple(y, statistics.of(n * oh * ow));
 }
 
+// The batch norm whose output a convolution's x was, as a tuple: the norm's x, gamma, beta, statistics, eps,
+// whether ReLU follows, residual or None.
+template <class T>
+class NormBefore {
+ public:
+  NormBefore(const char* op, const ArrayArg<T>& y, const py::tuple& norm)
+      : x_(op, "norm_x", norm[0]),
+        gamma_(op, "norm_gamma", norm[1]),
+        beta_(op, "norm_beta", norm[2]),
+        statistics_(op, "norm_statistics", norm[3]),
+        eps_(norm[4].cast<double>()),
+        relu_(norm[5].cast<bool>()),
+        residual_(optional_arg<T>(op, "norm_residual", norm[6])),
+        sums_(new_array<double>({2, y.dim(1)})) {
+    x_.shaped_like(y);
+    gamma_.shaped({y.dim(1)});
+    beta_.shaped({y.dim(1)});
+    statistics_.shaped({2, y.dim(1)}, "(2, C)");
+    if (residual_) residual_->shaped_like(y);
+  }
+
+  NormReduction<T> reduction() {
+    const int64_t channels = x_.dim(1);
+    const double* mean = statistics_.contiguous();
+    return {x_.view(),
+            {gamma_.contiguous(), beta_.contiguous(), mean, mean + channels, eps_, relu_,
+             residual_ ? residual_->view() : TensorView<const T>{}},
+            sums_.mutable_data(),
+            sums_.mutable_data() + channels};
+  }
+  const py::array& sums() const { return sums_; }
+
+ private:
+  ArrayArg<T> x_, gamma_, beta_;
+  ArrayArg<double> statistics_;
+  double eps_;
+  bool relu_;
+  std::optional<ArrayArg<T>> residual_;
+  py::array_t<double> sums_;
+};
+
 template <class T>
 py::tuple backward_as(const Conv& conv, py::handle dy_obj, py::handle x_obj, py::handle w_obj,
                       const ConvOptions& options, bool has_bias, bool need_dx, bool need_dw,
-                      py::handle dw_obj, py::handle db_obj, py::handle residual_obj, py::handle norm_x_obj,
-                      py::handle norm_statistics_obj, bool norm_relu) {
+                      py::handle dw_obj, py::handle db_obj, py::handle residual_obj,
+                      const std::optional<py::tuple>& norm_obj) {
   const char* op = conv.op;
   const auto x = conv.arg<T>("x", x_obj, "(N, C, L)"), w = conv.arg<T>("w", w_obj, "(F, C/groups, K)");
   const Conv2dSettings settings = conv.settings(x, w, options);
@@ -101,20 +142,11 @@ py::tuple backward_as(const Conv& conv, py::handle dy_obj, py::handle x_obj, py:
   }
   const auto residual = optional_arg<T>(op, "dx_residual", residual_obj);
   if (residual) residual->shaped_like(x);
-  const auto norm_x = optional_arg<T>(op, "norm_x", norm_x_obj);
-  const bool reduces = norm_x && need_dx && conv2d_reduces<T>(x.view().shape, f, settings);
-  py::object sums = py::none();
-  Buffer<T> center(reduces ? c : 0);
+  std::optional<NormBefore<T>> norm;
   NormReduction<T> reduction{};
-  if (reduces) {
-    ArrayArg<double> statistics(op, "norm_statistics", norm_statistics_obj);
-    statistics.shaped({2, c}, "(2, C)");
-    std::copy_n(statistics.contiguous(), c, center.get());
-    auto array = new_array<double>({2, c});
-    norm_x->shaped_like(x);
-    reduction = {norm_x->view(), norm_relu ? x.view() : TensorView<T>{}, center.get(), array.mutable_data(),
-                 array.mutable_data() + c};
-    sums = array;
+  if (norm_obj && need_dx && conv2d_reduces<T>(x.view(), w.view(), settings)) {
+    norm.emplace(op, x, *norm_obj);
+    reduction = norm->reduction();
   }
   std::optional<Result<T>> dw, db;
   if (need_dw) dw.emplace(op, "dw", dw_obj, std::initializer_list<int64_t>{f, w.dim(1), w.dim(2), w.dim(3)});
@@ -129,9 +161,10 @@ py::tuple backward_as(const Conv& conv, py::handle dy_obj, py::handle x_obj, py:
   run_kernel([&] {
     conv2d_backward<T>(dy.view(), x.view(), w.view(), dx_view, dw ? dw->view() : TensorView<T>{},
                        db ? db->data() : nullptr, settings, residual ? residual->view() : TensorView<T>{},
-                       reduces ? &reduction : nullptr);
+                       norm ? &reduction : nullptr);
   });
-  return py::make_tuple(dx, array_or_none(dw), array_or_none(db), sums);
+  return py::make_tuple(dx, array_or_none(dw), array_or_none(db),
+                        norm ? py::object(norm->sums()) : py::none());
 }
 
 template <class T>
@@ -195,18 +228,16 @@ void bind_conv(py::module_& m) {
   m.def(
       "conv2d_backward",
       [](py::object dy, py::object x, py::object w, const ConvOptions& options, bool has_bias, bool need_dx,
-         bool need_dw, py::object dw, py::object db, py::object dx_residual, py::object norm_x,
-         py::object norm_statistics, bool norm_relu) {
+         bool need_dw, py::object dw, py::object db, py::object dx_residual, std::optional<py::tuple> norm) {
         const Conv conv{"conv2d_backward", true};
         return with_dtype(conv.op, "dy", dy, [&](auto zero) {
           return backward_as<decltype(zero)>(conv, dy, x, w, options, has_bias, need_dx, need_dw, dw, db,
-                                             dx_residual, norm_x, norm_statistics, norm_relu);
+                                             dx_residual, norm);
         });
       },
       py::arg("dy"), py::arg("x"), py::arg("w"), py::arg("options"), py::arg("has_bias"), py::arg("need_dx"),
       py::arg("need_dw"), py::arg("dw") = py::none(), py::arg("db") = py::none(),
-      py::arg("dx_residual") = py::none(), py::arg("norm_x") = py::none(),
-      py::arg("norm_statistics") = py::none(), py::arg("norm_relu") = false);
+      py::arg("dx_residual") = py::none(), py::arg("norm") = py::none());
   // Results have the axis for rows; so have dw and db where they are given.
   m.def(
       "conv1d_forward",
@@ -224,7 +255,7 @@ void bind_conv(py::module_& m) {
         const Conv conv{"conv1d_backward", false};
         return with_dtype(conv.op, "dy", dy, [&](auto zero) {
           return backward_as<decltype(zero)>(conv, dy, x, w, options, has_bias, need_dx, need_dw, dw, db,
-                                             py::none(), py::none(), py::none(), false);
+                                             py::none(), std::nullopt);
         });
       },
       py::arg("dy"), py::arg("x"), py::arg("w"), py::arg("options"), py::arg("has_bias"), py::arg("need_dx"),

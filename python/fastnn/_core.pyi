@@ -408,9 +408,7 @@ def conv2d_backward(
     dw: typing.Any = None,
     db: typing.Any = None,
     dx_residual: typing.Any = None,
-    norm_x: typing.Any = None,
-    norm_statistics: typing.Any = None,
-    norm_relu: bool = False,
+    norm: tuple | None = None,
 ) -> tuple: ...
 def conv2d_forward(
     x: typing.Any, w: typing.Any, b: typing.Any, options: ConvOptions, stats: bool = False, relu: bool = False

@@ -139,3 +139,20 @@ def test_the_same_bits_for_any_number_of_threads(threads: int) -> None:
     np.testing.assert_array_equal(dx, expected[1])
     for name, grad in grads.items():
         np.testing.assert_array_equal(grad, expected[2][name])
+
+
+def test_separable_convolutions_sum_up_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_runtime, "_conv_algo", "auto")
+
+    def net(fuse: bool) -> nn.Sequential:
+        def depthwise(stride: int) -> list[nn.Layer]:
+            conv = nn.Conv2d(4, 4, 3, stride=stride, padding=1, groups=4, bias=False)
+            return [conv, nn.BatchNorm2d(4), nn.ReLU()]
+
+        def pointwise(before: int) -> list[nn.Layer]:
+            return [nn.Conv2d(before, 4, 1, bias=False), nn.BatchNorm2d(4), nn.ReLU()]
+
+        layers = (*pointwise(2), *depthwise(1), *pointwise(4), *depthwise(2), *pointwise(4))
+        return nn.Sequential(*layers, fuse=fuse).astype(np.float64)
+
+    assert_same(gradients(net(True)), gradients(net(False)))

@@ -59,12 +59,13 @@ class PixelRows {
   Buffer<T> copy_;
 };
 
-// Images whose channels lie together, pixels anywhere: in place if the memory is so, else copied.
+// Images whose channels lie together, pixels anywhere: in place if the memory is so, else copied. Empty if x
+// has no data.
 template <class T>
 class PixelImages {
  public:
   explicit PixelImages(const TensorView<const T>& x) : view_(x) {
-    if (x.shape[1] == 1 || x.stride[1] == 1 || x.size() == 0) return;
+    if (!x.data || x.shape[1] == 1 || x.stride[1] == 1 || x.size() == 0) return;
     copy_ = Buffer<T>(x.size());
     const TensorView<T> copy = channels_last_like(x, copy_.get());
     copy_dense(x, copy);

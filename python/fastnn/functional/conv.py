@@ -200,8 +200,11 @@ def _conv2d_backward(
     """
     x, w, has_bias, options = cache
     into = need_dx, need_dw, dw, db, dx_residual
-    before = (None, None, False) if norm is None else (norm.x, norm.statistics, norm.activation == "relu")
-    return _core.conv2d_backward(dy, x, w, options, has_bias, *into, *before)
+    before: tuple[object, ...] | None = None
+    if norm is not None:
+        relu = norm.activation == "relu"
+        before = norm.x, norm.gamma, norm.beta, norm.statistics, norm.eps, relu, norm.residual
+    return _core.conv2d_backward(dy, x, w, options, has_bias, *into, before)
 
 
 class Conv1dCache(NamedTuple):

@@ -1,10 +1,9 @@
 #include "fastnn/ops/batchnorm/batchnorm.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "fastnn/base/pixel_rows.h"
-#include "fastnn/ops/batchnorm/batchnorm_kernel.h"
+#include "fastnn/ops/batchnorm/batchnorm_coefficients.h"
 
 namespace fastnn {
 namespace {
@@ -25,41 +24,6 @@ struct Bands {
   template <class T>
   double work_ns(double passes) const {
     return passes * sizeof(T) * static_cast<double>(rows) * static_cast<double>(channels) / kBytesPerNs;
-  }
-};
-
-// What the kernels take by channel, computed in double.
-template <class T>
-struct Coefficients {
-  Buffer<T> values;
-  int64_t channels;
-
-  explicit Coefficients(const BatchNorm<T>& norm, int64_t channels)
-      : values(5 * channels), channels(channels) {
-    for (int64_t c = 0; c < channels; ++c) {
-      const double scale = norm.gamma[c] * rstd(norm, c);
-      center()[c] = static_cast<T>(norm.mean[c]);
-      this->scale()[c] = static_cast<T>(scale);
-      shift()[c] = static_cast<T>(norm.beta[c] - scale * lost(norm, c));
-    }
-  }
-  static double rstd(const BatchNorm<T>& norm, int64_t c) { return 1 / std::sqrt(norm.var[c] + norm.eps); }
-  // What rounding the mean to T took from it.
-  double lost(const BatchNorm<T>& norm, int64_t c) const {
-    return norm.mean[c] - static_cast<double>(center()[c]);
-  }
-  T* center() const { return values.get(); }
-  T* scale() const { return values.get() + channels; }
-  T* shift() const { return values.get() + 2 * channels; }
-  T* slope() const { return values.get() + 3 * channels; }
-  T* offset() const { return values.get() + 4 * channels; }
-
-  void give_to(BatchNormBand<T>& band) const {
-    band.center = center();
-    band.scale = scale();
-    band.shift = shift();
-    band.slope = slope();
-    band.offset = offset();
   }
 };
 
@@ -89,8 +53,8 @@ struct Inputs {
 
 // totals = sum dy' and sum dy' (x - center); dy' goes to dresidual where that is not null.
 template <class T>
-void reduce(const BatchNormKernel<T>& kernel, const Inputs<T>& inputs, const Coefficients<T>& coefficients,
-            bool relu, T* dresidual, double* totals) {
+void reduce(const BatchNormKernel<T>& kernel, const Inputs<T>& inputs,
+            const BatchNormCoefficients<T>& coefficients, bool relu, T* dresidual, double* totals) {
   const Bands& bands = inputs.bands;
   const int64_t channels = bands.channels;
   Buffer<T> sums(bands.count * 2 * channels);
@@ -145,7 +109,7 @@ void batchnorm_forward(const TensorView<const T>& x, const BatchNorm<T>& norm, c
   const BatchNormKernel<T> kernel = FASTNN_DISPATCH(batchnorm_kernel<T>)();
   const Inputs<T> inputs(x, {}, norm.residual);
   const Bands& bands = inputs.bands;
-  const Coefficients<T> coefficients(norm, bands.channels);
+  const BatchNormCoefficients<T> coefficients(norm, bands.channels);
   parallel_for(bands.count, bands.work_ns<T>(2), [&](int64_t i) {
     BatchNormBand<T> band = inputs.band(i);
     coefficients.give_to(band);
@@ -163,14 +127,14 @@ void batchnorm_backward(const TensorView<const T>& dy, const TensorView<const T>
   const Inputs<T> inputs(x, dy, sums ? TensorView<const T>{} : norm.residual);
   const Bands& bands = inputs.bands;
   const int64_t channels = bands.channels;
-  const Coefficients<T> coefficients(norm, channels);
+  const BatchNormCoefficients<T> coefficients(norm, channels);
   Buffer<double> totals(2 * channels);
   sums ? void(std::copy_n(sums, 2 * channels, totals.get()))
        : reduce(kernel, inputs, coefficients, norm.relu, dresidual.data, totals.get());
 
   const double count = static_cast<double>(bands.rows);
   for (int64_t c = 0; c < channels; ++c) {
-    const double rstd = Coefficients<T>::rstd(norm, c), lost = coefficients.lost(norm, c);
+    const double rstd = BatchNormCoefficients<T>::rstd(norm, c), lost = coefficients.lost(norm, c);
     const double sum_dy = totals[c], sum_dy_xhat = rstd * (totals[channels + c] - lost * sum_dy);
     const double scale = norm.gamma[c] * rstd;
     const double slope = training ? scale * rstd * sum_dy_xhat / count : 0;

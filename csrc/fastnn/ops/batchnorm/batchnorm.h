@@ -31,6 +31,15 @@ struct BatchNorm {
   TensorView<const T> residual;  // absent where data is null
 };
 
+// What batchnorm_backward needs of its dy, taken by whoever writes that: dy' takes dy's
+// place, and sum = sum of dy' and product = sum of dy' (x - mean rounded to T) are its `sums`.
+template <class T>
+struct NormReduction {
+  TensorView<const T> x;
+  BatchNorm<T> norm;
+  double *sum, *product;  // (C,)
+};
+
 template <class T>
 void batchnorm_statistics(const TensorView<const T>& x, double* mean, double* var);
 

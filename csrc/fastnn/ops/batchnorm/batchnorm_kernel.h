@@ -22,7 +22,7 @@ struct BatchNormBand {
   const T *center, *scale, *shift;
   bool relu;
   const T *slope, *offset;  // backward: dx = scale * dy' - slope * (x - center) - offset
-  T* out;                   // (rows, channels), dense: y, dresidual (or null) or dx
+  T* out;                   // (rows, channels), dense: y, dy' (or null) or dx
   T* sums;                  // (2, channels)
 };
 
@@ -31,7 +31,7 @@ struct BatchNormKernel {
   // sums = mean of the rows less the first row, and sum of squared deviations from the mean
   void (*statistics)(const BatchNormBand<T>&);
   void (*forward)(const BatchNormBand<T>&);
-  // sums = sum dy' and sum dy' (x - center); out = dy'
+  // sums = sum dy' and sum dy' (x - center); out = dy', which may be dy's memory
   void (*reduce)(const BatchNormBand<T>&);
   void (*backward)(const BatchNormBand<T>&);
 };

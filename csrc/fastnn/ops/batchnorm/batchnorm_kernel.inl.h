@@ -143,7 +143,7 @@ struct ReducePass {
       for (int v = 0; v < kVecs; ++v) {
         const V x = strip.load(band.x + i * band.x_row, v) - center[v];
         const V dy = masked_dy<kRelu, kResidual>(band, i, strip, v, x, scale[v], shift[v]);
-        if (kResidual && band.out) strip.store(band.out + i * band.channels, v, dy);
+        if (band.out) strip.store(band.out + i * band.channels, v, dy);
         sum[v] = sum[v] + dy;
         product[v] = fma(dy, x, product[v]);
       }

@@ -6,6 +6,7 @@
 
 #include "fastnn/base/pixel_rows.h"
 #include "fastnn/base/shape.h"
+#include "fastnn/ops/batchnorm/piece_reduction.h"
 #include "fastnn/ops/conv2d/conv2d_depthwise.h"
 #include "fastnn/ops/conv2d/conv2d_direct.h"
 #include "fastnn/ops/conv2d/conv2d_im2col.h"
@@ -88,6 +89,38 @@ void backward_data(const TensorView<const T>& dy, const TensorView<const T>& w, 
   }
 }
 
+// Whether every pixel is multiplied by the same matrix, the filters.
+bool pointwise(const Conv2dSettings& settings) {
+  const auto stays = [](const WindowAxis& a) {
+    return a.kernel == 1 && a.stride == 1 && a.padding == 0 && a.overhang == 0;
+  };
+  return settings.groups == 1 && stays(settings.window.h) && stays(settings.window.w);
+}
+
+// dx of pointwise filters, reduced.
+template <class T>
+void pointwise_backward_data(const TensorView<const T>& dy, const TensorView<const T>& w,
+                             const TensorView<T>& dx, const Epilogue<T>& epilogue,
+                             const NormReduction<T>& reduction) {
+  constexpr int64_t kPieceElements = 1 << 16;  // of dx
+  const PixelRows<T> from(dy);
+  const int64_t rows = from.matrix().rows, filters = dy.shape[1], channels = dx.shape[1];
+  const PackedMatrix<T> packed =
+      gemm_pack(MatrixView<const T>{w.data, filters, channels, w.stride[0], w.stride[1]});
+  const int64_t pieces = ceil_div(rows * channels, kPieceElements);
+  const PieceReduction<T> reduce(reduction, pieces);
+  const double flops = 2.0 * static_cast<double>(dx.size()) * static_cast<double>(filters);
+  parallel_for(pieces, flops / kFlopsPerNs, [&](int64_t i) {
+    const int64_t first = part_begin(rows, pieces, i), count = part_begin(rows, pieces, i + 1) - first;
+    Epilogue<T> finish = epilogue;
+    if (finish.residual.data) finish.residual.data += first * finish.residual.row_stride;
+    const MatrixView<const T> a{from.row(first), count, filters, from.row_stride(), 1};
+    gemm<T>(a, packed, row_major(dx.data + first * channels, count, channels), {}, finish);
+    reduce.run(i, first, count, dx.data);
+  });
+  reduce.join();
+}
+
 // dw and db by direct convolution.
 template <class T>
 void backward_weights(const TensorView<const T>& dy, const TensorView<const T>& x, const TensorView<T>& dw,
@@ -149,9 +182,11 @@ ConvAlgo conv2d_choose(const int64_t (&x)[kMaxRank], int64_t f, const Conv2dSett
 }
 
 template <class T>
-bool conv2d_reduces(const int64_t (&x)[kMaxRank], int64_t f, const Conv2dSettings& settings) {
-  const bool choose = settings.algo == ConvAlgo::automatic;
-  return (choose ? conv2d_choose<T>(x, f, settings) : settings.algo) == ConvAlgo::winograd;
+bool conv2d_reduces(const TensorView<const T>& x, const TensorView<const T>& w,
+                    const Conv2dSettings& settings) {
+  const ConvAlgo algo = resolve<T>(x, w.shape[0], settings);
+  if (algo != ConvAlgo::direct) return algo == ConvAlgo::winograd;
+  return depthwise_applies(w, settings.groups) || pointwise(settings);
 }
 
 template <class T>
@@ -193,12 +228,13 @@ void conv2d_backward(TensorView<const T> dy, TensorView<const T> x, TensorView<c
     if (dw.data) winograd_backward_weights<T>(winograd_tile(dy.shape), dy, x, pad_h, pad_w, dw.data);
     if (db) column_sums<T>(PixelRows<T>(dy).matrix(), db);
   } else if (depthwise) {
-    if (dx.data) depthwise_backward_data(dy, w, dx, settings, epilogue);
+    if (dx.data) depthwise_backward_data(dy, w, dx, settings, epilogue, reduction);
     if (dw.data) depthwise_backward_weights(dy, x, dw, settings);
     if (db) column_sums<T>(PixelRows<T>(dy).matrix(), db);
   } else {
     dy = channels_stride(dy);
-    if (dx.data) backward_data(dy, w, dx, settings, epilogue);
+    if (dx.data && reduction) pointwise_backward_data(dy, w, dx, epilogue, *reduction);
+    if (dx.data && !reduction) backward_data(dy, w, dx, settings, epilogue);
     if (dw.data) backward_weights(dy, channels_stride(x), dw, db, settings);
   }
   if (dx.data && residual.matrix().data && !epilogue.residual.data) add_rows(residual.matrix(), dx);
@@ -211,7 +247,8 @@ void conv2d_backward(TensorView<const T> dy, TensorView<const T> x, TensorView<c
   template void conv2d_backward(TensorView<const T>, TensorView<const T>, TensorView<const T>,        \
                                 TensorView<T>, TensorView<T>, T*, const Conv2dSettings&,              \
                                 const TensorView<const T>&, const NormReduction<T>*);                 \
-  template bool conv2d_reduces<T>(const int64_t(&)[kMaxRank], int64_t, const Conv2dSettings&);
+  template bool conv2d_reduces<T>(const TensorView<const T>&, const TensorView<const T>&,             \
+                                  const Conv2dSettings&);
 FASTNN_X(float)
 FASTNN_X(double)
 #undef FASTNN_X

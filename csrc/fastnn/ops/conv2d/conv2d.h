@@ -17,6 +17,7 @@
 #include "fastnn/base/kept.h"
 #include "fastnn/base/tensor_view.h"
 #include "fastnn/base/window.h"
+#include "fastnn/ops/batchnorm/batchnorm.h"
 #include "fastnn/ops/gemm/gemm.h"
 
 namespace fastnn {
@@ -45,10 +46,10 @@ void conv2d_forward(TensorView<const T> x, TensorView<const T> w, TensorView<T> 
                     const Conv2dSettings& settings, const Prologue<T>& prologue = {},
                     const Epilogue<T>& epilogue = {}, Kept* kept = nullptr);
 
-// Whether conv2d_backward can reduce on the way: Winograd does, whose dx passes through registers in whole
-// pixels.
+// Whether conv2d_backward can reduce on the way: it writes dx in one go, whole pixels at a time.
 template <class T>
-bool conv2d_reduces(const int64_t (&x_shape)[kMaxRank], int64_t f, const Conv2dSettings& settings);
+bool conv2d_reduces(const TensorView<const T>& x, const TensorView<const T>& w,
+                    const Conv2dSettings& settings);
 
 // dx and dw are skipped where their data is null, and so is db, which needs dw. dx_residual, of dx's shape,
 // is added to dx where it has data. Of x only the shape counts without dw. `reduction`, or null, is for the

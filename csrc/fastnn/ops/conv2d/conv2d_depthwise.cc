@@ -9,10 +9,12 @@
 #include "fastnn/ops/conv2d/conv2d_depthwise.h"
 
 #include <algorithm>
+#include <optional>
 #include <vector>
 
 #include "fastnn/base/parallel.h"
 #include "fastnn/base/pixel_rows.h"
+#include "fastnn/ops/batchnorm/piece_reduction.h"
 #include "fastnn/ops/conv2d/conv2d_direct.h"
 
 namespace fastnn {
@@ -215,6 +217,8 @@ struct LaneSum {
   FilterView<T> w;
   TensorView<T> y;
   Epilogue<T> epilogue;
+  const NormReduction<T>* reduction = nullptr;
+  std::optional<PieceReduction<T>> reduce = {};
   Conv2dKernel<T> kernel = FASTNN_DISPATCH(conv2d_kernel<T>)();
   Buffer<T> filters{x.taps * x.lanes}, mean = {}, squares = {};  // statistics of each piece (pieces, lanes)
 
@@ -264,12 +268,20 @@ struct LaneSum {
         }
       }
     }
+    // A piece is one run of rows: all rows of its images, or some of one image.
+    const int64_t rows_before = piece.n0 * y.shape[2] + piece.row0;
+    if (reduce)
+      reduce->run(index, rows_before * y.shape[3], piece.images() * piece.rows() * y.shape[3], y.data);
   }
 
   void run() {
-    if (y.size() == 0) return;
+    if (y.size() == 0) {
+      if (reduction) PieceReduction<T>(*reduction, 0).join();
+      return;
+    }
     pack_filters();
     const Bands bands = x.bands(y.shape[2]);
+    if (reduction) reduce.emplace(*reduction, bands.pieces());
     if (epilogue.mean) {
       mean = Buffer<T>(bands.pieces() * x.lanes);
       squares = Buffer<T>(bands.pieces() * x.lanes);
@@ -278,6 +290,7 @@ struct LaneSum {
                          static_cast<double>(x.h.size() * x.v.size());
     parallel_for(bands.pieces(), flops / kFlopsPerNs, [&](int64_t index) { run_piece(bands, index); });
     if (epilogue.mean) join_statistics(bands, y.shape[3], mean.get(), squares.get(), x.lanes, epilogue);
+    if (reduce) reduce->join();
   }
 };
 
@@ -367,7 +380,7 @@ void depthwise_forward(const TensorView<const T>& x, const TensorView<const T>& 
 template <class T>
 void depthwise_backward_data(const TensorView<const T>& dy, const TensorView<const T>& w,
                              const TensorView<T>& dx, const Conv2dSettings& settings,
-                             const Epilogue<T>& epilogue) {
+                             const Epilogue<T>& epilogue, const NormReduction<T>* reduction) {
   const WindowAxis &h = settings.window.h, &v = settings.window.w;
   const int64_t filters = w.shape[0] / settings.groups;
   const FilterView<T> taps{w.data, filters * w.stride[0], w.stride[1], w.stride[0], w.stride[2], w.stride[3]};
@@ -378,7 +391,8 @@ void depthwise_backward_data(const TensorView<const T>& dy, const TensorView<con
               v.kernel},
              taps,
              dx,
-             epilogue}
+             epilogue,
+             reduction}
       .run();
 }
 
@@ -399,14 +413,15 @@ void depthwise_backward_weights(const TensorView<const T>& dy, const TensorView<
       .run(dw.data);
 }
 
-#define FASTNN_X(T)                                                                                       \
-  template bool depthwise_applies(const TensorView<const T>&, int64_t);                                   \
-  template void depthwise_forward(const TensorView<const T>&, const TensorView<const T>&,                 \
-                                  const TensorView<T>&, const Conv2dSettings&, const Prologue<T>&,        \
-                                  const Epilogue<T>&);                                                    \
-  template void depthwise_backward_data(const TensorView<const T>&, const TensorView<const T>&,           \
-                                        const TensorView<T>&, const Conv2dSettings&, const Epilogue<T>&); \
-  template void depthwise_backward_weights(const TensorView<const T>&, const TensorView<const T>&,        \
+#define FASTNN_X(T)                                                                                      \
+  template bool depthwise_applies(const TensorView<const T>&, int64_t);                                  \
+  template void depthwise_forward(const TensorView<const T>&, const TensorView<const T>&,                \
+                                  const TensorView<T>&, const Conv2dSettings&, const Prologue<T>&,       \
+                                  const Epilogue<T>&);                                                   \
+  template void depthwise_backward_data(const TensorView<const T>&, const TensorView<const T>&,          \
+                                        const TensorView<T>&, const Conv2dSettings&, const Epilogue<T>&, \
+                                        const NormReduction<T>*);                                        \
+  template void depthwise_backward_weights(const TensorView<const T>&, const TensorView<const T>&,       \
                                            const TensorView<T>&, const Conv2dSettings&);
 FASTNN_X(float)
 FASTNN_X(double)

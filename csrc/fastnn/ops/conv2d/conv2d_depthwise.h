@@ -9,7 +9,7 @@ namespace fastnn {
 template <class T>
 bool depthwise_applies(const TensorView<const T>& w, int64_t groups);
 
-// The passes as in conv2d.h, the residual of dx as part of its epilogue.
+// The passes as in conv2d.h, the residual of dx as part of its epilogue; `reduction` may be null.
 template <class T>
 void depthwise_forward(const TensorView<const T>& x, const TensorView<const T>& w, const TensorView<T>& y,
                        const Conv2dSettings& settings, const Prologue<T>& prologue,
@@ -18,7 +18,7 @@ void depthwise_forward(const TensorView<const T>& x, const TensorView<const T>& 
 template <class T>
 void depthwise_backward_data(const TensorView<const T>& dy, const TensorView<const T>& w,
                              const TensorView<T>& dx, const Conv2dSettings& settings,
-                             const Epilogue<T>& epilogue);
+                             const Epilogue<T>& epilogue, const NormReduction<T>* reduction);
 
 template <class T>
 void depthwise_backward_weights(const TensorView<const T>& dy, const TensorView<const T>& x,

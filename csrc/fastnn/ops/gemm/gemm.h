@@ -35,16 +35,6 @@ struct Epilogue {
   double* sum_squares = nullptr;  // (n,) sum over rows of (C - mean)^2; set together with mean
 };
 
-// What the backward pass of a batch norm needs of its output's gradient, while that is being written: the
-// gradient d becomes 0 where a ReLU cut the norm's output y off, and sum = sum of d, product = sum of
-// d * (x - center) by channel.
-template <class T>
-struct NormReduction {
-  TensorView<const T> x, y;  // the norm's input and output, of the gradient's shape; y without data: no ReLU
-  const T* center;           // (C,)
-  double *sum, *product;     // (C,)
-};
-
 // A right operand laid out for the kernels: columns in panels as wide as a register tile, rows one after
 // another. Worth keeping for as long as B is multiplied with several A. Valid for the ISA that was active
 // when it was packed.

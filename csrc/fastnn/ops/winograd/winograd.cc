@@ -8,6 +8,7 @@
 #include "fastnn/base/parallel.h"
 #include "fastnn/base/pixel_rows.h"
 #include "fastnn/base/shape.h"
+#include "fastnn/ops/batchnorm/batchnorm_coefficients.h"
 #include "fastnn/ops/gemm/gemm_kernel.h"
 #include "fastnn/ops/winograd/winograd_kernel.h"
 
@@ -60,22 +61,32 @@ WinogradPatch<T> patch_of(const TensorView<T>& image, int64_t n, int64_t top, in
 // The images of a NormReduction, and its sums, one pair of rows a block.
 template <class T>
 struct BlockReduction {
-  PixelImages<T> x, y;
-  const T* center;
+  PixelImages<T> x, residual;  // the second empty where no ReLU follows, or none was added
+  BatchNormCoefficients<T> coefficients;
   bool relu;
   int64_t channels;
   Buffer<T> sums;
 
-  BlockReduction(const NormReduction<T>& norm, int64_t blocks)
-      : x(norm.x),
-        y(norm.y.data ? norm.y : norm.x),
-        center(norm.center),
-        relu(norm.y.data),
-        channels(norm.x.shape[1]),
+  BlockReduction(const NormReduction<T>& reduction, int64_t blocks)
+      : x(reduction.x),
+        residual(reduction.norm.relu ? reduction.norm.residual : TensorView<const T>{}),
+        coefficients(reduction.norm, reduction.x.shape[1]),
+        relu(reduction.norm.relu),
+        channels(reduction.x.shape[1]),
         sums(2 * blocks * channels) {}
 
   T* sum(int64_t block) const { return sums.get() + 2 * block * channels; }
   T* product(int64_t block) const { return sum(block) + channels; }
+
+  void give_to(WinogradFromPlanes<T>& out, int64_t block) const {
+    out.norm_relu = relu;
+    out.center = coefficients.center();
+    out.scale = coefficients.scale();
+    out.shift = coefficients.shift();
+    out.sum = sum(block);
+    out.product = product(block);
+    std::fill_n(out.sum, 2 * channels, T(0));
+  }
 
   // Adds blocks up in their order, and in double.
   void join(int64_t blocks, const NormReduction<T>& norm) const {
@@ -216,9 +227,9 @@ struct Forward {
     const TensorView<const T> added = residual_view();
     Prefetch<const T> to_add(added, grid, 0, 0, tile0, added.data ? tiles : 0);
     const TensorView<const T> norm_x = norm ? norm->x.view() : TensorView<const T>{},
-                              norm_y = norm ? norm->y.view() : TensorView<const T>{};
+                              norm_residual = norm ? norm->residual.view() : TensorView<const T>{};
     Prefetch<const T> to_reduce(norm_x, grid, 0, 0, tile0, norm ? tiles : 0),
-        to_mask(norm_y, grid, 0, 0, tile0, norm && norm->relu ? tiles : 0);
+        to_mask(norm_residual, grid, 0, 0, tile0, norm_residual.data ? tiles : 0);
     Prefetch<T> to_write(y, grid, 0, 0, tile0, tiles);
     Prefetch<const T> to_read(x, grid, 2 - pad_h, 2 - pad_w, tile0 + block, block);
     for (int p = 0; p < planes; ++p) {
@@ -239,19 +250,14 @@ struct Forward {
       out.mean = mean + index * f;
       out.sum_squares = sum_squares + index * f;
     }
-    if (norm) {
-      out.center = norm->center;
-      out.sum = norm->sum(index);
-      out.product = norm->product(index);
-      std::fill_n(out.sum, 2 * f, T(0));
-    }
+    if (norm) norm->give_to(out, index);
     at = TileCursor(grid, tile0);
     for (int64_t t = 0; t < tiles; ++t, at.next()) {
       out.in = products.get() + t * product_row;
       out.pixels = patch_of(y, at.image, at.top, at.left, grid.m);
       if (added.data) out.residual = patch_of(added, at.image, at.top, at.left, grid.m);
       if (norm) out.norm_x = patch_of(norm_x, at.image, at.top, at.left, grid.m);
-      if (norm && norm->relu) out.norm_y = patch_of(norm_y, at.image, at.top, at.left, grid.m);
+      if (norm_residual.data) out.norm_residual = patch_of(norm_residual, at.image, at.top, at.left, grid.m);
       winograd.scatter(out);
       out.seen += static_cast<int64_t>(out.pixels.bottom) * out.pixels.right;
     }

@@ -18,6 +18,7 @@
 
 #include "fastnn/base/kept.h"
 #include "fastnn/base/tensor_view.h"
+#include "fastnn/ops/batchnorm/batchnorm.h"
 #include "fastnn/ops/gemm/gemm.h"
 
 namespace fastnn {

@@ -40,10 +40,11 @@ struct WinogradFromPlanes {
   T* mean;  // (channels,) running statistics over the pixels of the image, or null
   T* sum_squares;
   int64_t seen;  // pixels that they already cover
-  // For a batch norm whose output's gradient this is: pixel becomes 0 where norm_y is not positive, and
-  // sum[f] += pixel[i][f], product[f] += pixel[i][f] * (norm_x[i][f] - center[f]) over those of the image.
-  WinogradPatch<const T> norm_x, norm_y;  // as pixels, or their corners are null
-  const T* center;                        // (channels,)
+  // For a batch norm whose output's gradient this is, see NormReduction: d replaces pixel, and its sums are
+  // added to sum and product.
+  WinogradPatch<const T> norm_x, norm_residual;  // as pixels, or their corners are null
+  bool norm_relu;
+  const T *center, *scale, *shift;  // (channels,), see BatchNormBand
   T* sum;
   T* product;
 };

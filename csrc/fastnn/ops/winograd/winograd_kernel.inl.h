@@ -228,21 +228,28 @@ static FASTNN_INLINE void join_pixels(const WinogradFromPlanes<T>& s, const Lane
   fma(delta * delta, V::set(before * share), old_squares + squares).store(deviations, lanes.n);
 }
 
-// Masks the gradient by the sign of the norm's output and adds up what the norm's backward pass needs of it.
+// Masks the gradient by the sign of the norm's output, computed again as the norm did, and adds up what the
+// norm's backward pass needs of it.
 template <class T, int kPixels, class Lanes>
 static FASTNN_INLINE void reduce_pixels(const WinogradFromPlanes<T>& s, const Lanes& lanes,
                                         const Vec<T> (&pixel)[kPixels]) {
   using V = Vec<T>;
   T *sums = s.sum + lanes.c, *products = s.product + lanes.c;
-  const V center = load_lanes(s.center + lanes.c, lanes.n);
+  const V center = load_lanes(s.center + lanes.c, lanes.n), scale = load_lanes(s.scale + lanes.c, lanes.n),
+          shift = load_lanes(s.shift + lanes.c, lanes.n);
   V sum = load_lanes(sums, lanes.n), product = load_lanes(products, lanes.n);
 #pragma GCC unroll 16
   for (int i = 0; i < kPixels; ++i) {
     if (!lanes.inside(i)) continue;
+    const V x = lanes.of(s.norm_x).load(i) - center;
     V d = pixel[i];
-    if (s.norm_y.corner) d = select(lanes.of(s.norm_y).load(i) > V::zero(), d, V::zero());
+    if (s.norm_relu) {
+      V y = fma(x, scale, shift);
+      if (s.norm_residual.corner) y = y + lanes.of(s.norm_residual).load(i);
+      d = select(y > V::zero(), d, V::zero());
+    }
     sum = sum + d;
-    product = fma(d, lanes.of(s.norm_x).load(i) - center, product);
+    product = fma(d, x, product);
     lanes.store(d, i);
   }
   store_lanes(sum, sums, lanes.n);

@@ -1,0 +1,89 @@
+"""Convolutions that sum up, while they write dx, what the batch norm before them needs of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fastnn
+from fastnn import _runtime
+from fastnn import functional as F
+from fastnn.functional.conv import _conv2d_backward
+from fastnn.functional.norm import _batchnorm_backward, _batchnorm_forward
+
+# Shape of x, filters, kernel, stride, groups: pieces of several images and of parts of one; phases; slices.
+CASES: dict[str, tuple[tuple[int, int, int, int], int, int, int, int]] = {
+    "pointwise": ((3, 19, 5, 7), 33, 1, 1, 1),
+    "pointwise, many pieces": ((2, 70, 33, 31), 9, 1, 1, 1),
+    "depthwise": ((9, 17, 6, 5), 17, 3, 1, 17),
+    "depthwise, large images": ((2, 35, 40, 41), 35, 3, 1, 35),
+    "depthwise, strided": ((3, 20, 9, 8), 20, 3, 2, 20),
+    "depthwise, strided over pixels": ((2, 5, 9, 8), 5, 1, 2, 5),
+    "small groups": ((2, 12, 7, 6), 18, 3, 1, 6),
+}
+
+
+def problem(case: str, relu: bool, joined: bool, dtype: Any = np.float64) -> tuple[Any, Any, Any, Any]:
+    """Return dy, the cache of the convolution, that of the norm before it, and a residual of dx."""
+    shape, filters, kernel, stride, groups = CASES[case]
+    rng = np.random.default_rng(3)
+    before, added, residual = (rng.normal(size=shape).astype(dtype) for _ in range(3))
+    gamma, beta = rng.uniform(0.5, 1.5, size=(2, shape[1])).astype(dtype)
+    w = rng.normal(size=(filters, shape[1] // groups, kernel, kernel)).astype(dtype)
+    x, norm = _batchnorm_forward(
+        fastnn.channels_last(before),
+        gamma,
+        beta,
+        activation="relu" if relu else None,
+        residual=residual if joined else None,
+    )
+    y, cache = F.conv2d_forward(x, w, stride=stride, padding=kernel // 2, groups=groups)
+    return rng.normal(size=y.shape).astype(dtype), cache, norm, added
+
+
+@pytest.mark.parametrize("isa", _runtime.available_isas())
+@pytest.mark.parametrize("joined", [False, True])
+@pytest.mark.parametrize("relu", [False, True])
+@pytest.mark.parametrize("case", CASES)
+def test_sums_are_those_of_the_norm_alone(case: str, relu: bool, joined: bool, isa: str) -> None:
+    with _runtime.isa_override(isa):
+        dy, cache, norm, added = problem(case, relu, joined)
+        whole, dw, _, none = _conv2d_backward(dy, cache, dx_residual=added)
+        assert none is None
+        assert whole is not None
+        expected = _batchnorm_backward(whole, norm)
+        dx, dw_beside, _, sums = _conv2d_backward(dy, cache, dx_residual=added, norm=norm)
+        assert dx is not None
+        assert sums is not None
+        np.testing.assert_array_equal(dx, np.where((cache.x > 0) | (not relu), whole, 0))
+        np.testing.assert_array_equal(dw_beside, dw)
+        results = _batchnorm_backward(dx, norm, sums=sums)
+    assert results[3 if joined else 0] is dx
+    for mine, theirs in zip(results, expected, strict=True):
+        if theirs is None:
+            assert mine is None
+        else:
+            np.testing.assert_allclose(mine, theirs, rtol=1e-9, atol=1e-10)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_sums_are_the_same_for_any_number_of_threads(case: str) -> None:
+    dy, cache, norm, _ = problem(case, True, False, np.float32)
+    results = []
+    for n in (1, 3):
+        with fastnn.threads(n), _runtime.rendezvous():
+            results.append(_conv2d_backward(dy, cache, norm=norm))
+    for one, three in zip(*results, strict=True):
+        np.testing.assert_array_equal(one, three)
+
+
+def test_an_empty_batch_sums_up_to_zero() -> None:
+    for case in ("pointwise", "depthwise"):
+        dy, cache, norm, _ = problem(case, True, False)
+        none = np.zeros((0, *norm.x.shape[1:]))
+        dx, _, _, sums = _conv2d_backward(dy[:0], cache._replace(x=none), norm=norm._replace(x=none))
+        assert dx is not None
+        assert dx.shape == none.shape
+        np.testing.assert_array_equal(sums, np.zeros((2, norm.x.shape[1])))
