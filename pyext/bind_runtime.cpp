@@ -2,9 +2,24 @@
 #include "array_arg.h"
 #include "fastnn/base/arch.h"
 #include "fastnn/base/parallel.h"
+#include "fastnn/base/pixel_rows.h"
 #include "fastnn/ops/probe/probe.h"
 
 namespace fastnn::python {
+namespace {
+
+template <class T>
+py::array dense_as(py::handle x_obj, bool channels_last) {
+  const ArrayArg<T> x("dense", "x", x_obj);
+  const TensorView<const T> view = x.view();
+  auto y =
+      new_array(channels_last ? channels_last_like<T>(view, nullptr) : c_order<T>(view.shape, view.rank));
+  const TensorView<T> out = view_of(y);
+  run_kernel([&] { copy_dense(view, out); });
+  return y;
+}
+
+}  // namespace
 
 void bind_runtime(py::module_& m) {
   m.def("active_isa", [] { return std::string(isa_name(active_isa())); });
@@ -38,6 +53,13 @@ void bind_runtime(py::module_& m) {
         return flops;
       },
       py::arg("steps"));
+  m.def(
+      "dense",
+      [](py::handle x, bool channels_last) {
+        return with_dtype("dense", "x", x,
+                          [&](auto zero) { return dense_as<decltype(zero)>(x, channels_last); });
+      },
+      py::arg("x"), py::arg("channels_last"));
   m.def("operations", [] {
     return std::vector<std::string>{
 #define FASTNN_OP(name) #name,

@@ -38,6 +38,7 @@ __all__: list[str] = [
     "conv_algo",
     "conv_transpose2d_backward",
     "conv_transpose2d_forward",
+    "dense",
     "dropout_backward",
     "dropout_forward",
     "elu_backward",
@@ -454,6 +455,7 @@ def conv_transpose2d_forward(
     groups: typing.SupportsInt | typing.SupportsIndex,
     algo: str,
 ) -> numpy.ndarray: ...
+def dense(x: typing.Any, channels_last: bool) -> numpy.ndarray: ...
 def dropout_backward(
     dy: typing.Any,
     bits: typing.SupportsInt | typing.SupportsIndex,

@@ -89,8 +89,25 @@ def channels_last(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """
     if x.ndim != 4:
         raise ValueError(f"[channels_last] x: expected shape (N, C, H, W), got {x.shape}")
-    result: np.ndarray[Any, Any] = np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+    pixels = x.transpose(0, 2, 3, 1)
+    if pixels.flags.c_contiguous:
+        return x
+    if is_real(x):
+        return _core.dense(x, channels_last=True)
+    result: np.ndarray[Any, Any] = np.ascontiguousarray(pixels).transpose(0, 3, 1, 2)
     return result
+
+
+def c_order(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return an array itself if it is C-contiguous, else a copy that is."""
+    if x.flags.c_contiguous:
+        return x
+    return _core.dense(x, channels_last=False) if is_real(x) else np.ascontiguousarray(x)
+
+
+def is_real(x: np.ndarray[Any, Any]) -> bool:
+    """Whether the engine computes with such arrays."""
+    return x.ndim <= 4 and x.dtype in (np.float32, np.float64)
 
 
 _conv_algo = "auto"

@@ -9,6 +9,7 @@
 #include "fastnn/base/parallel.h"
 #include "fastnn/base/shape.h"
 #include "fastnn/base/tensor_view.h"
+#include "fastnn/base/transpose.h"
 
 namespace fastnn {
 
@@ -50,7 +51,7 @@ class OrderedView {
       const int64_t rows =
           crossed && index % inner == 0 ? rows_together(index / inner, (count - done) / inner) : 0;
       if (rows > 1) {
-        gather_crossed(at(index), rows, scratch + done);
+        transpose<std::remove_const_t<T>>(at(index), stride_[rank_ - 1], rows, inner, scratch + done);
         done += rows * inner;
       } else {
         const int64_t n = std::min(count - done, inner - index % inner), stride = stride_[rank_ - 1];
@@ -88,18 +89,6 @@ class OrderedView {
     return std::min(most, size - row % size);
   }
 
-  // Rows whose elements lie together column by column: a transpose, a cache line of each column at a time.
-  void gather_crossed(const T* first, int64_t rows, std::remove_const_t<T>* out) const {
-    constexpr int64_t kLine = 64 / sizeof(T);
-    const int64_t inner = shape_[rank_ - 1], stride = stride_[rank_ - 1];
-    for (int64_t row = 0; row < rows; row += kLine, first += kLine, out += kLine * inner) {
-      const int64_t n = std::min(kLine, rows - row);
-      for (int64_t i = 0; i < inner; ++i) {
-        for (int64_t r = 0; r < n; ++r) out[r * inner + i] = first[i * stride + r];
-      }
-    }
-  }
-
   // Calls fn(first, stride, count) for each run of the innermost axis.
   template <class Fn>
   void walk(int64_t begin, int64_t count, Fn&& fn) const {
@@ -117,15 +106,20 @@ class OrderedView {
   int64_t shape_[kMaxRank], stride_[kMaxRank];
 };
 
-// Calls fn(begin, count) for every block of an array of `size` elements, each block from any thread.
-// `work_ns` as for parallel_for.
+// Calls fn(begin, count) for every chunk, or every block, of an array of `size` elements, each from any
+// thread. `work_ns` as for parallel_for.
+template <class Fn>
+void for_each_chunk(int64_t size, double work_ns, Fn&& fn) {
+  constexpr int64_t kChunk = 8 * kBlockElements;
+  parallel_for(ceil_div(size, kChunk), work_ns,
+               [&](int64_t chunk) { fn(chunk * kChunk, std::min(kChunk, size - chunk * kChunk)); });
+}
+
 template <class Fn>
 void for_each_block(int64_t size, double work_ns, Fn&& fn) {
-  constexpr int64_t kChunk = 8 * kBlockElements;
-  parallel_for(ceil_div(size, kChunk), work_ns, [&](int64_t chunk) {
-    const int64_t end = std::min(size, (chunk + 1) * kChunk);
-    for (int64_t begin = chunk * kChunk; begin < end; begin += kBlockElements) {
-      fn(begin, std::min(kBlockElements, end - begin));
+  for_each_chunk(size, work_ns, [&](int64_t first, int64_t count) {
+    for (int64_t begin = first; begin < first + count; begin += kBlockElements) {
+      fn(begin, std::min(kBlockElements, first + count - begin));
     }
   });
 }
@@ -135,7 +129,7 @@ template <class T>
 void copy_dense(const TensorView<const T>& from, const TensorView<T>& to) {
   const OrderedView<const T> source(from, to.stride);
   const double bytes = 2.0 * sizeof(T) * static_cast<double>(from.size());
-  for_each_block(from.size(), bytes / kBytesPerNs, [&](int64_t begin, int64_t count) {
+  for_each_chunk(from.size(), bytes / kBytesPerNs, [&](int64_t begin, int64_t count) {
     const T* values = source.read(begin, count, to.data + begin);
     if (values != to.data + begin) std::copy_n(values, count, to.data + begin);
   });

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from .._runtime import c_order
 from ..keys import Key
 from .layer import Array, Grads, Layer
 
@@ -22,7 +23,7 @@ class Flatten(Layer):
 
     def forward(self, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
         """Map (N, ...) to (N, features)."""
-        return x.reshape(len(x), math.prod(x.shape[1:])), x.shape
+        return c_order(x).reshape(len(x), math.prod(x.shape[1:])), x.shape
 
     def backward(self, dy: Array, cache: Any, grads: Grads | None = None) -> Array:
         """Return dx of the input's shape."""
