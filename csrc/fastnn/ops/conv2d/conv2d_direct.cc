@@ -50,6 +50,14 @@ struct Runs {
   }
 };
 
+// Where the tiles of a row begin, and where the last one ends.
+std::vector<int64_t> equal_parts(int64_t total, int64_t most) {
+  const int64_t parts = ceil_div(total, most);
+  std::vector<int64_t> begins;
+  for (int64_t i = 0; i <= parts; ++i) begins.push_back(part_begin(total, parts, i));
+  return begins;
+}
+
 template <class T>
 struct Direct {
   const Correlation<T>& sum;
@@ -89,6 +97,14 @@ struct Direct {
     tile.mean = mean.get() + piece * sum.y.shape[1] + channel;
     tile.sum_squares = squares.get() + piece * sum.y.shape[1] + channel;
     tile.seen = seen;
+  }
+
+  // What this thread will probably gather next, unless another group of the same pixels.
+  LinesAhead<T> after(const Bands& bands, int64_t index, int64_t g, const GatherPlan<T>& plan) const {
+    LinesAhead<T> ahead;
+    const int64_t next = index + (g + num_threads()) / sum.groups;
+    if (next > index && next < bands.pieces()) plan.add_ahead(sum.x, Piece(bands, next), ahead);
+    return ahead;
   }
 
   // Runs fn(piece index, group) for all pieces, then joins their statistics.
@@ -153,10 +169,11 @@ struct DirectTiles : Direct<T> {
 
     const int64_t lines = long_rows ? 1 : piece.rows();
     const int64_t length = long_rows ? piece.rows() * sum.v.out : sum.v.out;
-    const int64_t tiles = ceil_div(length, gemm.rows);
+    const std::vector<int64_t> begins = equal_parts(length, gemm.rows);
     // Short sums: several panels of filters fit, and a pixel's results are written together.
     const int64_t fit = kFilterBytes / (panel_size() * static_cast<int64_t>(sizeof(T)));
     const int64_t together = std::max<int64_t>(fit, 1);
+    LinesAhead<T> ahead = this->after(bands, index, g, plan);
     GemmTile<T> tile{};
     tile.a_row = sum.v.stride * plan.pitch;
     tile.a_col = 1;
@@ -171,9 +188,10 @@ struct DirectTiles : Direct<T> {
           const T* image = scratch.get() + (n - piece.n0) * plan.image_size(piece.rows());
           for (int64_t i = 0; i < lines; ++i) {
             set_runs(tile, block, piece.row0 + i);
-            for (int64_t t = 0; t < tiles; ++t) {
-              const int64_t first = part_begin(length, tiles, t);
-              tile.rows = static_cast<int>(part_begin(length, tiles, t + 1) - first);
+            for (size_t t = 0; t + 1 < begins.size(); ++t) {
+              const int64_t first = begins[t];
+              tile.ahead = ahead.take(tile.runs * tile.depth);
+              tile.rows = static_cast<int>(begins[t + 1] - first);
               tile.a = image + i * sum.h.stride * plan.row_size() + first * tile.a_row;
               for (int64_t j = j0; j < std::min(panels, j0 + together); ++j) {
                 const int64_t channel = g * out + j * width;

@@ -19,13 +19,15 @@ static void gather_as(const ConvGather<T>& g) {
     for (int64_t p = 0; p < pixels; ++p) {
       const T* in = g.in + p * g.pixel_stride;
       T* out = g.out + p * g.out_pixel;
-      for (int64_t c = 0; c < length; c += V::lanes) {
-        const int n = lanes_left<T>(length - c);
-        V x = V::load(in + c, n);
-        if (kAffine) x = x * V::load(g.scale + c, n) + V::load(g.shift + c, n);
+      const auto vector = [&](int64_t c, auto... n) __attribute__((always_inline)) {
+        V x = V::load(in + c, n...);
+        if (kAffine) x = x * V::load(g.scale + c, n...) + V::load(g.shift + c, n...);
         if (kRelu) x = max(V::zero(), x);
-        x.store(out + c, n);
-      }
+        x.store(out + c, n...);
+      };
+      int64_t c = 0;
+      for (; c + V::lanes <= length; c += V::lanes) vector(c);
+      if (c < length) vector(c, static_cast<int>(length - c));
     }
     return;
   }
