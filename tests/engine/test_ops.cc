@@ -55,7 +55,30 @@ template <class T>
 void test_gemm() {
   for (int64_t n : tail_sizes(130)) test_gemm_at<T>(5, n, 9);
   for (int64_t m : tail_sizes(120)) test_gemm_at<T>(m, 37, 3);
-  test_gemm_at<T>(33, 35, 600);  // more than one block of the sum
+  test_gemm_at<T>(33, 35, 600);   // more than one run of the sum
+  test_gemm_at<T>(45, 290, 700);  // chunks of whole columns
+}
+
+// A prologue, and statistics of the columns, in chunks of rows and of columns.
+template <class T>
+void test_gemm_normalised() {
+  const int64_t m = 50, k = 530;
+  const Data<T> a = Data<T>::integers(m * k), scale = Data<T>::integers(k), shift = Data<T>::integers(k);
+  for (int64_t n : {20, 290}) {
+    const Data<T> b = Data<T>::integers(k * n);
+    Data<T> c(m * n), expected(m * n);
+    Data<double> mean(n), mean_expected(n), squares(n), squares_expected(n);
+    const Prologue<T> prologue{scale.get(), shift.get(), true};
+    Epilogue<T> epilogue;
+    epilogue.mean = mean.get(), epilogue.sum_squares = squares.get();
+    gemm<T>(a.matrix(m, k), b.matrix(k, n), c.matrix(m, n), prologue, epilogue);
+    epilogue.mean = mean_expected.get(), epilogue.sum_squares = squares_expected.get();
+    gemm_ref<T>(a.matrix(m, k), b.matrix(k, n), expected.matrix(m, n), prologue, epilogue);
+    expect_equal(c, expected, "gemm with prologue");
+    const double epsilons = 16 * std::numeric_limits<T>::epsilon() / std::numeric_limits<double>::epsilon();
+    expect_close(mean, mean_expected, epsilons, "gemm means");
+    expect_close(squares, squares_expected, epsilons, "gemm squared deviations");
+  }
 }
 
 // Few rows, a long sum and a turned B.
@@ -502,6 +525,7 @@ void test_all() {
   test_sgd_update<T>();
   test_adam_update<T>();
   test_gemm_dots<T>();
+  test_gemm_normalised<T>();
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include "fastnn/ops/gemm/gemm.h"
 
 #include <algorithm>
+#include <numeric>
 #include <vector>
 
 #include "fastnn/base/parallel.h"
@@ -17,19 +18,35 @@ struct Grid {
   int64_t row_bands, col_bands;
 
   int64_t chunks() const { return row_bands * col_bands; }
+  int64_t most_panels() const { return ceil_div(panels, col_bands); }  // of a column band
 };
 
-Grid make_grid(int64_t m, int64_t n, int tile_rows, int tile_cols) {
-  constexpr int64_t kBandTiles = 8;     // 8 x 14 rows x 256 of A: 112 KB, within the second cache
+constexpr int64_t kWantedChunks = 8;  // enough to balance a few threads
+
+// For B packed beforehand: bands of rows share it.
+Grid grid_of_rows(int64_t m, int64_t n, int64_t k, int tile_rows, int tile_cols) {
+  constexpr int64_t kBandTerms = 2048;  // 8 x 14 rows x 256 of A: 112 KB, within the second cache
   constexpr int64_t kBandPanels = 16;   // wide bands repack A seldom
-  constexpr int64_t kWantedChunks = 8;  // enough to balance a few threads
   Grid grid;
   grid.tiles = ceil_div(m, tile_rows);
   grid.panels = ceil_div(n, tile_cols);
   grid.col_bands = ceil_div(grid.panels, kBandPanels);
   const int64_t wanted = std::min(grid.tiles, ceil_div(kWantedChunks, grid.col_bands));
-  grid.row_bands = std::max(wanted, ceil_div(grid.tiles, kBandTiles));
+  const int64_t band_tiles = std::clamp<int64_t>(kBandTerms / std::max<int64_t>(k, 1), 4, 8);
+  grid.row_bands = std::max(wanted, ceil_div(grid.tiles, band_tiles));
   return grid;
+}
+
+// Whether the chunks of a product are whole columns, each of which packs its panels of B just before it uses
+// them up: many columns, and so few rows that all of A is packed at once where it must be.
+bool by_columns(int64_t m, int64_t n, int tile_cols) {
+  constexpr int64_t kMostRows = 1024;
+  return m <= kMostRows && ceil_div(n, tile_cols) >= kWantedChunks;
+}
+
+Grid grid_of_columns(int64_t m, int64_t n, int tile_rows, int tile_cols) {
+  const int64_t panels = ceil_div(n, tile_cols);
+  return {ceil_div(m, tile_rows), panels, 1, std::min(panels, 2 * kWantedChunks)};
 }
 
 // Where the kernel finds the rows of B from some p on: `data` in the first panel, others follow.
@@ -40,16 +57,20 @@ struct Panels {
   bool masked;        // the last panel ends with the matrix, not with its width
 };
 
+// Columns of B that make panel `j`, packed into `out`.
+template <class T>
+void pack_panel(const GemmKernel<T>& kernel, MatrixView<const T> b, int64_t j, T* out) {
+  const int64_t col = j * kernel.cols;
+  kernel.pack_b({b.data + col * b.col_stride, b.row_stride, b.col_stride,
+                 static_cast<int>(std::min<int64_t>(kernel.cols, b.cols - col)), kernel.cols, b.rows, out});
+}
+
 // Packs `count` panels of B, from `first` on, one after another.
 template <class T>
 void pack_panels(const GemmKernel<T>& kernel, MatrixView<const T> b, int64_t first, int64_t count, T* out) {
   const double bytes = 2.0 * sizeof(T) * static_cast<double>(b.rows * count * kernel.cols);
-  parallel_for(count, bytes / kBytesPerNs, [&](int64_t j) {
-    const int64_t col = (first + j) * kernel.cols;
-    kernel.pack_b({b.data + col * b.col_stride, b.row_stride, b.col_stride,
-                   static_cast<int>(std::min<int64_t>(kernel.cols, b.cols - col)), kernel.cols, b.rows,
-                   out + j * kernel.cols * b.rows});
-  });
+  parallel_for(count, bytes / kBytesPerNs,
+               [&](int64_t j) { pack_panel(kernel, b, first + j, out + j * kernel.cols * b.rows); });
 }
 
 template <class T>
@@ -63,124 +84,160 @@ struct Product {
   T* mean;  // (row_bands, n): statistics of each band, joined in order at the end; or null
   T* squares;
 
+  // A run of the sum: as many terms as a panel of B may hold.
+  struct Terms {
+    int64_t begin, count;
+  };
+  int64_t runs() const { return std::max<int64_t>(1, ceil_div(a.cols, kernel.depth)); }
+  Terms terms(int64_t run) const {
+    const int64_t begin = part_begin(a.cols, runs(), run);
+    return {begin, part_begin(a.cols, runs(), run + 1) - begin};
+  }
+  int64_t most_terms() const { return ceil_div(a.cols, runs()); }
+
   int64_t first_panel(int64_t col_band) const { return part_begin(grid.panels, grid.col_bands, col_band); }
   int64_t first_tile(int64_t band) const { return part_begin(grid.tiles, grid.row_bands, band); }
   int64_t first_row(int64_t tile) const { return part_begin(c.rows, grid.tiles, tile); }
-
-  // A is read where it lies if packing it would not pay: nothing to apply on the way, and few columns to
-  // reuse it or rows so close together that those of a tile do not crowd a few sets of the first cache.
-  bool a_in_place() const {
-    constexpr int64_t kCloseBytes = 2048;
-    if (!prologue.empty()) return false;
-    const bool close = a.col_stride == 1 && a.row_stride * static_cast<int64_t>(sizeof(T)) <= kCloseBytes;
-    return close || ((a.col_stride == 1 || a.row_stride == 1) && grid.panels <= 2);
+  int rows_of(int64_t tile) const { return static_cast<int>(first_row(tile + 1) - first_row(tile)); }
+  int64_t band_rows(int64_t band) const {
+    return first_row(first_tile(band + 1)) - first_row(first_tile(band));
   }
 
-  // Adds kernel.depth terms of the sum, from p0 on, to one chunk of C. `panels` begin at p0, with the
-  // chunk's.
-  void run_block(int64_t band, int64_t col_band, int64_t p0, const Panels<T>& panels) const {
-    const int64_t tile0 = first_tile(band), tile1 = first_tile(band + 1), row0 = first_row(tile0);
-    const int64_t panel0 = first_panel(col_band), panel1 = first_panel(col_band + 1);
-    const int64_t k = a.cols, depth = std::min(kernel.depth, k - p0);
-    const bool in_place = a_in_place();
+  // A is read where it lies if packing it would not pay: nothing to apply on the way, and few columns to
+  // reuse it or rows so far apart that those of a tile do not crowd a few sets of the first cache.
+  bool a_in_place() const {
+    constexpr int64_t kWayBytes = 4096, kMostRows = 7;  // of a set, which holds 8 lines
+    if (!prologue.empty()) return false;
+    if ((a.col_stride == 1 || a.row_stride == 1) && grid.panels <= 2) return true;
+    if (a.col_stride != 1) return false;
+    const int64_t stride = a.row_stride * static_cast<int64_t>(sizeof(T));
+    return kernel.rows * std::gcd(stride, kWayBytes) <= kMostRows * kWayBytes;
+  }
+
+  // Packs a tile of A into its place in the strip of a band.
+  void pack_tile(int64_t t, Terms terms, int64_t row0, T* strip) const {
+    const int64_t row = first_row(t);
+    kernel.pack_a({a.data + row * a.row_stride + terms.begin * a.col_stride, a.row_stride, a.col_stride,
+                   rows_of(t), terms.count, prologue.scale ? prologue.scale + terms.begin : nullptr,
+                   prologue.shift ? prologue.shift + terms.begin : nullptr, prologue.relu,
+                   strip + (row - row0) * terms.count});
+  }
+
+  // Adds a run of the sum to the tiles of a band in column panel j. `strip` holds the band's rows of A, or is
+  // null where they are read in place.
+  void run_panel(int64_t band, int64_t j, Terms terms, const T* strip, const T* panel,
+                 const Panels<T>& form) const {
+    const int64_t col = j * kernel.cols, row0 = first_row(first_tile(band));
+    GemmTile<T> tile{};
+    tile.b = panel;
+    tile.runs = 1;
+    tile.depth = terms.count;
+    tile.b_row = form.row;
+    tile.b_masked = form.masked;
+    tile.c_row = c.row_stride;
+    tile.cols = static_cast<int>(std::min<int64_t>(kernel.cols, c.cols - col));
+    tile.accumulate = terms.begin > 0;
+    tile.finish = terms.begin + terms.count >= a.cols;
+    tile.bias = epilogue.bias ? epilogue.bias + col : nullptr;
+    tile.relu = epilogue.relu;
+    if (mean) {
+      tile.mean = mean + band * c.cols + col;
+      tile.sum_squares = squares + band * c.cols + col;
+    }
+    for (int64_t t = first_tile(band); t < first_tile(band + 1); ++t) {
+      const int64_t row = first_row(t);
+      tile.rows = rows_of(t);
+      tile.a = strip ? strip + (row - row0) * terms.count
+                     : a.data + row * a.row_stride + terms.begin * a.col_stride;
+      tile.a_row = strip ? 1 : a.row_stride;
+      tile.a_col = strip ? tile.rows : a.col_stride;
+      tile.c = c.data + row * c.row_stride + col;
+      if (epilogue.residual.data) {
+        tile.residual = epilogue.residual.data + row * epilogue.residual.row_stride + col;
+        tile.residual_row = epilogue.residual.row_stride;
+      }
+      tile.seen = row - row0;
+      kernel.tile(tile);
+    }
+  }
+
+  // Adds a run of the sum to one chunk of C. `panels` begin with the run and with the chunk.
+  void run_block(int64_t band, int64_t col_band, Terms terms, const Panels<T>& panels) const {
     Buffer<T> strip;
-    if (!in_place) {
-      strip = Buffer<T>((first_row(tile1) - row0) * depth);
-      for (int64_t t = tile0; t < tile1; ++t) {
-        const int64_t row = first_row(t);
-        kernel.pack_a({a.data + row * a.row_stride + p0 * a.col_stride, a.row_stride, a.col_stride,
-                       static_cast<int>(first_row(t + 1) - row), depth,
-                       prologue.scale ? prologue.scale + p0 : nullptr,
-                       prologue.shift ? prologue.shift + p0 : nullptr, prologue.relu,
-                       strip.get() + (row - row0) * depth});
-      }
+    if (!a_in_place()) {
+      strip = Buffer<T>(band_rows(band) * terms.count);
+      for (int64_t t = first_tile(band); t < first_tile(band + 1); ++t)
+        pack_tile(t, terms, first_row(first_tile(band)), strip.get());
     }
-    for (int64_t j = panel0; j < panel1; ++j) {
-      const int64_t col = j * kernel.cols;
-      for (int64_t t = tile0; t < tile1; ++t) {
-        const int64_t row = first_row(t);
-        const int rows = static_cast<int>(first_row(t + 1) - row);
-        GemmTile<T> tile{};
-        tile.a =
-            in_place ? a.data + row * a.row_stride + p0 * a.col_stride : strip.get() + (row - row0) * depth;
-        tile.b = panels.data + (j - panel0) * panels.next;
-        // Rows that follow each other: the first pass over them asks for the next tile's.
-        if (in_place && a.row_stride == depth && j == panel0 && row + 2 * rows <= a.rows)
-          tile.ahead = tile.a + rows * a.row_stride;
-        tile.runs = 1;
-        tile.depth = depth;
-        tile.a_row = in_place ? a.row_stride : 1;
-        tile.a_col = in_place ? a.col_stride : rows;
-        tile.b_row = panels.row;
-        tile.b_masked = panels.masked;
-        tile.c = c.data + row * c.row_stride + col;
-        tile.c_row = c.row_stride;
-        tile.rows = rows;
-        tile.cols = static_cast<int>(std::min<int64_t>(kernel.cols, c.cols - col));
-        tile.accumulate = p0 > 0;
-        tile.finish = p0 + depth >= k;
-        tile.bias = epilogue.bias ? epilogue.bias + col : nullptr;
-        if (epilogue.residual.data) {
-          tile.residual = epilogue.residual.data + row * epilogue.residual.row_stride + col;
-          tile.residual_row = epilogue.residual.row_stride;
-        }
-        tile.relu = epilogue.relu;
-        if (mean) {
-          tile.mean = mean + band * c.cols + col;
-          tile.sum_squares = squares + band * c.cols + col;
-          tile.seen = row - row0;
-        }
-        kernel.tile(tile);
-      }
-    }
+    const int64_t first = first_panel(col_band);
+    for (int64_t j = first; j < first_panel(col_band + 1); ++j)
+      run_panel(band, j, terms, strip.get(), panels.data + (j - first) * panels.next, panels);
   }
 
   // From a B whose panels, all of them, are ready.
   void run_all(const Panels<T>& panels, double ns) const {
     parallel_for(grid.chunks(), ns, [&](int64_t chunk) {
       const int64_t band = chunk / grid.col_bands, col_band = chunk % grid.col_bands;
-      Panels<T> here = panels;
-      here.data += first_panel(col_band) * panels.next;
-      for (int64_t p0 = 0; p0 < a.cols || p0 == 0; p0 += kernel.depth, here.data += kernel.depth * panels.row)
-        run_block(band, col_band, p0, here);
+      for (int64_t i = 0; i < runs(); ++i) {
+        Panels<T> here = panels;
+        here.data += first_panel(col_band) * panels.next + terms(i).begin * panels.row;
+        run_block(band, col_band, terms(i), here);
+      }
     });
   }
 
   // Packs a block of B into a buffer that stays in the second cache, uses it up, and packs the next one
   // there: B comes from memory once, and its packed form never goes there.
-  void run_packing(MatrixView<const T> b, double ns) const {
-    const int64_t k = a.cols, depths = std::max<int64_t>(1, ceil_div(k, kernel.depth));
-    const int64_t most = ceil_div(grid.panels, grid.col_bands);
-    Buffer<T> block(most * kernel.cols * std::min(kernel.depth, k));
+  void run_bands(MatrixView<const T> b, double ns) const {
+    Buffer<T> block(grid.most_panels() * kernel.cols * most_terms());
     for (int64_t col_band = 0; col_band < grid.col_bands; ++col_band) {
-      const int64_t panel0 = first_panel(col_band), count = first_panel(col_band + 1) - panel0;
-      for (int64_t i = 0; i < depths; ++i) {
-        const int64_t p0 = i * kernel.depth, depth = std::min(kernel.depth, k - p0);
-        const MatrixView<const T> rows{b.data + p0 * b.row_stride, depth, b.cols, b.row_stride, b.col_stride};
-        pack_panels(kernel, rows, panel0, count, block.get());
-        const Panels<T> panels{block.get(), kernel.cols * depth, kernel.cols, false};
-        parallel_for(grid.row_bands, ns / static_cast<double>(grid.col_bands * depths),
-                     [&](int64_t band) { run_block(band, col_band, p0, panels); });
+      const int64_t first = first_panel(col_band), count = first_panel(col_band + 1) - first;
+      for (int64_t i = 0; i < runs(); ++i) {
+        const Terms run = terms(i);
+        pack_panels(kernel, rows_of_b(b, run), first, count, block.get());
+        const Panels<T> panels{block.get(), kernel.cols * run.count, kernel.cols, false};
+        parallel_for(grid.row_bands, ns / static_cast<double>(grid.col_bands * runs()),
+                     [&](int64_t band) { run_block(band, col_band, run, panels); });
       }
     }
   }
 
+  // Each chunk packs its panels of B one by one, and finds what it has just written in the first caches. All
+  // of them share the rows of A.
+  void run_columns(MatrixView<const T> b, double ns) const {
+    Buffer<T> strip;
+    if (!a_in_place()) strip = Buffer<T>(a.rows * most_terms());
+    for (int64_t i = 0; i < runs(); ++i) {
+      const Terms run = terms(i);
+      if (strip.get()) {
+        const double bytes = 2.0 * sizeof(T) * static_cast<double>(a.rows * run.count);
+        parallel_for(grid.tiles, bytes / kBytesPerNs, [&](int64_t t) { pack_tile(t, run, 0, strip.get()); });
+      }
+      parallel_for(grid.col_bands, ns / static_cast<double>(runs()), [&](int64_t col_band) {
+        Buffer<T> panel(kernel.cols * run.count);
+        for (int64_t j = first_panel(col_band); j < first_panel(col_band + 1); ++j) {
+          pack_panel(kernel, rows_of_b(b, run), j, panel.get());
+          run_panel(0, j, run, strip.get(), panel.get(), {panel.get(), 0, kernel.cols, false});
+        }
+      });
+    }
+  }
+
+  static MatrixView<const T> rows_of_b(MatrixView<const T> b, Terms terms) {
+    return {b.data + terms.begin * b.row_stride, terms.count, b.cols, b.row_stride, b.col_stride};
+  }
+
   void join_statistics() const {
     std::vector<int64_t> rows;
-    for (int64_t band = 0; band < grid.row_bands; ++band) {
-      rows.push_back(first_row(first_tile(band + 1)) - first_row(first_tile(band)));
-    }
+    for (int64_t band = 0; band < grid.row_bands; ++band) rows.push_back(band_rows(band));
     gemm_join_statistics(mean, squares, rows.data(), grid.row_bands, c.cols, epilogue);
   }
 };
 
 // Calls run(product, estimated nanoseconds) and joins the statistics that it leaves.
 template <class T, class Run>
-void product_of(MatrixView<const T> a, MatrixView<T> c, const Prologue<T>& prologue,
-                const Epilogue<T>& epilogue, Run run) {
-  if (c.rows == 0 || c.cols == 0) return;
-  const GemmKernel<T> kernel = FASTNN_DISPATCH(gemm_kernel<T>)();
-  const Grid grid = make_grid(c.rows, c.cols, kernel.rows, kernel.cols);
+void product_of(const GemmKernel<T>& kernel, const Grid& grid, MatrixView<const T> a, MatrixView<T> c,
+                const Prologue<T>& prologue, const Epilogue<T>& epilogue, Run run) {
   const int64_t count = epilogue.mean ? grid.row_bands * c.cols : 0;
   const Buffer<T> statistics(2 * count);
   const Product<T> product{kernel,
@@ -275,27 +332,34 @@ PackedMatrix<T> gemm_pack(MatrixView<const T> b) {
 template <class T>
 void gemm(MatrixView<const T> a, const PackedMatrix<T>& b, MatrixView<T> c, const Prologue<T>& prologue,
           const Epilogue<T>& epilogue) {
+  if (c.rows == 0 || c.cols == 0) return;
+  const GemmKernel<T> kernel = FASTNN_DISPATCH(gemm_kernel<T>)();
   const Panels<T> panels{b.data.get(), b.width * b.rows, b.width, false};
-  product_of(a, c, prologue, epilogue,
+  product_of(kernel, grid_of_rows(c.rows, c.cols, a.cols, kernel.rows, kernel.cols), a, c, prologue, epilogue,
              [&](const Product<T>& product, double ns) { product.run_all(panels, ns); });
 }
 
 template <class T>
 void gemm(MatrixView<const T> a, MatrixView<const T> b, MatrixView<T> c, const Prologue<T>& prologue,
           const Epilogue<T>& epilogue) {
+  if (c.rows == 0 || c.cols == 0) return;
   const GemmKernel<T> kernel = FASTNN_DISPATCH(gemm_kernel<T>)();
   // With one or two row tiles each panel is used once or twice: rearranging B would cost more than it saves.
   const bool few_rows = a.rows <= 2 * kernel.rows;
-  if (few_rows && b.row_stride == 1 && b.col_stride != 1 && a.col_stride == 1 && c.rows > 0 &&
-      prologue.empty() && !epilogue.mean && dots_pay(a.rows, a.cols, kernel.lanes)) {
+  const Grid grid = grid_of_rows(c.rows, c.cols, a.cols, kernel.rows, kernel.cols);
+  if (few_rows && b.row_stride == 1 && b.col_stride != 1 && a.col_stride == 1 && prologue.empty() &&
+      !epilogue.mean && dots_pay(a.rows, a.cols, kernel.lanes)) {
     run_dot<T>(kernel, a, b, c, epilogue);
   } else if (few_rows && b.col_stride == 1) {
     const Panels<T> panels{b.data, kernel.cols, b.row_stride, true};
-    product_of(a, c, prologue, epilogue,
+    product_of(kernel, grid, a, c, prologue, epilogue,
                [&](const Product<T>& product, double ns) { product.run_all(panels, ns); });
+  } else if (by_columns(c.rows, c.cols, kernel.cols)) {
+    product_of(kernel, grid_of_columns(c.rows, c.cols, kernel.rows, kernel.cols), a, c, prologue, epilogue,
+               [&](const Product<T>& product, double ns) { product.run_columns(b, ns); });
   } else {
-    product_of(a, c, prologue, epilogue,
-               [&](const Product<T>& product, double ns) { product.run_packing(b, ns); });
+    product_of(kernel, grid, a, c, prologue, epilogue,
+               [&](const Product<T>& product, double ns) { product.run_bands(b, ns); });
   }
 }
 

@@ -82,7 +82,8 @@ template <class T>
 struct GemmKernel {
   int rows, cols;  // of the largest register tile
   int lanes;       // of a register
-  int64_t depth;   // k of a block: a panel of B, depth x cols, and a strip of A stay in the first two caches
+  int64_t depth;   // most terms of a run of the sum: a panel of B, depth x cols, and a strip of A stay in the
+                   // second cache
   void (*tile)(const GemmTile<T>&);
   void (*dot)(const GemmDot<T>&);
   void (*pack_a)(const GemmPackA<T>&);

@@ -124,9 +124,32 @@ struct GemmTileKernel {
     }
   }
 
+  // From registers into C. Full tiles need no masks.
+  template <bool kFull>
+  static FASTNN_INLINE void write(const GemmTile<T>& t, GemmAccumulators<T, kRows, kVecs>& tile) {
+    if (t.accumulate) {
+#pragma GCC unroll 16
+      for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 8
+        for (int v = 0; v < kVecs; ++v) {
+          const T* c = t.c + i * t.c_row + v * kLanes;
+          tile.acc[i][v] = tile.acc[i][v] + (kFull ? V::load(c) : V::load(c, lanes_of(t.cols, v)));
+        }
+      }
+    }
+    if (t.finish && (t.bias || t.residual || t.relu || t.mean)) finish(t, tile);
+#pragma GCC unroll 16
+    for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 8
+      for (int v = 0; v < kVecs; ++v) {
+        T* c = t.c + i * t.c_row + v * kLanes;
+        kFull ? tile.acc[i][v].store(c) : tile.acc[i][v].store(c, lanes_of(t.cols, v));
+      }
+    }
+  }
+
   static void run(const GemmTile<T>& t) {
     GemmAccumulators<T, kRows, kVecs> tile;
-    const bool full = t.cols == kVecs * kLanes;
 #pragma GCC unroll 16
     for (int i = 0; i < kRows; ++i) {
 #pragma GCC unroll 8
@@ -138,32 +161,16 @@ struct GemmTileKernel {
 #pragma GCC unroll 8
       for (int v = 0; v < kVecs; ++v) __builtin_prefetch(t.c + i * t.c_row + v * kLanes, 1);
     }
-    if (t.b_masked && !full) {
+    if (t.b_masked && t.cols != kVecs * kLanes) {
       t.a_row == 1 ? multiply<true, true>(t, tile) : multiply<false, true>(t, tile);
     } else if (t.ahead) {
       t.a_row == 1 ? multiply<true, false, true>(t, tile) : multiply<false, false, true>(t, tile);
     } else {
       t.a_row == 1 ? multiply<true, false>(t, tile) : multiply<false, false>(t, tile);
     }
-    if (t.accumulate) {
-#pragma GCC unroll 16
-      for (int i = 0; i < kRows; ++i) {
-#pragma GCC unroll 8
-        for (int v = 0; v < kVecs; ++v) {
-          const T* c = t.c + i * t.c_row + v * kLanes;
-          tile.acc[i][v] = tile.acc[i][v] + V::load(c, lanes_of(t.cols, v));
-        }
-      }
-    }
-    if (t.finish) finish(t, tile);
-#pragma GCC unroll 16
-    for (int i = 0; i < kRows; ++i) {
-#pragma GCC unroll 8
-      for (int v = 0; v < kVecs; ++v) {
-        T* c = t.c + i * t.c_row + v * kLanes;
-        full ? tile.acc[i][v].store(c) : tile.acc[i][v].store(c, lanes_of(t.cols, v));
-      }
-    }
+    const GemmTile<T>* later = &t;
+    asm("" : "+r"(later));  // what follows is read again: kept since before the sum, it would crowd registers
+    later->cols == kVecs* kLanes ? write<true>(*later, tile) : write<false>(*later, tile);
   }
 };
 
@@ -341,8 +348,8 @@ constexpr int gemm_vecs() {
 template <class T>
 GemmKernel<T> gemm_kernel() {
   constexpr int rows = gemm_rows<T>(), vecs = gemm_vecs<T>();
-  // 16 to 32 KB of B a panel: 256 rows of 128 bytes.
-  return {rows,        vecs * Vec<T>::lanes, Vec<T>::lanes, 256, gemm_tile<T, rows, vecs>,
+  // 32 to 64 KB of B a panel: 512 rows of 128 bytes. A tile's C comes and goes once for each run of the sum.
+  return {rows,        vecs * Vec<T>::lanes, Vec<T>::lanes, 512, gemm_tile<T, rows, vecs>,
           gemm_dot<T>, gemm_pack_a<T>,       gemm_pack_b<T>};
 }
 
