@@ -2,6 +2,8 @@
 // in cache.
 #pragma once
 
+#include <algorithm>
+
 #include "fastnn/base/pixel_rows.h"
 #include "fastnn/ops/batchnorm/batchnorm_coefficients.h"
 
@@ -18,20 +20,29 @@ class PieceReduction {
         pieces_(pieces),
         sums_(2 * pieces * channels()) {}
 
-  // Makes piece `piece`, rows [first, first + count) of the gradient (N*H*W, C), d.
-  void run(int64_t piece, int64_t first, int64_t count, T* gradient) const {
+  // Sets the sums of piece `piece` to zero.
+  void begin(int64_t piece) const { std::fill_n(sums(piece), 2 * channels(), T(0)); }
+
+  // The norm's rows first, first + step, ..., and where their sums belong.
+  BatchNormBand<T> band(int64_t piece, int64_t first, int64_t step = 1) const {
     BatchNormBand<T> band{};
-    band.rows = count;
     band.channels = channels();
     band.x = x_.row(first);
-    band.x_row = x_.row_stride();
+    band.x_row = step * x_.row_stride();
+    band.residual = residual_.row(first);
+    band.residual_row = step * residual_.row_stride();
+    band.relu = to_.norm.relu;
+    band.sums = sums(piece);
+    coefficients_.give_to(band);
+    return band;
+  }
+
+  // Makes rows [first, first + count) of the gradient (N*H*W, C), which are piece `piece`, dy'.
+  void run(int64_t piece, int64_t first, int64_t count, T* gradient) const {
+    BatchNormBand<T> band = this->band(piece, first);
+    band.rows = count;
     band.dy = band.out = gradient + first * channels();
     band.dy_row = channels();
-    band.residual = residual_.row(first);
-    band.residual_row = residual_.row_stride();
-    band.relu = to_.norm.relu;
-    band.sums = sums_.get() + 2 * piece * channels();
-    coefficients_.give_to(band);
     kernel_.reduce(band);
   }
 
@@ -40,16 +51,17 @@ class PieceReduction {
     const int64_t c = channels();
     for (int64_t j = 0; j < c; ++j) to_.sum[j] = to_.product[j] = 0;
     for (int64_t i = 0; i < pieces_; ++i) {
-      const T* sums = sums_.get() + 2 * i * c;
+      const T* addend = sums(i);
       for (int64_t j = 0; j < c; ++j) {
-        to_.sum[j] += static_cast<double>(sums[j]);
-        to_.product[j] += static_cast<double>(sums[c + j]);
+        to_.sum[j] += static_cast<double>(addend[j]);
+        to_.product[j] += static_cast<double>(addend[c + j]);
       }
     }
   }
 
  private:
   int64_t channels() const { return to_.x.shape[1]; }
+  T* sums(int64_t piece) const { return sums_.get() + 2 * piece * channels(); }
 
   NormReduction<T> to_;
   BatchNormKernel<T> kernel_ = FASTNN_DISPATCH(batchnorm_kernel<T>)();

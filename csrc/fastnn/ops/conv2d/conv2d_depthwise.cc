@@ -188,8 +188,13 @@ struct LaneTaps {
       }
     }
     const TapAxis& col = v[j].axis;
-    return {runs.data(), run - runs.data(), col.stride * col.sample * rows.pixel,
-            lanes,       col.out,           ahead(n, p, j),
+    return {runs.data(),
+            run - runs.data(),
+            col.stride * col.sample * rows.pixel,
+            lanes,
+            col.out,
+            ahead(n, p, j),
+            {},
             {}};
   }
 
@@ -252,26 +257,30 @@ struct LaneSum {
       row.mean = mean.get() + index * x.lanes;
       row.sum_squares = squares.get() + index * x.lanes;
     }
+    if (reduce) reduce->begin(index);
     for (int64_t n = piece.n0; n < piece.n1; ++n) {
       for (int64_t p = piece.row0; p < piece.row1; ++p) {
+        const int64_t pixel = (n * y.shape[2] + p) * y.shape[3];  // the first of the row
         for (int64_t j = 0; j < std::min(phases, y.shape[3]); ++j) {
           row.sum = x.sum(rows, n, p, static_cast<size_t>(j), runs);
           row.y = y.data + n * y.stride[0] + p * y.stride[2] + j * y.stride[3];
           if (epilogue.residual.data)
-            row.residual = epilogue.residual.data +
-                           ((n * y.shape[2] + p) * y.shape[3] + j) * epilogue.residual.row_stride;
-          if (j == 0 && p + 1 < y.shape[2])
+            row.residual = epilogue.residual.data + (pixel + j) * epilogue.residual.row_stride;
+          if (reduce) row.norm = reduce->band(index, pixel + j, phases);
+          if (j == 0 && p + 1 < y.shape[2]) {
             row.sum.ahead_out = {reinterpret_cast<const char*>(row.y + y.stride[2]),
                                  y.stride[2] * static_cast<int64_t>(sizeof(T))};
+            if (reduce) {
+              const BatchNormBand<T> next = reduce->band(index, pixel + y.shape[3]);
+              row.sum.ahead_norm = {reinterpret_cast<const char*>(next.x),
+                                    y.shape[3] * next.x_row * static_cast<int64_t>(sizeof(T))};
+            }
+          }
           kernel.depthwise_row(row);
           row.seen += row.sum.pixels;
         }
       }
     }
-    // A piece is one run of rows: all rows of its images, or some of one image.
-    const int64_t rows_before = piece.n0 * y.shape[2] + piece.row0;
-    if (reduce)
-      reduce->run(index, rows_before * y.shape[3], piece.images() * piece.rows() * y.shape[3], y.data);
   }
 
   void run() {

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "fastnn/base/arch.h"
+#include "fastnn/ops/batchnorm/batchnorm_kernel.h"
 
 namespace fastnn {
 
@@ -50,7 +51,7 @@ struct DepthwiseSum {
   int64_t count;
   int64_t x_pixel;  // from column to column
   int64_t channels, pixels;
-  Ahead ahead, ahead_out;
+  Ahead ahead, ahead_out, ahead_norm;
 };
 
 // y[i * y_pixel + c] = act( bias[c] + residual[i * residual_pixel + c] + sum_{r, k} x * w[weight, c] )
@@ -67,6 +68,9 @@ struct DepthwiseRow {
   T* mean;         // (channels,) running means of the `seen` pixels before these, or null
   T* sum_squares;  // (channels,) their sums of squared deviations
   int64_t seen;
+  // Where norm.x is not null: y is the gradient dy of that norm's output and becomes dy', whose sums are
+  // added to those of the band. Its rows are pixels, the first one that of y.
+  BatchNormBand<T> norm;
 };
 
 // dw[weight, c] += sum_i x[r][(i + k) * x_pixel + c] * dy[i * dy_pixel + c]

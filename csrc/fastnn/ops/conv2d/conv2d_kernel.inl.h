@@ -134,6 +134,7 @@ struct DepthwiseSums {
 #pragma GCC unroll 16
       for (int i = 0; i < kPixels; ++i) acc[i] = max(V::zero(), acc[i]);
     }
+    if (g.norm.x) reduce(g.norm, first, c, n);
     const int64_t y_pixel = g.y_pixel;
     T* y = g.y + first * y_pixel + c;
 #pragma GCC unroll 16
@@ -142,6 +143,27 @@ struct DepthwiseSums {
       store_lanes<kFull>(acc[i], y, n);
     }
     if (g.mean) join_statistics(g, first, c, n);
+  }
+
+  // As batch norm's own pass over dy and x does.
+  FASTNN_INLINE void reduce(const BatchNormBand<T>& norm, int64_t first, int64_t c, int n) {
+    const V center = load_lanes<kFull>(norm.center + c, n), scale = load_lanes<kFull>(norm.scale + c, n),
+            shift = load_lanes<kFull>(norm.shift + c, n);
+    V sum = V::zero(), product = V::zero();
+#pragma GCC unroll 16
+    for (int i = 0; i < kPixels; ++i) {
+      const V x = load_lanes<kFull>(norm.x + (first + i) * norm.x_row + c, n) - center;
+      if (norm.relu) {
+        V y = fma(x, scale, shift);
+        if (norm.residual) y = y + load_lanes<kFull>(norm.residual + (first + i) * norm.residual_row + c, n);
+        acc[i] = select(y > V::zero(), acc[i], V::zero());
+      }
+      sum = sum + acc[i];
+      product = fma(acc[i], x, product);
+    }
+    T *sums = norm.sums + c, *products = sums + norm.channels;
+    store_lanes<kFull>(load_lanes<kFull>(sums, n) + sum, sums, n);
+    store_lanes<kFull>(load_lanes<kFull>(products, n) + product, products, n);
   }
 
   // As gemm's tiles do: mean and squared deviations of these pixels, joined with those before (Chan, Golub
@@ -229,13 +251,14 @@ struct DepthwiseProducts {
 
 // A tile of each register of channels; kPixels is the width of the tile or more.
 template <class T, template <class, int, bool> class Tile, int kPixels, class Work>
-static void depthwise_tiles(const Work& g, int64_t first, int64_t pixels, Fetch in, Fetch out) {
+static void depthwise_tiles(const Work& g, int64_t first, int64_t pixels, Fetch in, Fetch out, Fetch norm) {
   if constexpr (kPixels > 1) {
-    if (pixels < kPixels) return depthwise_tiles<T, Tile, kPixels - 1>(g, first, pixels, in, out);
+    if (pixels < kPixels) return depthwise_tiles<T, Tile, kPixels - 1>(g, first, pixels, in, out, norm);
   }
   for (int64_t c = 0; c < g.sum.channels; c += Vec<T>::lanes) {
     in.turn();
     out.turn();
+    norm.turn();
     const int n = lanes_left<T>(g.sum.channels - c);
     n == Vec<T>::lanes ? Tile<T, kPixels, true>::run(g, first, c, n)
                        : Tile<T, kPixels, false>::run(g, first, c, n);
@@ -248,13 +271,15 @@ static void depthwise_row(const Work& g) {
   const int64_t pixels = g.sum.pixels, tiles = (pixels + kDepthwisePixels - 1) / kDepthwisePixels;
   const int64_t turns = (g.sum.channels + Vec<T>::lanes - 1) / Vec<T>::lanes;
   const int64_t width = pixels / tiles, wider = pixels % tiles;  // tiles as equal as they can be
-  Fetch in(g.sum.ahead, tiles * turns), out(g.sum.ahead_out, tiles * turns);
+  Fetch in(g.sum.ahead, tiles * turns), out(g.sum.ahead_out, tiles * turns),
+      norm(g.sum.ahead_norm, tiles * turns);
   for (int64_t t = 0, first = 0; t < tiles; ++t) {
     const int64_t tile = width + (t < wider);
-    depthwise_tiles<T, Tile, kDepthwisePixels>(g, first, tile, in, out);
+    depthwise_tiles<T, Tile, kDepthwisePixels>(g, first, tile, in, out, norm);
     first += tile;
     in.skip(turns);
     out.skip(turns);
+    norm.skip(turns);
   }
 }
 
