@@ -58,35 +58,39 @@ bool every_phase_has_taps(const WindowAxis& a) {
   return true;
 }
 
-// dx by direct convolution: phase by phase. The epilogue is for stride 1, which has one phase.
+// dx by direct convolution: each phase a sum over the same dy. The residual is added where every phase has
+// taps.
 template <class T>
 void backward_data(const TensorView<const T>& dy, const TensorView<const T>& w, const TensorView<T>& dx,
-                   const Conv2dSettings& settings, const Epilogue<T>& epilogue) {
+                   const Conv2dSettings& settings, const MatrixView<const T>& residual) {
   const WindowAxis &h = settings.window.h, &v = settings.window.w;
   const int64_t filters = w.shape[0] / settings.groups;
-  const bool plain = plain_sums(settings);
   if (!every_phase_has_taps(h) || !every_phase_has_taps(v)) fill_zero(dx);
+  Correlation<T> all{dy, settings.groups, {}};
   for (int64_t i = 0; i < h.stride; ++i) {
     const Phase row = Phase::backward(h, dx.shape[2], i);
     for (int64_t j = 0; j < v.stride; ++j) {
       const Phase col = Phase::backward(v, dx.shape[3], j);
-      if (row.axis.taps == 0 || col.axis.taps == 0) continue;
-      TensorView<T> y = dx;
-      y.data += row.first * dx.stride[2] + col.first * dx.stride[3];
-      y.shape[2] = row.axis.out;
-      y.shape[3] = col.axis.out;
-      y.stride[2] *= h.stride;
-      y.stride[3] *= v.stride;
+      if (row.axis.taps == 0 || col.axis.taps == 0 || row.axis.out == 0 || col.axis.out == 0) continue;
+      const auto pixels_of_phase = [&](auto image) {
+        if (image.data) image.data += row.first * image.stride[2] + col.first * image.stride[3];
+        image.shape[2] = row.axis.out;
+        image.shape[3] = col.axis.out;
+        image.stride[2] *= h.stride;
+        image.stride[3] *= v.stride;
+        return image;
+      };
       const FilterView<T> rotated{w.data + row.tap * w.stride[2] + col.tap * w.stride[3],
                                   filters * w.stride[0],
                                   w.stride[1],
                                   w.stride[0],
                                   row.tap_distance * w.stride[2],
                                   col.tap_distance * w.stride[3]};
-      const Correlation<T> sum{dy, rotated, y, row.axis, col.axis, settings.groups};
-      plain ? correlate<T>(sum, {}, epilogue) : correlate_jointly<T>(sum, {}, epilogue);
+      all.sums.push_back(
+          {rotated, pixels_of_phase(dx), row.axis, col.axis, pixels_of_phase(image_rows(residual, dx))});
     }
   }
+  plain_sums(settings) ? correlate<T>(all, {}, {}) : correlate_jointly<T>(all, {}, {});
 }
 
 // Whether every pixel is multiplied by the same matrix, the filters.
@@ -204,9 +208,11 @@ void conv2d_forward(TensorView<const T> x, TensorView<const T> w, TensorView<T> 
   const TapAxis h(settings.window.h, x.shape[2]), v(settings.window.w, x.shape[3]);
   const int64_t filters = w.shape[0] / settings.groups;
   const FilterView<T> taps{w.data, filters * w.stride[0], w.stride[0], w.stride[1], w.stride[2], w.stride[3]};
-  const Correlation<T> sum{channels_stride(x), taps, y, h, v, settings.groups};
-  plain_sums(settings) ? correlate(sum, prologue, epilogue, {kept})
-                       : correlate_jointly(sum, prologue, epilogue, kept);
+  const Correlation<T> sum{
+      channels_stride(x), settings.groups, {{taps, y, h, v, image_rows(epilogue.residual, y)}}};
+  Epilogue<T> rest = epilogue;
+  rest.residual = {};
+  plain_sums(settings) ? correlate(sum, prologue, rest, kept) : correlate_jointly(sum, prologue, rest, kept);
 }
 
 template <class T>
@@ -216,9 +222,9 @@ void conv2d_backward(TensorView<const T> dy, TensorView<const T> x, TensorView<c
   const ConvAlgo algo = resolve<T>(x, w.shape[0], settings);
   const PixelRows<T> residual(dx_residual);
   const bool depthwise = depthwise_applies(w, settings.groups);
-  const bool one_phase = settings.window.h.stride == 1 && settings.window.w.stride == 1;
+  const bool all_phases = every_phase_has_taps(settings.window.h) && every_phase_has_taps(settings.window.w);
   Epilogue<T> epilogue;
-  if ((one_phase || depthwise) && algo != ConvAlgo::im2col) epilogue.residual = residual.matrix();
+  if ((all_phases || depthwise) && algo != ConvAlgo::im2col) epilogue.residual = residual.matrix();
   if (algo == ConvAlgo::im2col) {
     conv2d_backward_im2col(dy, x, w, dx, dw, db, settings);
   } else if (algo == ConvAlgo::winograd) {
@@ -234,7 +240,7 @@ void conv2d_backward(TensorView<const T> dy, TensorView<const T> x, TensorView<c
   } else {
     dy = channels_stride(dy);
     if (dx.data && reduction) pointwise_backward_data(dy, w, dx, epilogue, *reduction);
-    if (dx.data && !reduction) backward_data(dy, w, dx, settings, epilogue);
+    if (dx.data && !reduction) backward_data(dy, w, dx, settings, epilogue.residual);
     if (dw.data) backward_weights(dy, channels_stride(x), dw, db, settings);
   }
   if (dx.data && residual.matrix().data && !epilogue.residual.data) add_rows(residual.matrix(), dx);

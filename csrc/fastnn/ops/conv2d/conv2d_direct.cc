@@ -5,6 +5,7 @@
 // is a run of the micro-kernel.
 #include "fastnn/ops/conv2d/conv2d_direct.h"
 
+#include <memory>
 #include <vector>
 
 #include "fastnn/base/parallel.h"
@@ -58,78 +59,18 @@ std::vector<int64_t> equal_parts(int64_t total, int64_t most) {
   return begins;
 }
 
+// One sum: tiles of output pixels by filters.
 template <class T>
-struct Direct {
-  const Correlation<T>& sum;
-  const Prologue<T>& prologue;
-  const Epilogue<T>& epilogue;
-  const KeptAs& kept;
+struct SumTiles {
+  SlidingSum<T> sum;
+  const GatherPlan<T>& plan;
+  int64_t groups;
   GemmKernel<T> gemm = FASTNN_DISPATCH(gemm_kernel<T>)();
-  Conv2dKernel<T> conv = FASTNN_DISPATCH(conv2d_kernel<T>)();
-  int64_t in = sum.x.shape[1] / sum.groups;   // channels of a group
-  int64_t out = sum.y.shape[1] / sum.groups;  // filters of a group
+  int64_t in = plan.channels;             // channels of a group
+  int64_t out = sum.y.shape[1] / groups;  // filters of a group
   int64_t taps = sum.h.taps * sum.v.taps;
-  const T* filters = nullptr;         // as the kernels read them
-  Buffer<T> mean = {}, squares = {};  // statistics of each piece (pieces, groups * out)
-
-  double flops() const {
-    return 2.0 * static_cast<double>(sum.y.size()) * static_cast<double>(in) * static_cast<double>(taps);
-  }
-
-  // Finishes a tile that is pixels [first, first + rows) of an output row.
-  void set_output(GemmTile<T>& tile, int64_t n, int64_t i, int64_t first, int64_t channel) const {
-    const TensorView<T>& y = sum.y;
-    tile.c = y.data + n * y.stride[0] + i * y.stride[2] + first * y.stride[3] + channel;
-    tile.c_row = y.stride[3];
-    tile.finish = true;
-    tile.bias = epilogue.bias ? epilogue.bias + channel : nullptr;
-    if (epilogue.residual.data) {
-      const int64_t pixel = epilogue.residual.row_stride;
-      const int64_t line = sum.residual_line ? sum.residual_line : sum.v.out * pixel;
-      tile.residual = epilogue.residual.data + (n * sum.h.out + i) * line + first * pixel + channel;
-      tile.residual_row = pixel;
-    }
-    tile.relu = epilogue.relu;
-  }
-
-  void set_statistics(GemmTile<T>& tile, int64_t piece, int64_t seen, int64_t channel) const {
-    if (!epilogue.mean) return;
-    tile.mean = mean.get() + piece * sum.y.shape[1] + channel;
-    tile.sum_squares = squares.get() + piece * sum.y.shape[1] + channel;
-    tile.seen = seen;
-  }
-
-  // What this thread will probably gather next, unless another group of the same pixels.
-  LinesAhead<T> after(const Bands& bands, int64_t index, int64_t g, const GatherPlan<T>& plan) const {
-    LinesAhead<T> ahead;
-    const int64_t next = index + (g + num_threads()) / sum.groups;
-    if (next > index && next < bands.pieces()) plan.add_ahead(sum.x, Piece(bands, next), ahead);
-    return ahead;
-  }
-
-  // Runs fn(piece index, group) for all pieces, then joins their statistics.
-  template <class Fn>
-  void for_each_piece(const Bands& bands, int64_t groups, Fn&& fn) {
-    const int64_t channels = sum.y.shape[1];
-    if (epilogue.mean) {
-      mean = Buffer<T>(bands.pieces() * channels);
-      squares = Buffer<T>(bands.pieces() * channels);
-    }
-    parallel_for(bands.pieces() * groups, flops() / kFlopsPerNs,
-                 [&](int64_t chunk) { fn(chunk / groups, chunk % groups); });
-    if (!epilogue.mean) return;
-    join_statistics(bands, sum.v.out, mean.get(), squares.get(), channels, epilogue);
-  }
-};
-
-// Filters with several channels: tiles of output pixels by filters.
-template <class T>
-struct DirectTiles : Direct<T> {
-  using Base = Direct<T>;
-  using Base::conv, Base::filters, Base::gemm, Base::in, Base::out, Base::sum, Base::taps;
   int64_t width = std::min<int64_t>(gemm.cols, round_up(out, gemm.lanes));  // of a panel of filters
   int64_t panels = ceil_div(out, width);
-  GatherPlan<T> plan{sum.h, sum.v, in};
   Runs runs{sum.h,
             sum.v,
             in,
@@ -137,17 +78,32 @@ struct DirectTiles : Direct<T> {
             plan.row_size(),
             width,
             kFilterBytes / (width * static_cast<int64_t>(sizeof(T)))};
-  // Without neighbouring taps, rows of pixels follow each other in scratch as in y: one long row of tiles.
+  // Where in scratch the first tap of a piece's first output is.
+  int64_t corner = (sum.h.origin - plan.h.origin) / plan.h.sample * plan.row_size() +
+                   (sum.v.origin - plan.v.origin) / plan.v.sample * plan.pitch;
+  // Without neighbouring taps, rows of pixels may follow each other in scratch as in y: one long row of
+  // tiles.
   bool long_rows = sum.v.taps == 1 && sum.v.stride == 1 && sum.h.stride == 1 &&
-                   (sum.h.out < 2 || sum.y.stride[2] == sum.v.out * sum.y.stride[3]);
+                   plan.row_size() == sum.v.out * plan.pitch &&
+                   (sum.h.out < 2 || (sum.y.stride[2] == sum.v.out * sum.y.stride[3] &&
+                                      sum.residual.stride[2] == sum.v.out * sum.residual.stride[3]));
+  std::unique_ptr<KeptOr<Buffer<T>>> filters = {};  // as the kernels read them
+
+  SumTiles(const SlidingSum<T>& whole, const GatherPlan<T>& gathered, int64_t group_count)
+      : sum(whole), plan(gathered), groups(group_count) {}
 
   int64_t panel_size() const { return taps * in * width; }
+  int panel_cols(int64_t panel) const { return static_cast<int>(std::min(width, out - panel * width)); }
+
+  double flops() const {
+    return 2.0 * static_cast<double>(sum.y.size()) * static_cast<double>(in) * static_cast<double>(taps);
+  }
 
   // Panels [group][panel][th][tw][in][width].
   Buffer<T> pack_filters() const {
-    Buffer<T> packed(sum.groups * panels * panel_size());
-    const double bytes = sizeof(T) * static_cast<double>(sum.groups * panels * panel_size());
-    parallel_for(sum.groups * panels, bytes / kBytesPerNs, [&](int64_t chunk) {
+    Buffer<T> packed(groups * panels * panel_size());
+    const double bytes = sizeof(T) * static_cast<double>(groups * panels * panel_size());
+    parallel_for(groups * panels, bytes / kBytesPerNs, [&](int64_t chunk) {
       const int64_t g = chunk / panels, col = chunk % panels * width;
       const T* from = sum.w.data + g * sum.w.group + col * sum.w.out;
       T* to = packed.get() + chunk * panel_size();
@@ -160,34 +116,33 @@ struct DirectTiles : Direct<T> {
     return packed;
   }
 
-  int panel_cols(int64_t panel) const { return static_cast<int>(std::min(width, out - panel * width)); }
-
-  void run_piece(const Bands& bands, int64_t index, int64_t g) const {
-    const Piece piece(bands, index);
-    Buffer<T> scratch(piece.images() * plan.image_size(piece.rows()));
-    plan.gather(conv, sum.x, g * in, piece, this->prologue, scratch.get());
-
-    const int64_t lines = long_rows ? 1 : piece.rows();
-    const int64_t length = long_rows ? piece.rows() * sum.v.out : sum.v.out;
+  // The outputs of a piece in group g. `tile` has what all share; its vectors are those of channel 0.
+  void run(const Piece& piece, int64_t g, const T* scratch, GemmTile<T> tile, LinesAhead<T>& ahead) const {
+    const int64_t rows = std::min(piece.row1, sum.h.out) - piece.row0;
+    if (rows <= 0) return;
+    const int64_t lines = long_rows ? 1 : rows;
+    const int64_t length = long_rows ? rows * sum.v.out : sum.v.out;
     const std::vector<int64_t> begins = equal_parts(length, gemm.rows);
     // Short sums: several panels of filters fit, and a pixel's results are written together.
     const int64_t fit = kFilterBytes / (panel_size() * static_cast<int64_t>(sizeof(T)));
     const int64_t together = std::max<int64_t>(fit, 1);
-    LinesAhead<T> ahead = this->after(bands, index, g, plan);
-    GemmTile<T> tile{};
+    const GemmTile<T> all = tile;
     tile.a_row = sum.v.stride * plan.pitch;
     tile.a_col = 1;
     tile.b_row = width;
+    tile.c_row = sum.y.stride[3];
+    tile.residual_row = sum.residual.stride[3];
     for (int64_t j0 = 0; j0 < panels; j0 += together) {
       for (const Runs::Block& block : runs.blocks) {
         tile.depth = block.depth;
         tile.accumulate = &block != &runs.blocks.front();
-        const bool last = &block == &runs.blocks.back();
-        int64_t seen = 0;
+        tile.finish = &block == &runs.blocks.back();
+        tile.seen = 0;
         for (int64_t n = piece.n0; n < piece.n1; ++n) {
-          const T* image = scratch.get() + (n - piece.n0) * plan.image_size(piece.rows());
+          const T* image = scratch + corner + (n - piece.n0) * plan.image_size(piece.rows());
           for (int64_t i = 0; i < lines; ++i) {
-            set_runs(tile, block, piece.row0 + i);
+            const int64_t row = piece.row0 + i;
+            set_runs(tile, block, row);
             for (size_t t = 0; t + 1 < begins.size(); ++t) {
               const int64_t first = begins[t];
               tile.ahead = ahead.take(tile.runs * tile.depth);
@@ -195,19 +150,25 @@ struct DirectTiles : Direct<T> {
               tile.a = image + i * sum.h.stride * plan.row_size() + first * tile.a_row;
               for (int64_t j = j0; j < std::min(panels, j0 + together); ++j) {
                 const int64_t channel = g * out + j * width;
-                tile.b = filters + (g * panels + j) * panel_size() + block.begin * width;
+                tile.b = (*filters)->get() + (g * panels + j) * panel_size() + block.begin * width;
                 tile.cols = panel_cols(j);
-                this->set_output(tile, n, piece.row0 + i, first, channel);
-                this->set_statistics(tile, index, seen, channel);
-                tile.finish = last;
+                tile.c = at(sum.y, n, row, first) + channel;
+                if (all.bias) tile.bias = all.bias + channel;
+                if (sum.residual.data) tile.residual = at(sum.residual, n, row, first) + channel;
+                if (all.mean) tile.mean = all.mean + channel, tile.sum_squares = all.sum_squares + channel;
                 gemm.tile(tile);
               }
-              seen += tile.rows;
+              tile.seen += tile.rows;
             }
           }
         }
       }
     }
+  }
+
+  template <class U>
+  static U* at(const TensorView<U>& image, int64_t n, int64_t i, int64_t j) {
+    return image.data + n * image.stride[0] + i * image.stride[2] + j * image.stride[3];
   }
 
   // The runs of a block that reach pixels from row `i` of outputs: those on padding would add nothing.
@@ -219,12 +180,65 @@ struct DirectTiles : Direct<T> {
     tile.a_offset = block.pixels.data() + begin;
     tile.b_offset = block.filters.data() + begin;
   }
+};
+
+// All sums, piece by piece.
+template <class T>
+struct DirectTiles {
+  const Correlation<T>& all;
+  const Prologue<T>& prologue;
+  const Epilogue<T>& epilogue;
+  Kept* kept;
+  Conv2dKernel<T> conv = FASTNN_DISPATCH(conv2d_kernel<T>)();
+  int64_t in = all.x.shape[1] / all.groups;
+  GatherPlan<T> plan = gather_plan();
+
+  GatherPlan<T> gather_plan() const {
+    std::vector<TapAxis> h, v;
+    for (const SlidingSum<T>& sum : all.sums) h.push_back(sum.h), v.push_back(sum.v.whole());
+    return {TapAxis::covering(h), TapAxis::covering(v), in};
+  }
+
+  // What this thread will probably gather next, unless another group of the same pixels.
+  LinesAhead<T> after(const Bands& bands, int64_t index, int64_t g) const {
+    LinesAhead<T> ahead;
+    const int64_t next = index + (g + num_threads()) / all.groups;
+    if (next > index && next < bands.pieces()) plan.add_ahead(all.x, Piece(bands, next), ahead);
+    return ahead;
+  }
 
   void run() {
-    const KeptOr<Buffer<T>> packed(this->kept, [&] { return pack_filters(); });
-    filters = packed->get();
-    const Bands bands(sum.x.shape[0], sum.h, plan.row_size() * static_cast<int64_t>(sizeof(T)), sum.groups);
-    this->for_each_piece(bands, sum.groups, [&](int64_t index, int64_t g) { run_piece(bands, index, g); });
+    std::vector<SumTiles<T>> sums;
+    double flops = 0;
+    for (SlidingSum<T> sum : all.sums) {
+      sum.h = sum.h.sampled(plan.h.sample);
+      sum.v = sum.v.sampled(plan.v.sample);
+      SumTiles<T>& tiles = sums.emplace_back(sum, plan, all.groups);
+      tiles.filters = std::make_unique<KeptOr<Buffer<T>>>(KeptAs{kept, sum.variant},
+                                                          [&] { return tiles.pack_filters(); });
+      flops += tiles.flops();
+    }
+    const Bands bands(all.x.shape[0], plan.h, plan.row_size() * static_cast<int64_t>(sizeof(T)), all.groups);
+    const int64_t channels = all.sums.front().y.shape[1];
+    const int64_t statistics = epilogue.mean ? bands.pieces() * channels : 0;
+    Buffer<T> mean(statistics), squares(statistics);  // of each piece
+    parallel_for(bands.pieces() * all.groups, flops / kFlopsPerNs, [&](int64_t chunk) {
+      const int64_t index = chunk / all.groups, g = chunk % all.groups;
+      const Piece piece(bands, index);
+      Buffer<T> scratch(piece.images() * plan.image_size(piece.rows()));
+      plan.gather(conv, all.x, g * in, piece, prologue, scratch.get());
+      LinesAhead<T> ahead = after(bands, index, g);
+      GemmTile<T> tile{};
+      tile.bias = epilogue.bias;
+      tile.relu = epilogue.relu;
+      if (epilogue.mean) {
+        tile.mean = mean.get() + index * channels;
+        tile.sum_squares = squares.get() + index * channels;
+      }
+      for (const SumTiles<T>& sum : sums) sum.run(piece, g, scratch.get(), tile, ahead);
+    });
+    if (epilogue.mean)
+      join_statistics(bands, all.sums.front().v.out, mean.get(), squares.get(), channels, epilogue);
   }
 };
 
@@ -242,22 +256,25 @@ void join_statistics(const Bands& bands, int64_t width, const T* mean, const T* 
 }
 
 template <class T>
-void correlate(const Correlation<T>& sum, const Prologue<T>& prologue, const Epilogue<T>& epilogue,
-               const KeptAs& kept) {
-  if (sum.y.size() == 0) return;
-  const int64_t in = sum.x.shape[1] / sum.groups, out = sum.y.shape[1] / sum.groups;
+void correlate(const Correlation<T>& all, const Prologue<T>& prologue, const Epilogue<T>& epilogue,
+               Kept* kept) {
+  if (all.sums.empty() || all.sums.front().y.size() == 0) return;
+  const SlidingSum<T>& sum = all.sums.front();
   const auto pointwise = [](const TapAxis& axis) {
     return axis.taps == 1 && axis.sample == 1 && axis.origin == 0 && axis.in == axis.out;
   };
-  if (sum.groups == 1 && pointwise(sum.h) && pointwise(sum.v) && is_matrix(sum.x) && is_matrix(sum.y)) {
-    const int64_t pixels = sum.x.shape[0] * sum.h.out * sum.v.out;
+  if (all.sums.size() == 1 && all.groups == 1 && pointwise(sum.h) && pointwise(sum.v) && is_matrix(all.x) &&
+      is_matrix(sum.y)) {
+    const int64_t in = all.x.shape[1], out = sum.y.shape[1], pixels = all.x.shape[0] * sum.h.out * sum.v.out;
     const MatrixView<const T> w{sum.w.data, in, out, sum.w.in, sum.w.out};
-    const MatrixView<const T> x = row_major(sum.x.data, pixels, in);
+    const MatrixView<const T> x = row_major(all.x.data, pixels, in);
     const MatrixView<T> y = row_major(sum.y.data, pixels, out);
-    if (!kept.kept) return gemm<T>(x, w, y, prologue, epilogue);
-    gemm<T>(x, *KeptOr<PackedMatrix<T>>(kept, [&] { return gemm_pack(w); }), y, prologue, epilogue);
+    Epilogue<T> with_residual = epilogue;
+    with_residual.residual = {sum.residual.data, pixels, out, sum.residual.stride[3], 1};
+    if (!kept) return gemm<T>(x, w, y, prologue, with_residual);
+    gemm<T>(x, *KeptOr<PackedMatrix<T>>({kept}, [&] { return gemm_pack(w); }), y, prologue, with_residual);
   } else {
-    DirectTiles<T>{{sum, prologue, epilogue, kept}}.run();
+    DirectTiles<T>{all, prologue, epilogue, kept}.run();
   }
 }
 
@@ -265,9 +282,7 @@ template void join_statistics(const Bands&, int64_t, const float*, const float*,
                               const Epilogue<float>&);
 template void join_statistics(const Bands&, int64_t, const double*, const double*, int64_t,
                               const Epilogue<double>&);
-template void correlate(const Correlation<float>&, const Prologue<float>&, const Epilogue<float>&,
-                        const KeptAs&);
-template void correlate(const Correlation<double>&, const Prologue<double>&, const Epilogue<double>&,
-                        const KeptAs&);
+template void correlate(const Correlation<float>&, const Prologue<float>&, const Epilogue<float>&, Kept*);
+template void correlate(const Correlation<double>&, const Prologue<double>&, const Epilogue<double>&, Kept*);
 
 }  // namespace fastnn

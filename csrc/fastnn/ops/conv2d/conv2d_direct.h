@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <numeric>
+#include <vector>
 
 #include "fastnn/base/shape.h"
 #include "fastnn/ops/conv2d/conv2d.h"
@@ -23,6 +24,16 @@ struct TapAxis {
 
   explicit TapAxis(const WindowAxis& a, int64_t size)
       : TapAxis(size, a.outputs(size), a.kernel, a.stride, a.dilation, -a.padding) {}
+
+  // The same axis with positions closer by: `finer` divides sample.
+  TapAxis sampled(int64_t finer) const;
+
+  // All that the axes look at: their positions, as taps of the most outputs that one of them has. Axes with
+  // several outputs have the same stride.
+  static TapAxis covering(const std::vector<TapAxis>& axes);
+
+  // All positions as taps of one output.
+  TapAxis whole() const;
 
   // The input pixel that tap t of output o meets.
   int64_t input(int64_t o, int64_t t) const { return (o * stride + t * step) * sample + origin; }
@@ -80,21 +91,40 @@ struct FilterView {
   int64_t group, out, in, h, w;  // strides
 };
 
-// y[n, g*O + o, i, j] = act( sum over in, th, tw of w[g, o, in, th, tw] * g(x)[n, g*I + in, position] )
+// y[n, g*O + o, i, j] = act( sum over in, th, tw of w[g, o, in, th, tw] * g(x)[n, g*I + in, position]
+//                            + residual[n, g*O + o, i, j] )
+template <class T>
+struct SlidingSum {
+  FilterView<T> w;
+  TensorView<T> y;                    // (N, groups * O, h.out, v.out), channels contiguous
+  TapAxis h, v;                       // vertical, horizontal
+  TensorView<const T> residual = {};  // of y's shape, or without data; channels contiguous
+  int variant = 0;                    // of w, among kept filters
+};
+
+// Sums over the same pixels, which are gathered once for all of them.
 template <class T>
 struct Correlation {
   TensorView<const T> x;  // (N, groups * I, H, W)
-  FilterView<T> w;
-  TensorView<T> y;  // (N, groups * O, h.out, v.out), channels contiguous
-  TapAxis h, v;     // vertical, horizontal
   int64_t groups;
-  int64_t residual_line = 0;  // elements from a row of the epilogue's residual to the next; 0: rows are dense
+  std::vector<SlidingSum<T>> sums;
 };
 
-// `kept` holds the filters as the kernels read them, see conv2d_forward.
+// The rows of a matrix (N*H*W, C), or nothing, as the pixels of an image of y's shape.
 template <class T>
-void correlate(const Correlation<T>& sum, const Prologue<T>& prologue = {}, const Epilogue<T>& epilogue = {},
-               const KeptAs& kept = {});
+TensorView<const T> image_rows(const MatrixView<const T>& rows, const TensorView<T>& y) {
+  TensorView<const T> image = TensorView<const T>(y);
+  const int64_t pixel = rows.row_stride, line = y.shape[3] * pixel;
+  image.data = rows.data;
+  image.stride[0] = y.shape[2] * line, image.stride[1] = 1, image.stride[2] = line, image.stride[3] = pixel;
+  return image;
+}
+
+// `kept` holds the filters as the kernels read them, see conv2d_forward. The epilogue has no residual, and
+// its statistics are for a single sum.
+template <class T>
+void correlate(const Correlation<T>& all, const Prologue<T>& prologue, const Epilogue<T>& epilogue,
+               Kept* kept = nullptr);
 
 // dw[g*O + o, in, th, tw] = sum over n, i, j of dy[n, g*O + o, i, j] * x[n, g*I + in, position], in C order;
 // db[o] (or null) = sum of dy[n, o, i, j].
@@ -111,8 +141,8 @@ void correlate_weights(const WeightCorrelation<T>& sum, T* dw, T* db);
 // The same sums, several pixels of a row together where few filters would leave lanes empty. Products with
 // zero join them, so that a NaN or an infinity spreads to neighbours.
 template <class T>
-void correlate_jointly(const Correlation<T>& sum, const Prologue<T>& prologue = {},
-                       const Epilogue<T>& epilogue = {}, Kept* kept = nullptr);
+void correlate_jointly(const Correlation<T>& all, const Prologue<T>& prologue, const Epilogue<T>& epilogue,
+                       Kept* kept = nullptr);
 template <class T>
 void correlate_weights_jointly(const WeightCorrelation<T>& sum, T* dw, T* db);
 

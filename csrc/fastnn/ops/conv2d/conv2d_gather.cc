@@ -22,6 +22,37 @@ TapAxis::TapAxis(int64_t in_size, int64_t outputs, int64_t tap_count, int64_t ou
   step /= sample;
 }
 
+TapAxis TapAxis::sampled(int64_t finer) const {
+  TapAxis axis = *this;
+  axis.stride *= sample / finer;
+  axis.step *= sample / finer;
+  axis.sample = finer;
+  return axis;
+}
+
+TapAxis TapAxis::whole() const {
+  TapAxis axis = *this;
+  axis.taps = span(out);
+  axis.out = axis.stride = axis.step = 1;
+  return axis;
+}
+
+TapAxis TapAxis::covering(const std::vector<TapAxis>& axes) {
+  TapAxis all = axes.front();
+  for (const TapAxis& axis : axes) {
+    all.sample = std::gcd(std::gcd(all.sample, axis.sample), axis.origin - all.origin);
+    all.origin = std::min(all.origin, axis.origin);
+  }
+  all.taps = all.stride = all.step = 1;
+  for (TapAxis axis : axes) {
+    axis = axis.sampled(all.sample);
+    all.taps = std::max(all.taps, (axis.origin - all.origin) / all.sample + axis.span(1));
+    all.out = std::max(all.out, axis.out);
+    if (axis.out > 1) all.stride = axis.stride;
+  }
+  return all;
+}
+
 Bands::Bands(int64_t image_count, const TapAxis& h, int64_t row_bytes, int64_t chunks_elsewhere)
     : images(image_count), rows(h.out) {
   const int64_t wanted = ceil_div(kWantedChunks, chunks_elsewhere);

@@ -6,6 +6,7 @@
 // the weights, whose gradients stand on as many diagonals. The zeros are multiplied too: a NaN or an infinity
 // spreads to the pixels beside.
 #include <algorithm>
+#include <deque>
 
 #include "fastnn/ops/conv2d/conv2d_direct.h"
 #include "fastnn/ops/gemm/gemm_kernel.h"
@@ -90,45 +91,49 @@ Buffer<T> joint_filters(const FilterView<T>& w, const TapAxis& h, const TapAxis&
 }  // namespace
 
 template <class T>
-void correlate_jointly(const Correlation<T>& sum, const Prologue<T>& prologue, const Epilogue<T>& epilogue,
+void correlate_jointly(const Correlation<T>& all, const Prologue<T>& prologue, const Epilogue<T>& epilogue,
                        Kept* kept) {
   const GemmKernel<T> gemm = FASTNN_DISPATCH(gemm_kernel<T>)();
-  const int64_t in = sum.x.shape[1], out = sum.y.shape[1];
-  const MatrixView<const T>& residual = epilogue.residual;
-  const bool fits = sum.groups == 1 && dense_pixels(sum.y) && !epilogue.mean &&
-                    (!residual.data || residual.row_stride == out);
-  const auto cost = [&](int64_t outputs, int64_t pixels) {
-    const int64_t registers = ceil_div(pixels * out, gemm.lanes);
-    return taps_of(sum.v, pixels) * std::max(outputs / pixels * registers, kAccumulators);
-  };
-  const int64_t pixels = fits ? choose_pixels(gemm, sum.v.out, out, cost) : 1;
-  if (pixels == 1 || sum.h.taps * sum.v.taps < 2) return correlate(sum, prologue, epilogue, {kept});
-
-  // Variants: one pixel 0, joint filters by their pixels, those before they are packed by minus their pixels.
-  const int variant = static_cast<int>(pixels);
-  const KeptOr<Buffer<T>> filters({kept, -variant},
-                                  [&] { return joint_filters(sum.w, sum.h, sum.v, in, out, pixels); });
-  Buffer<T> bias(pixels * out);
-  for (int64_t i = 0; epilogue.bias && i < pixels; ++i) std::copy_n(epilogue.bias, out, bias.get() + i * out);
-
-  const int64_t rest = sum.v.out % pixels, row = sum.v.span(pixels) * pixels * out;
-  Correlation<T> wide = sum;
-  wide.w = {filters->get(), 0, 1, sum.h.taps * row, row, pixels * out};
-  wide.y = joined(sum.y, pixels);
-  wide.v = joined(sum.v, pixels);
-  wide.residual_line = sum.v.out * residual.row_stride;
+  Correlation<T> joint{all.x, all.groups, {}};
+  std::deque<KeptOr<Buffer<T>>> filters;
+  int64_t most = 1;
+  for (const SlidingSum<T>& sum : all.sums) {
+    const int64_t in = all.x.shape[1], out = sum.y.shape[1];
+    const bool fits = all.groups == 1 && dense_pixels(sum.y) && !epilogue.mean &&
+                      (!sum.residual.data || dense_pixels(sum.residual));
+    const auto cost = [&](int64_t outputs, int64_t pixels) {
+      const int64_t registers = ceil_div(pixels * out, gemm.lanes);
+      return taps_of(sum.v, pixels) * std::max(outputs / pixels * registers, kAccumulators);
+    };
+    const int64_t pixels = fits ? choose_pixels(gemm, sum.v.out, out, cost) : 1;
+    if (pixels == 1 || sum.h.taps * sum.v.taps < 2) {
+      joint.sums.push_back(sum);
+      continue;
+    }
+    most = std::max(most, pixels);
+    // Variants: one pixel 0, joint filters by their pixels, those before they are packed by minus their
+    // pixels.
+    const int variant = static_cast<int>(pixels);
+    const auto make = [&] { return joint_filters(sum.w, sum.h, sum.v, in, out, pixels); };
+    const T* wide = filters.emplace_back(KeptAs{kept, -variant}, make)->get();
+    const int64_t rest = sum.v.out % pixels, row = sum.v.span(pixels) * pixels * out;
+    joint.sums.push_back({{wide, 0, 1, sum.h.taps * row, row, pixels * out},
+                          joined(sum.y, pixels),
+                          sum.h,
+                          joined(sum.v, pixels),
+                          joined(sum.residual, pixels),
+                          variant});
+    if (rest)
+      joint.sums.push_back({sum.w, last(sum.y, rest), sum.h, last(sum.v, rest), last(sum.residual, rest)});
+  }
+  // Each pixel's bias; that of one pixel stands first.
+  const int64_t channels = all.sums.empty() ? 0 : all.sums.front().y.shape[1];
+  Buffer<T> bias(epilogue.bias ? most * channels : 0);
+  for (int64_t i = 0; epilogue.bias && i < most; ++i)
+    std::copy_n(epilogue.bias, channels, bias.get() + i * channels);
   Epilogue<T> wide_epilogue = epilogue;
   if (epilogue.bias) wide_epilogue.bias = bias.get();
-  wide_epilogue.residual.row_stride = pixels * residual.row_stride;
-  correlate(wide, prologue, wide_epilogue, {kept, variant});
-  if (rest == 0) return;
-  Correlation<T> end = sum;
-  end.y = last(sum.y, rest);
-  end.v = last(sum.v, rest);
-  end.residual_line = wide.residual_line;
-  Epilogue<T> end_epilogue = epilogue;
-  if (residual.data) end_epilogue.residual.data += (sum.v.out - rest) * residual.row_stride;
-  correlate(end, prologue, end_epilogue, {kept});
+  correlate(joint, prologue, wide_epilogue, kept);
 }
 
 template <class T>
