@@ -55,8 +55,9 @@ template <class T>
 void test_gemm() {
   for (int64_t n : tail_sizes(130)) test_gemm_at<T>(5, n, 9);
   for (int64_t m : tail_sizes(120)) test_gemm_at<T>(m, 37, 3);
-  test_gemm_at<T>(33, 35, 600);   // more than one run of the sum
-  test_gemm_at<T>(45, 290, 700);  // chunks of whole columns
+  for (int64_t n : tail_sizes(300)) test_gemm_at<T>(n % 7 + 1, n, 5);  // wide tiles
+  test_gemm_at<T>(33, 35, 600);                                        // more than one run of the sum
+  test_gemm_at<T>(45, 290, 700);                                       // chunks of whole columns
 }
 
 // A prologue, and statistics of the columns, in chunks of rows and of columns.
@@ -81,10 +82,11 @@ void test_gemm_normalised() {
   }
 }
 
-// Few rows, a long sum and a turned B.
+// A turned B, and a long sum or few columns.
 template <class T>
 void test_gemm_dots() {
   for (int64_t n : tail_sizes(40)) test_gemm_at<T>(n % 5 + 1, n, 200);
+  for (int64_t m : tail_sizes(70)) test_gemm_at<T>(m, 10, 83);
 }
 
 template <class T>

@@ -90,6 +90,12 @@ struct Vec<float> {
     const __m256i mask = _mm256_set1_epi32(Layout::fraction_mask), one = _mm256_set1_epi32(Layout::one);
     return {_mm256_castsi256_ps(_mm256_or_si256(_mm256_and_si256(_mm256_castps_si256(a.r), mask), one))};
   }
+  // Half of a transpose's exchanges, as what meets in a lane is added at once.
+  static FASTNN_INLINE Vec sums(const Vec (&a)[8]) {
+    const __m256 x = _mm256_hadd_ps(_mm256_hadd_ps(a[0].r, a[1].r), _mm256_hadd_ps(a[2].r, a[3].r));
+    const __m256 y = _mm256_hadd_ps(_mm256_hadd_ps(a[4].r, a[5].r), _mm256_hadd_ps(a[6].r, a[7].r));
+    return {_mm256_add_ps(_mm256_permute2f128_ps(x, y, 0x20), _mm256_permute2f128_ps(x, y, 0x31))};
+  }
   // First 4x4 blocks within the 128-bit halves of four rows each, then the halves as a 2x2 matrix.
   static FASTNN_INLINE void transpose(Vec (&rows)[8]) {
     __m256 q[8];
@@ -182,6 +188,10 @@ struct Vec<double> {
   friend FASTNN_INLINE Vec mantissa(Vec a) {
     const __m256i mask = _mm256_set1_epi64x(Layout::fraction_mask), one = _mm256_set1_epi64x(Layout::one);
     return {_mm256_castsi256_pd(_mm256_or_si256(_mm256_and_si256(_mm256_castpd_si256(a.r), mask), one))};
+  }
+  static FASTNN_INLINE Vec sums(const Vec (&a)[4]) {
+    const __m256d x = _mm256_hadd_pd(a[0].r, a[1].r), y = _mm256_hadd_pd(a[2].r, a[3].r);
+    return {_mm256_add_pd(_mm256_permute2f128_pd(x, y, 0x20), _mm256_permute2f128_pd(x, y, 0x31))};
   }
   static FASTNN_INLINE void transpose(Vec (&rows)[4]) {
     const __m256d a = _mm256_unpacklo_pd(rows[0].r, rows[1].r), b = _mm256_unpackhi_pd(rows[0].r, rows[1].r);

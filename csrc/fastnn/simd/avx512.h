@@ -66,6 +66,22 @@ struct Vec<float> {
   friend FASTNN_INLINE Vec mantissa(Vec a) {
     return {_mm512_getmant_ps(a.r, _MM_MANT_NORM_1_2, _MM_MANT_SIGN_src)};
   }
+  // Half of a transpose's exchanges, as what meets in a lane is added at once.
+  static FASTNN_INLINE Vec sums(const Vec (&a)[16]) {
+    __m512 q[4];
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) {
+      const Vec* r = a + 4 * i;
+      const __m512 x = _mm512_add_ps(_mm512_unpacklo_ps(r[0].r, r[1].r), _mm512_unpackhi_ps(r[0].r, r[1].r));
+      const __m512 y = _mm512_add_ps(_mm512_unpacklo_ps(r[2].r, r[3].r), _mm512_unpackhi_ps(r[2].r, r[3].r));
+      q[i] = _mm512_add_ps(_mm512_shuffle_ps(x, y, 0x44), _mm512_shuffle_ps(x, y, 0xEE));
+    }
+    const __m512 x =
+        _mm512_add_ps(_mm512_shuffle_f32x4(q[0], q[1], 0x88), _mm512_shuffle_f32x4(q[0], q[1], 0xDD));
+    const __m512 y =
+        _mm512_add_ps(_mm512_shuffle_f32x4(q[2], q[3], 0x88), _mm512_shuffle_f32x4(q[2], q[3], 0xDD));
+    return {_mm512_add_ps(_mm512_shuffle_f32x4(x, y, 0x88), _mm512_shuffle_f32x4(x, y, 0xDD))};
+  }
   // First 4x4 blocks within the 128-bit quarters of four rows each, then the quarters as a 4x4 matrix.
   static FASTNN_INLINE void transpose(Vec (&rows)[16]) {
     __m512 q[16];
@@ -147,6 +163,19 @@ struct Vec<double> {
   friend FASTNN_INLINE Vec exponent(Vec a) { return {_mm512_getexp_pd(a.r)}; }
   friend FASTNN_INLINE Vec mantissa(Vec a) {
     return {_mm512_getmant_pd(a.r, _MM_MANT_NORM_1_2, _MM_MANT_SIGN_src)};
+  }
+  static FASTNN_INLINE Vec sums(const Vec (&a)[8]) {
+    __m512d q[4];
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) {
+      const __m512d x = a[2 * i].r, y = a[2 * i + 1].r;
+      q[i] = _mm512_add_pd(_mm512_unpacklo_pd(x, y), _mm512_unpackhi_pd(x, y));
+    }
+    const __m512d x =
+        _mm512_add_pd(_mm512_shuffle_f64x2(q[0], q[1], 0x88), _mm512_shuffle_f64x2(q[0], q[1], 0xDD));
+    const __m512d y =
+        _mm512_add_pd(_mm512_shuffle_f64x2(q[2], q[3], 0x88), _mm512_shuffle_f64x2(q[2], q[3], 0xDD));
+    return {_mm512_add_pd(_mm512_shuffle_f64x2(x, y, 0x88), _mm512_shuffle_f64x2(x, y, 0xDD))};
   }
   // First 2x2 blocks of two rows each, then the 128-bit quarters as a 4x4 matrix.
   static FASTNN_INLINE void transpose(Vec (&rows)[8]) {

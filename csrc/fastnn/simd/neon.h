@@ -84,6 +84,9 @@ struct Vec<float> {
     const uint32x4_t fraction = vandq_u32(vreinterpretq_u32_f32(a.r), vdupq_n_u32(Layout::fraction_mask));
     return {vreinterpretq_f32_u32(vorrq_u32(fraction, vdupq_n_u32(Layout::one)))};
   }
+  static FASTNN_INLINE Vec sums(const Vec (&a)[4]) {
+    return {vpaddq_f32(vpaddq_f32(a[0].r, a[1].r), vpaddq_f32(a[2].r, a[3].r))};
+  }
   static FASTNN_INLINE void transpose(Vec (&rows)[4]) {
     const float32x4x2_t a = vtrnq_f32(rows[0].r, rows[1].r), b = vtrnq_f32(rows[2].r, rows[3].r);
     rows[0].r = vcombine_f32(vget_low_f32(a.val[0]), vget_low_f32(b.val[0]));
@@ -165,6 +168,7 @@ struct Vec<double> {
     const uint64x2_t fraction = vandq_u64(vreinterpretq_u64_f64(a.r), vdupq_n_u64(Layout::fraction_mask));
     return {vreinterpretq_f64_u64(vorrq_u64(fraction, vdupq_n_u64(Layout::one)))};
   }
+  static FASTNN_INLINE Vec sums(const Vec (&a)[2]) { return {vpaddq_f64(a[0].r, a[1].r)}; }
   static FASTNN_INLINE void transpose(Vec (&rows)[2]) {
     const float64x2_t a = vzip1q_f64(rows[0].r, rows[1].r), b = vzip2q_f64(rows[0].r, rows[1].r);
     rows[0].r = a;

@@ -26,6 +26,8 @@
 //                                   p[lane] >= bound, for bounds from 0 to 65536
 //   select(mask, a, b)              lane by lane a where mask, else b
 //   sum(a)                          of all lanes, pairwise, in a fixed order
+//   sums(const Vec (&a)[lanes])     lane i is the sum of all lanes of a[i], pairwise, in an order that does
+//                                   not depend on i
 //   highest(a)                      of all lanes, none of them NaN
 //   transpose(Vec (&rows)[lanes])   lane j of rows[i] and lane i of rows[j] change places
 //   pow2(n)                         2^n for integral n from -126 to 127 (double: -1022 to 1023)

@@ -14,6 +14,7 @@ namespace {
 
 // Chunks of C: bands of row tiles by bands of panels.
 struct Grid {
+  int64_t width;          // columns of a panel
   int64_t tiles, panels;  // row tiles and column panels in all
   int64_t row_bands, col_bands;
 
@@ -23,14 +24,16 @@ struct Grid {
 
 constexpr int64_t kWantedChunks = 8;  // enough to balance a few threads
 
-// For B packed beforehand: bands of rows share it.
-Grid grid_of_rows(int64_t m, int64_t n, int64_t k, int tile_rows, int tile_cols) {
+// For B that is packed beforehand or read in place: bands of rows share it.
+template <class T>
+Grid grid_of_rows(int64_t m, int64_t n, int64_t k, const GemmKernel<T>& kernel, int64_t width) {
   constexpr int64_t kBandTerms = 2048;  // 8 x 14 rows x 256 of A: 112 KB, within the second cache
-  constexpr int64_t kBandPanels = 16;   // wide bands repack A seldom
+  constexpr int64_t kBandPanels = 16;   // of a tile's width: wide bands repack A seldom
   Grid grid;
-  grid.tiles = ceil_div(m, tile_rows);
-  grid.panels = ceil_div(n, tile_cols);
-  grid.col_bands = ceil_div(grid.panels, kBandPanels);
+  grid.width = width;
+  grid.tiles = ceil_div(m, kernel.rows);
+  grid.panels = ceil_div(n, width);
+  grid.col_bands = ceil_div(grid.panels, std::max<int64_t>(1, kBandPanels * kernel.cols / width));
   const int64_t wanted = std::min(grid.tiles, ceil_div(kWantedChunks, grid.col_bands));
   const int64_t band_tiles = std::clamp<int64_t>(kBandTerms / std::max<int64_t>(k, 1), 4, 8);
   grid.row_bands = std::max(wanted, ceil_div(grid.tiles, band_tiles));
@@ -46,7 +49,7 @@ bool by_columns(int64_t m, int64_t n, int tile_cols) {
 
 Grid grid_of_columns(int64_t m, int64_t n, int tile_rows, int tile_cols) {
   const int64_t panels = ceil_div(n, tile_cols);
-  return {ceil_div(m, tile_rows), panels, 1, std::min(panels, 2 * kWantedChunks)};
+  return {tile_cols, ceil_div(m, tile_rows), panels, 1, std::min(panels, 2 * kWantedChunks)};
 }
 
 // Where the kernel finds the rows of B from some p on: `data` in the first panel, others follow.
@@ -56,6 +59,11 @@ struct Panels {
   int64_t next, row;  // from a panel to the next, and from a row of a panel to the next
   bool masked;        // the last panel ends with the matrix, not with its width
 };
+
+template <class T>
+double flops_of(const MatrixView<T>& c, int64_t k) {
+  return 2.0 * static_cast<double>(c.rows) * static_cast<double>(c.cols) * static_cast<double>(k);
+}
 
 // Columns of B that make panel `j`, packed into `out`.
 template <class T>
@@ -111,7 +119,7 @@ struct Product {
     if ((a.col_stride == 1 || a.row_stride == 1) && grid.panels <= 2) return true;
     if (a.col_stride != 1) return false;
     const int64_t stride = a.row_stride * static_cast<int64_t>(sizeof(T));
-    return kernel.rows * std::gcd(stride, kWayBytes) <= kMostRows * kWayBytes;
+    return std::min<int64_t>(kernel.rows, a.rows) * std::gcd(stride, kWayBytes) <= kMostRows * kWayBytes;
   }
 
   // Packs a tile of A into its place in the strip of a band.
@@ -127,7 +135,7 @@ struct Product {
   // null where they are read in place.
   void run_panel(int64_t band, int64_t j, Terms terms, const T* strip, const T* panel,
                  const Panels<T>& form) const {
-    const int64_t col = j * kernel.cols, row0 = first_row(first_tile(band));
+    const int64_t col = j * grid.width, row0 = first_row(first_tile(band));
     GemmTile<T> tile{};
     tile.b = panel;
     tile.runs = 1;
@@ -135,7 +143,7 @@ struct Product {
     tile.b_row = form.row;
     tile.b_masked = form.masked;
     tile.c_row = c.row_stride;
-    tile.cols = static_cast<int>(std::min<int64_t>(kernel.cols, c.cols - col));
+    tile.cols = static_cast<int>(std::min(grid.width, c.cols - col));
     tile.accumulate = terms.begin > 0;
     tile.finish = terms.begin + terms.count >= a.cols;
     tile.bias = epilogue.bias ? epilogue.bias + col : nullptr;
@@ -189,13 +197,13 @@ struct Product {
   // Packs a block of B into a buffer that stays in the second cache, uses it up, and packs the next one
   // there: B comes from memory once, and its packed form never goes there.
   void run_bands(MatrixView<const T> b, double ns) const {
-    Buffer<T> block(grid.most_panels() * kernel.cols * most_terms());
+    Buffer<T> block(grid.most_panels() * grid.width * most_terms());
     for (int64_t col_band = 0; col_band < grid.col_bands; ++col_band) {
       const int64_t first = first_panel(col_band), count = first_panel(col_band + 1) - first;
       for (int64_t i = 0; i < runs(); ++i) {
         const Terms run = terms(i);
         pack_panels(kernel, rows_of_b(b, run), first, count, block.get());
-        const Panels<T> panels{block.get(), kernel.cols * run.count, kernel.cols, false};
+        const Panels<T> panels{block.get(), grid.width * run.count, grid.width, false};
         parallel_for(grid.row_bands, ns / static_cast<double>(grid.col_bands * runs()),
                      [&](int64_t band) { run_block(band, col_band, run, panels); });
       }
@@ -214,10 +222,10 @@ struct Product {
         parallel_for(grid.tiles, bytes / kBytesPerNs, [&](int64_t t) { pack_tile(t, run, 0, strip.get()); });
       }
       parallel_for(grid.col_bands, ns / static_cast<double>(runs()), [&](int64_t col_band) {
-        Buffer<T> panel(kernel.cols * run.count);
+        Buffer<T> panel(grid.width * run.count);
         for (int64_t j = first_panel(col_band); j < first_panel(col_band + 1); ++j) {
           pack_panel(kernel, rows_of_b(b, run), j, panel.get());
-          run_panel(0, j, run, strip.get(), panel.get(), {panel.get(), 0, kernel.cols, false});
+          run_panel(0, j, run, strip.get(), panel.get(), {panel.get(), 0, grid.width, false});
         }
       });
     }
@@ -239,42 +247,39 @@ template <class T, class Run>
 void product_of(const GemmKernel<T>& kernel, const Grid& grid, MatrixView<const T> a, MatrixView<T> c,
                 const Prologue<T>& prologue, const Epilogue<T>& epilogue, Run run) {
   const int64_t count = epilogue.mean ? grid.row_bands * c.cols : 0;
-  const Buffer<T> statistics(2 * count);
-  const Product<T> product{kernel,
-                           grid,
-                           a,
-                           c,
-                           prologue,
-                           epilogue,
-                           count ? statistics.get() : nullptr,
-                           count ? statistics.get() + count : nullptr};
-  const double flops =
-      2.0 * static_cast<double>(c.rows) * static_cast<double>(c.cols) * static_cast<double>(a.cols);
-  run(product, flops / kFlopsPerNs);
+  Buffer<T> statistics;
+  if (count) statistics = Buffer<T>(2 * count);
+  const Product<T> product{
+      kernel, grid, a, c, prologue, epilogue, statistics.get(), statistics.get() + count};
+  run(product, flops_of(c, a.cols) / kFlopsPerNs);
   if (count) product.join_statistics();
 }
 
-// Few rows times a B whose columns are contiguous (a small batch through a linear layer): dot products along
-// memory. The tile kernel then finishes them, with a sum of no terms.
+// Dot products along memory, for a B whose columns are contiguous: it need not be rearranged. The tile kernel
+// finishes them, with a sum of no terms.
 template <class T>
 void run_dot(const GemmKernel<T>& kernel, MatrixView<const T> a, MatrixView<const T> b, MatrixView<T> c,
              const Epilogue<T>& epilogue) {
+  constexpr int64_t kPanelBytes = 16 << 10, kLeastCols = 8,
+                    kBandRows = 32;  // B's columns stay in the first cache
   const int64_t k = a.cols;
-  const int width = kernel.cols;
+  const int64_t fitting = kPanelBytes / static_cast<int64_t>(sizeof(T)) / k / kLeastCols * kLeastCols;
+  const int64_t width = std::clamp<int64_t>(fitting, kLeastCols, kernel.cols);
+  const int64_t panels = ceil_div(c.cols, width), bands = ceil_div(c.rows, kBandRows);
   const bool finish = epilogue.bias || epilogue.residual.data || epilogue.relu;
-  const auto chunk = [&](int64_t panel) {
-    const int64_t col = panel * width;
-    const int cols = static_cast<int>(std::min<int64_t>(width, c.cols - col));
-    for (int64_t row = 0; row < c.rows; row += kernel.rows) {
-      const int rows = static_cast<int>(std::min<int64_t>(kernel.rows, c.rows - row));
-      T* out = c.data + row * c.row_stride + col;
-      kernel.dot({a.data + row * a.row_stride, b.data + col * b.col_stride, a.row_stride, b.col_stride, k,
-                  rows, cols, out, c.row_stride});
-      if (!finish) continue;
+  const auto chunk = [&](int64_t i) {
+    const int64_t col = i / bands * width, row0 = part_begin(c.rows, bands, i % bands);
+    const int64_t row1 = part_begin(c.rows, bands, i % bands + 1);
+    const int cols = static_cast<int>(std::min(width, c.cols - col));
+    T* out = c.data + row0 * c.row_stride + col;
+    kernel.dot({a.data + row0 * a.row_stride, b.data + col * b.col_stride, a.row_stride, b.col_stride, k,
+                static_cast<int>(row1 - row0), cols, out, c.row_stride});
+    if (!finish) return;
+    for (int64_t row = row0; row < row1; row += kernel.rows) {
       GemmTile<T> tile{};
-      tile.c = out;
+      tile.c = c.data + row * c.row_stride + col;
       tile.c_row = c.row_stride;
-      tile.rows = rows;
+      tile.rows = static_cast<int>(std::min<int64_t>(kernel.rows, row1 - row));
       tile.cols = cols;
       tile.accumulate = tile.finish = true;
       tile.bias = epilogue.bias ? epilogue.bias + col : nullptr;
@@ -287,17 +292,17 @@ void run_dot(const GemmKernel<T>& kernel, MatrixView<const T> a, MatrixView<cons
     }
   };
   const double bytes = sizeof(T) * static_cast<double>(k) * static_cast<double>(c.cols);
-  const double flops =
-      2.0 * static_cast<double>(c.rows) * static_cast<double>(c.cols) * static_cast<double>(k);
-  parallel_for(ceil_div(c.cols, width), std::max(bytes / kBytesPerNs, flops / kFlopsPerNs), chunk);
+  parallel_for(panels * bands, std::max(bytes / kBytesPerNs, flops_of(c, k) / kFlopsPerNs), chunk);
 }
 
-// Whether dot products along a B with contiguous columns beat tiles, in cycles a column as measured with
-// AVX-512: a dot product ends by adding up the lanes of a register; tiles begin by rearranging B, and with
-// few rows they are few accumulators, which wait for one another.
-bool dots_pay(int64_t m, int64_t k, int lanes) {
-  const double rows = static_cast<double>(m), depth = static_cast<double>(k), steps = depth / lanes;
-  return rows * (1.25 * steps + 7) < 0.45 * depth + std::max(rows, 4.0) * steps;
+// Whether dot products along a B with contiguous columns beat tiles, in cycles as measured with AVX-512: a
+// dot product ends by adding up the lanes of a register; tiles begin by rearranging B, and their last
+// register may be half empty.
+bool dots_pay(int64_t m, int64_t n, int64_t k, int64_t lanes) {
+  const double rows = static_cast<double>(m), cols = static_cast<double>(n), depth = static_cast<double>(k);
+  const double steps = static_cast<double>(ceil_div(k, lanes)),
+               registers = static_cast<double>(ceil_div(n, lanes));
+  return rows * cols * (1.05 * steps + 1.5) < 0.5 * cols * depth + rows * registers * depth;
 }
 
 }  // namespace
@@ -335,7 +340,7 @@ void gemm(MatrixView<const T> a, const PackedMatrix<T>& b, MatrixView<T> c, cons
   if (c.rows == 0 || c.cols == 0) return;
   const GemmKernel<T> kernel = FASTNN_DISPATCH(gemm_kernel<T>)();
   const Panels<T> panels{b.data.get(), b.width * b.rows, b.width, false};
-  product_of(kernel, grid_of_rows(c.rows, c.cols, a.cols, kernel.rows, kernel.cols), a, c, prologue, epilogue,
+  product_of(kernel, grid_of_rows(c.rows, c.cols, a.cols, kernel, b.width), a, c, prologue, epilogue,
              [&](const Product<T>& product, double ns) { product.run_all(panels, ns); });
 }
 
@@ -344,21 +349,25 @@ void gemm(MatrixView<const T> a, MatrixView<const T> b, MatrixView<T> c, const P
           const Epilogue<T>& epilogue) {
   if (c.rows == 0 || c.cols == 0) return;
   const GemmKernel<T> kernel = FASTNN_DISPATCH(gemm_kernel<T>)();
-  // With one or two row tiles each panel is used once or twice: rearranging B would cost more than it saves.
-  const bool few_rows = a.rows <= 2 * kernel.rows;
-  const Grid grid = grid_of_rows(c.rows, c.cols, a.cols, kernel.rows, kernel.cols);
-  if (few_rows && b.row_stride == 1 && b.col_stride != 1 && a.col_stride == 1 && prologue.empty() &&
-      !epilogue.mean && dots_pay(a.rows, a.cols, kernel.lanes)) {
+  // Rearranging B costs more than it saves where each panel is used once or twice, or where rows of the only
+  // panel lie close together.
+  const bool few_rows = a.rows <= 2 * kernel.rows, close = std::max(b.cols, b.row_stride) <= kernel.cols;
+  const bool columns = b.row_stride == 1 && (b.col_stride != 1 || b.cols == 1);  // of B are contiguous
+  const auto rows_grid = [&](int64_t width) { return grid_of_rows(c.rows, c.cols, a.cols, kernel, width); };
+  if (columns && a.col_stride == 1 && a.cols > 0 && prologue.empty() && !epilogue.mean &&
+      dots_pay(a.rows, b.cols, a.cols, kernel.lanes)) {
     run_dot<T>(kernel, a, b, c, epilogue);
-  } else if (few_rows && b.col_stride == 1) {
-    const Panels<T> panels{b.data, kernel.cols, b.row_stride, true};
-    product_of(kernel, grid, a, c, prologue, epilogue,
+  } else if ((few_rows || close) && b.col_stride == 1) {
+    const bool wide = a.rows <= kernel.rows && !epilogue.mean;
+    const int64_t width = wide ? kernel.wide_cols(static_cast<int>(a.rows)) : kernel.cols;
+    const Panels<T> panels{b.data, width, b.row_stride, true};
+    product_of(kernel, rows_grid(width), a, c, prologue, epilogue,
                [&](const Product<T>& product, double ns) { product.run_all(panels, ns); });
   } else if (by_columns(c.rows, c.cols, kernel.cols)) {
     product_of(kernel, grid_of_columns(c.rows, c.cols, kernel.rows, kernel.cols), a, c, prologue, epilogue,
                [&](const Product<T>& product, double ns) { product.run_columns(b, ns); });
   } else {
-    product_of(kernel, grid, a, c, prologue, epilogue,
+    product_of(kernel, rows_grid(kernel.cols), a, c, prologue, epilogue,
                [&](const Product<T>& product, double ns) { product.run_bands(b, ns); });
   }
 }

@@ -43,7 +43,7 @@ struct GemmTile {
 };
 
 // C[i, j] = sum_p a[i * a_row + p] * b[j * b_col + p], i < rows, j < cols: for a B whose columns are
-// contiguous and that too few rows of A meet to be worth packing.
+// contiguous and that too few rows of A meet to be worth packing. c_row is at least cols.
 template <class T>
 struct GemmDot {
   const T* a;
@@ -84,6 +84,9 @@ struct GemmKernel {
   int lanes;       // of a register
   int64_t depth;   // most terms of a run of the sum: a panel of B, depth x cols, and a strip of A stay in the
                    // second cache
+  // Columns of the widest tile of so many rows; fewer rows have more. Tiles wider than `cols` fetch nothing
+  // ahead and take no statistics.
+  int (*wide_cols)(int rows);
   void (*tile)(const GemmTile<T>&);
   void (*dot)(const GemmDot<T>&);
   void (*pack_a)(const GemmPackA<T>&);

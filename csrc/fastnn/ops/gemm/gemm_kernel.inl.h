@@ -6,7 +6,23 @@ namespace fastnn::FASTNN_ISA {
 // Tile of kRows x (kVecs registers). Accumulators fill the register file but for the panel row of B, one
 // broadcast and a spare: 14 x 2 of 32 on AVX-512, 6 x 2 of 16 on AVX2, 6 x 4 of 32 (four-lane) on NEON.
 template <class T>
-struct GemmShape;
+constexpr int gemm_rows() {
+  return Vec<T>::lanes == 1 ? 4 : Vec<T>::registers == 32 && Vec<T>::lanes * sizeof(T) == 64 ? 14 : 6;
+}
+
+template <class T>
+constexpr int gemm_vecs() {
+  return Vec<T>::lanes * sizeof(T) == 16 ? 4 : Vec<T>::lanes == 1 ? 4 : 2;
+}
+
+// Registers that a tile of few rows is wide: twice as many as long as the accumulators last. They hide the
+// latency of fma, and rows of B are read in longer pieces.
+template <class T>
+constexpr int gemm_wide_vecs(int rows) {
+  int vecs = gemm_vecs<T>();
+  while (Vec<T>::lanes > 1 && 2 * vecs * rows <= gemm_rows<T>() * gemm_vecs<T>()) vecs *= 2;
+  return vecs;
+}
 
 template <class T, int kRows, int kVecs>
 struct GemmAccumulators {
@@ -19,7 +35,7 @@ struct GemmAccumulators {
 #pragma GCC unroll 16
     for (int i = 0; i < kRows; ++i) {
       const V x = V::set(rows.at(i));
-#pragma GCC unroll 8
+#pragma GCC unroll 16
       for (int v = 0; v < kVecs; ++v) acc[i][v] = fma(x, b[v], acc[i][v]);
     }
   }
@@ -51,6 +67,7 @@ struct GemmRows {
 template <class T, int kRows, int kVecs>
 struct GemmTileKernel {
   using V = Vec<T>;
+  static constexpr bool kWide = kVecs > gemm_vecs<T>();
   static constexpr int kLanes = V::lanes;
 
   // Valid lanes of register v of a tile `cols` wide.
@@ -61,7 +78,7 @@ struct GemmTileKernel {
 
   template <bool kMasked>
   static FASTNN_INLINE void load_b(const T* b, int cols, V (&out)[kVecs]) {
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int v = 0; v < kVecs; ++v) {
       out[v] = kMasked ? V::load(b + v * kLanes, lanes_of(cols, v)) : V::load(b + v * kLanes);
     }
@@ -91,7 +108,7 @@ struct GemmTileKernel {
 
   // Bias, residual, ReLU and column statistics, while the tile is in registers.
   static FASTNN_INLINE void finish(const GemmTile<T>& t, GemmAccumulators<T, kRows, kVecs>& tile) {
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int v = 0; v < kVecs; ++v) {
       const int n = lanes_of(t.cols, v);
       const V bias = t.bias ? V::load(t.bias + v * kLanes, n) : V::zero();
@@ -102,7 +119,7 @@ struct GemmTileKernel {
         if (t.residual) x = x + V::load(t.residual + i * t.residual_row + v * kLanes, n);
         if (t.relu) x = max(V::zero(), x);
       }
-      if (!t.mean) continue;
+      if (kWide || !t.mean) continue;
       // Mean and squared deviations of this tile, then joined with the rows before it (Chan, Golub and
       // LeVeque, 1979).
       V total = V::zero();
@@ -130,7 +147,7 @@ struct GemmTileKernel {
     if (t.accumulate) {
 #pragma GCC unroll 16
       for (int i = 0; i < kRows; ++i) {
-#pragma GCC unroll 8
+#pragma GCC unroll 16
         for (int v = 0; v < kVecs; ++v) {
           const T* c = t.c + i * t.c_row + v * kLanes;
           tile.acc[i][v] = tile.acc[i][v] + (kFull ? V::load(c) : V::load(c, lanes_of(t.cols, v)));
@@ -140,7 +157,7 @@ struct GemmTileKernel {
     if (t.finish && (t.bias || t.residual || t.relu || t.mean)) finish(t, tile);
 #pragma GCC unroll 16
     for (int i = 0; i < kRows; ++i) {
-#pragma GCC unroll 8
+#pragma GCC unroll 16
       for (int v = 0; v < kVecs; ++v) {
         T* c = t.c + i * t.c_row + v * kLanes;
         kFull ? tile.acc[i][v].store(c) : tile.acc[i][v].store(c, lanes_of(t.cols, v));
@@ -152,25 +169,25 @@ struct GemmTileKernel {
     GemmAccumulators<T, kRows, kVecs> tile;
 #pragma GCC unroll 16
     for (int i = 0; i < kRows; ++i) {
-#pragma GCC unroll 8
+#pragma GCC unroll 16
       for (int v = 0; v < kVecs; ++v) tile.acc[i][v] = V::zero();
     }
     // The result's lines arrive while the sum is built.
 #pragma GCC unroll 16
     for (int i = 0; i < kRows; ++i) {
-#pragma GCC unroll 8
+#pragma GCC unroll 16
       for (int v = 0; v < kVecs; ++v) __builtin_prefetch(t.c + i * t.c_row + v * kLanes, 1);
     }
     if (t.b_masked && t.cols != kVecs * kLanes) {
       t.a_row == 1 ? multiply<true, true>(t, tile) : multiply<false, true>(t, tile);
-    } else if (t.ahead) {
+    } else if (!kWide && t.ahead) {
       t.a_row == 1 ? multiply<true, false, true>(t, tile) : multiply<false, false, true>(t, tile);
     } else {
       t.a_row == 1 ? multiply<true, false>(t, tile) : multiply<false, false>(t, tile);
     }
     const GemmTile<T>* later = &t;
     asm("" : "+r"(later));  // what follows is read again: kept since before the sum, it would crowd registers
-    later->cols == kVecs* kLanes ? write<true>(*later, tile) : write<false>(*later, tile);
+    !kWide && later->cols == kVecs* kLanes ? write<true>(*later, tile) : write<false>(*later, tile);
   }
 };
 
@@ -178,17 +195,53 @@ struct GemmTileKernel {
 template <class T, int kRows, int kVecs>
 static FASTNN_INLINE void gemm_tile_width(const GemmTile<T>& t) {
   if constexpr (kVecs > 1) {
-    if (t.cols <= (kVecs - 1) * Vec<T>::lanes) return gemm_tile_width<T, kRows, kVecs - 1>(t);
+    constexpr int kNarrower = kVecs > gemm_vecs<T>() ? kVecs / 2 : kVecs - 1;
+    if (t.cols <= kNarrower * Vec<T>::lanes) return gemm_tile_width<T, kRows, kNarrower>(t);
   }
   GemmTileKernel<T, kRows, kVecs>::run(t);
 }
 
-template <class T, int kRows, int kVecs>
+template <class T, int kRows>
 static void gemm_tile(const GemmTile<T>& t) {
   if constexpr (kRows > 1) {
-    if (t.rows < kRows) return gemm_tile<T, kRows - 1, kVecs>(t);
+    if (t.rows < kRows) return gemm_tile<T, kRows - 1>(t);
   }
-  gemm_tile_width<T, kRows, kVecs>(t);
+  gemm_tile_width<T, kRows, gemm_wide_vecs<T>(kRows)>(t);
+}
+
+template <class T>
+static int gemm_wide_cols(int rows) {
+  return gemm_wide_vecs<T>(rows) * Vec<T>::lanes;
+}
+
+// A square of pack_rows_as_columns, `valid` rows by `n` columns of A, `written` columns of out: all three
+// full, or any.
+template <class T, bool kAffine, bool kRelu, bool kFull>
+static FASTNN_INLINE void pack_square(const T* a, int64_t a_row, int valid, int n, int written,
+                                      const T* scale, const T* shift, T* out, int64_t out_row) {
+  using V = Vec<T>;
+  constexpr int L = V::lanes;
+  V square[L];
+#pragma GCC unroll 16
+  for (int i = 0; i < L; ++i) {
+    if (!kFull && i >= valid) {
+      square[i] = V::zero();
+      continue;
+    }
+    V x = kFull ? V::load(a + i * a_row) : V::load(a + i * a_row, n);
+    if (kAffine) x = fma(x, V::load(scale, n), V::load(shift, n));
+    if (kRelu) x = max(V::zero(), x);
+    square[i] = x;
+  }
+  V::transpose(square);
+#pragma GCC unroll 16
+  for (int q = 0; q < L; ++q) {
+    if (kFull) {
+      square[q].store(out + q * out_row);
+    } else if (q < n) {
+      square[q].store(out + q * out_row, written);
+    }
+  }
 }
 
 // out[p * out_row + i] = f(a[i * a_row + p]) for i < count, and 0 for count <= i < padded: `count` contiguous
@@ -197,32 +250,18 @@ template <class T, bool kAffine, bool kRelu>
 static FASTNN_INLINE void pack_rows_as_columns(const T* a, int64_t a_row, int count, int padded,
                                                int64_t depth, const T* scale, const T* shift, T* out,
                                                int64_t out_row) {
-  using V = Vec<T>;
-  constexpr int L = V::lanes;
-  for (int i0 = 0; i0 < padded; i0 += L) {
-    const int valid = count - i0 < L ? count - i0 : L, written = padded - i0 < L ? padded - i0 : L;
+  constexpr int L = Vec<T>::lanes;
+  for (int i = 0; i < padded; i += L) {
+    const int valid = count - i < L ? count - i : L, written = padded - i < L ? padded - i : L;
     for (int64_t p = 0; p < depth; p += L) {
       const int n = depth - p < L ? static_cast<int>(depth - p) : L;
-      V square[L];
-#pragma GCC unroll 16
-      for (int i = 0; i < L; ++i) {
-        if (i >= valid) {
-          square[i] = V::zero();
-          continue;
-        }
-        const T* row = a + (i0 + i) * a_row + p;
-        V x = n == L ? V::load(row) : V::load(row, n);
-        if (kAffine) x = fma(x, V::load(scale + p, n), V::load(shift + p, n));
-        if (kRelu) x = max(V::zero(), x);
-        square[i] = x;
-      }
-      V::transpose(square);
-      T* column = out + p * out_row + i0;
-#pragma GCC unroll 16
-      for (int q = 0; q < L; ++q) {
-        if (q < n)
-          written == L ? square[q].store(column + q * out_row)
-                       : square[q].store(column + q * out_row, written);
+      const T *from = a + i * a_row + p, *scales = kAffine ? scale + p : nullptr,
+              *shifts = kAffine ? shift + p : nullptr;
+      T* to = out + p * out_row + i;
+      if (valid == L && written == L && n == L) {
+        pack_square<T, kAffine, kRelu, true>(from, a_row, valid, n, written, scales, shifts, to, out_row);
+      } else {
+        pack_square<T, kAffine, kRelu, false>(from, a_row, valid, n, written, scales, shifts, to, out_row);
       }
     }
   }
@@ -288,68 +327,84 @@ static void gemm_pack_b(const GemmPackB<T>& g) {
 template <class T, int kRows, int kCols>
 static FASTNN_INLINE void dot_block(const GemmDot<T>& d, int i0, int j0) {
   using V = Vec<T>;
-  V acc[kRows][kCols];
-#pragma GCC unroll 8
-  for (int i = 0; i < kRows; ++i) {
-#pragma GCC unroll 8
-    for (int j = 0; j < kCols; ++j) acc[i][j] = V::zero();
-  }
+  constexpr int kSums = (kRows * kCols + V::lanes - 1) / V::lanes;
+  V acc[kSums * V::lanes];
+#pragma GCC unroll 32
+  for (int i = 0; i < kSums * V::lanes; ++i) acc[i] = V::zero();
   const T* a = d.a + i0 * d.a_row;
   const T* b = d.b + j0 * d.b_col;
   const auto step = [&](int64_t p, auto load) {
     V row[kRows];
 #pragma GCC unroll 8
     for (int i = 0; i < kRows; ++i) row[i] = load(a + i * d.a_row + p);
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int j = 0; j < kCols; ++j) {
       const V column = load(b + j * d.b_col + p);
 #pragma GCC unroll 8
-      for (int i = 0; i < kRows; ++i) acc[i][j] = fma(row[i], column, acc[i][j]);
+      for (int i = 0; i < kRows; ++i) acc[i * kCols + j] = fma(row[i], column, acc[i * kCols + j]);
     }
   };
   int64_t p = 0;
   for (; p + V::lanes <= d.depth; p += V::lanes) step(p, [](const T* x) { return V::load(x); });
   const int tail = static_cast<int>(d.depth - p);
   if (tail) step(p, [tail](const T* x) { return V::load(x, tail); });
-#pragma GCC unroll 8
-  for (int i = 0; i < kRows; ++i) {
-#pragma GCC unroll 8
-    for (int j = 0; j < kCols; ++j) d.c[(i0 + i) * d.c_row + j0 + j] = sum(acc[i][j]);
+  T total[kSums * V::lanes];
+#pragma GCC unroll 16
+  for (int s = 0; s < kSums; ++s) {
+    V group[V::lanes];
+#pragma GCC unroll 16
+    for (int i = 0; i < V::lanes; ++i) group[i] = acc[s * V::lanes + i];
+    V::sums(group).store(total + s * V::lanes);
   }
+#pragma GCC unroll 8
+  for (int i = 0; i < kRows; ++i) memcpy(d.c + (i0 + i) * d.c_row + j0, total + i * kCols, kCols * sizeof(T));
 }
 
+// Accumulators of a block of dot products: enough to hide the latency of fma, and registers are left for the
+// operands.
+template <class T>
+constexpr int dot_accumulators() {
+  return Vec<T>::registers == 32 ? 16 : 8;
+}
+
+// The block that is `cols` wide, at most kCols.
+template <class T, int kRows, int kCols>
+static FASTNN_INLINE void dot_width(const GemmDot<T>& d, int i0, int j0, int cols) {
+  if constexpr (kCols > 1) {
+    if (cols < kCols) return dot_width<T, kRows, kCols - 1>(d, i0, j0, cols);
+  }
+  dot_block<T, kRows, kCols>(d, i0, j0);
+}
+
+// The blocks of some rows, `rows` of them, at most kRows: columns in even parts.
 template <class T, int kRows>
-static FASTNN_INLINE void dot_rows(const GemmDot<T>& d, int i0) {
-  constexpr int kCols = 4;
-  int j = 0;
-  for (; j + kCols <= d.cols; j += kCols) dot_block<T, kRows, kCols>(d, i0, j);
-  for (; j < d.cols; ++j) dot_block<T, kRows, 1>(d, i0, j);
+static void dot_rows(const GemmDot<T>& d, int i0, int rows) {
+  if constexpr (kRows > 1) {
+    if (rows < kRows) return dot_rows<T, kRows - 1>(d, i0, rows);
+  }
+  constexpr int kMost = dot_accumulators<T>() / kRows;
+  const int parts = (d.cols + kMost - 1) / kMost;
+  for (int part = 0; part < parts; ++part) {
+    const int begin = d.cols * part / parts, end = d.cols * (part + 1) / parts;
+    dot_width<T, kRows, kMost>(d, i0, begin, end - begin);
+  }
 }
 
 template <class T>
 static void gemm_dot(const GemmDot<T>& d) {
-  // 4 x 4 accumulators hide the latency of fma and leave registers for the operands; on 16 registers 2 x 4.
-  constexpr int kRows = Vec<T>::registers == 32 ? 4 : 2;
-  int i = 0;
-  for (; i + kRows <= d.rows; i += kRows) dot_rows<T, kRows>(d, i);
-  for (; i < d.rows; ++i) dot_rows<T, 1>(d, i);
-}
-
-template <class T>
-constexpr int gemm_rows() {
-  return Vec<T>::lanes == 1 ? 4 : Vec<T>::registers == 32 && Vec<T>::lanes * sizeof(T) == 64 ? 14 : 6;
-}
-
-template <class T>
-constexpr int gemm_vecs() {
-  return Vec<T>::lanes * sizeof(T) == 16 ? 4 : Vec<T>::lanes == 1 ? 4 : 2;
+  constexpr int kRows = dot_accumulators<T>() / 4;
+  const int parts = (d.rows + kRows - 1) / kRows;
+  for (int part = 0; part < parts; ++part) {
+    const int begin = d.rows * part / parts, end = d.rows * (part + 1) / parts;
+    dot_rows<T, kRows>(d, begin, end - begin);
+  }
 }
 
 template <class T>
 GemmKernel<T> gemm_kernel() {
   constexpr int rows = gemm_rows<T>(), vecs = gemm_vecs<T>();
   // 32 to 64 KB of B a panel: 512 rows of 128 bytes. A tile's C comes and goes once for each run of the sum.
-  return {rows,        vecs * Vec<T>::lanes, Vec<T>::lanes, 512, gemm_tile<T, rows, vecs>,
+  return {rows,        vecs * Vec<T>::lanes, Vec<T>::lanes, 512, gemm_wide_cols<T>, gemm_tile<T, rows>,
           gemm_dot<T>, gemm_pack_a<T>,       gemm_pack_b<T>};
 }
 

@@ -59,6 +59,7 @@ ROWS: tuple[OpCase, ...] = (
             lambda n: _gemm(5, 7, n, finish=True),
             lambda n: _gemm(n, 7, 5, finish=True),
             lambda n: _gemm(3, n, 4),
+            lambda n: _gemm(n % 7 + 1, 9, 8 * n + 1, finish=True),  # few rows: wide tiles
         ],
         bench=[_gemm(128, 784, 512), _gemm(512, 512, 512), _gemm(1, 512, 512), _gemm(131072, 27, 64)],
         reduction=lambda problem: {"y": problem.shapes["a"][1]},
@@ -90,6 +91,7 @@ ROWS: tuple[OpCase, ...] = (
             lambda n: _linear(n, 3, 5),
             lambda n: _linear(2, n + 64, 7),  # few rows and a long sum: dot products
             lambda n: _linear(n % 5 + 1, 200, n),
+            lambda n: _linear(n + 30, 70, 10),  # many rows and part of a register: dot products too
         ],
         bench=[_linear(128, 784, 512), _linear(128, 512, 10), _linear(50, 8192, 100)],
         output=lambda problem: (problem.shapes["x"][0], problem.shapes["w"][0]),
