@@ -135,8 +135,10 @@ void backward_weights(const TensorView<const T>& dy, const TensorView<const T>& 
 }
 
 template <class T>
-ConvAlgo resolve(const TensorView<const T>& x, int64_t f, const Conv2dSettings& settings) {
-  return settings.algo == ConvAlgo::automatic ? conv2d_choose<T>(x.shape, f, settings) : settings.algo;
+ConvAlgo resolve(const TensorView<const T>& x, int64_t f, const Conv2dSettings& settings,
+                 bool filters_ready = false) {
+  return settings.algo == ConvAlgo::automatic ? conv2d_choose<T>(x.shape, f, settings, filters_ready)
+                                              : settings.algo;
 }
 
 // Vector multiply-adds (or their time) of one pass over an output of `pixels`, by either algorithm. The
@@ -144,12 +146,13 @@ ConvAlgo resolve(const TensorView<const T>& x, int64_t f, const Conv2dSettings& 
 // the transforms of one register of channels in a tile, which wait for memory more than they compute.
 struct Cost {
   double lanes, c, f;
+  bool filters_ready;  // transformed once for many calls
 
   double direct(double pixels) const { return pixels * 9 * c * std::ceil(f / lanes) / 0.8; }
   double winograd(int m, double tiles) const {
     const double planes = (m + 2) * (m + 2);
     const double transforms = planes * 18 * (std::ceil(c / lanes) + std::ceil(f / lanes));
-    const double filters = planes * c * std::ceil(f / lanes) * 16;
+    const double filters = filters_ready ? 0 : planes * c * std::ceil(f / lanes) * 16;
     return tiles * (planes * c * std::ceil(f / lanes) / 0.75 + transforms) + filters;
   }
 };
@@ -172,14 +175,15 @@ bool winograd_applies(const Conv2dSettings& settings) {
 }
 
 template <class T>
-ConvAlgo conv2d_choose(const int64_t (&x)[kMaxRank], int64_t f, const Conv2dSettings& settings) {
+ConvAlgo conv2d_choose(const int64_t (&x)[kMaxRank], int64_t f, const Conv2dSettings& settings,
+                       bool filters_ready) {
   // float64 has no speed target, and direct sums are exact for small integers.
   if (sizeof(T) == 8 || !winograd_applies(settings)) return ConvAlgo::direct;
   const int64_t out_h = settings.window.h.outputs(x[2]), out_w = settings.window.w.outputs(x[3]);
   const int64_t shape[kMaxRank] = {x[0], f, out_h, out_w};
   const int m = winograd_tile(shape);
   const double lanes = winograd_lanes<T>();
-  const Cost cost{lanes, static_cast<double>(x[1]), static_cast<double>(f)};
+  const Cost cost{lanes, static_cast<double>(x[1]), static_cast<double>(f), filters_ready};
   const double tiles = static_cast<double>(x[0] * ceil_div(out_h, m) * ceil_div(out_w, m));
   const double pixels = static_cast<double>(x[0] * out_h * out_w);
   return cost.winograd(m, tiles) < cost.direct(pixels) ? ConvAlgo::winograd : ConvAlgo::direct;
@@ -197,7 +201,7 @@ template <class T>
 void conv2d_forward(TensorView<const T> x, TensorView<const T> w, TensorView<T> y,
                     const Conv2dSettings& settings, const Prologue<T>& prologue, const Epilogue<T>& epilogue,
                     Kept* kept) {
-  const ConvAlgo algo = resolve<T>(x, w.shape[0], settings);
+  const ConvAlgo algo = resolve<T>(x, w.shape[0], settings, kept != nullptr);
   if (algo == ConvAlgo::im2col && prologue.empty()) return conv2d_forward_im2col(x, w, y, settings, epilogue);
   if (algo == ConvAlgo::winograd && prologue.empty()) {
     return winograd_forward<T>(winograd_tile(y.shape), x, w, settings.window.h.padding,
@@ -246,14 +250,14 @@ void conv2d_backward(TensorView<const T> dy, TensorView<const T> x, TensorView<c
   if (dx.data && residual.matrix().data && !epilogue.residual.data) add_rows(residual.matrix(), dx);
 }
 
-#define FASTNN_X(T)                                                                                   \
-  template ConvAlgo conv2d_choose<T>(const int64_t(&)[kMaxRank], int64_t, const Conv2dSettings&);     \
-  template void conv2d_forward(TensorView<const T>, TensorView<const T>, TensorView<T>,               \
-                               const Conv2dSettings&, const Prologue<T>&, const Epilogue<T>&, Kept*); \
-  template void conv2d_backward(TensorView<const T>, TensorView<const T>, TensorView<const T>,        \
-                                TensorView<T>, TensorView<T>, T*, const Conv2dSettings&,              \
-                                const TensorView<const T>&, const NormReduction<T>*);                 \
-  template bool conv2d_reduces<T>(const TensorView<const T>&, const TensorView<const T>&,             \
+#define FASTNN_X(T)                                                                                     \
+  template ConvAlgo conv2d_choose<T>(const int64_t(&)[kMaxRank], int64_t, const Conv2dSettings&, bool); \
+  template void conv2d_forward(TensorView<const T>, TensorView<const T>, TensorView<T>,                 \
+                               const Conv2dSettings&, const Prologue<T>&, const Epilogue<T>&, Kept*);   \
+  template void conv2d_backward(TensorView<const T>, TensorView<const T>, TensorView<const T>,          \
+                                TensorView<T>, TensorView<T>, T*, const Conv2dSettings&,                \
+                                const TensorView<const T>&, const NormReduction<T>*);                   \
+  template bool conv2d_reduces<T>(const TensorView<const T>&, const TensorView<const T>&,               \
                                   const Conv2dSettings&);
 FASTNN_X(float)
 FASTNN_X(double)

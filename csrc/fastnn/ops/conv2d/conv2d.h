@@ -36,9 +36,11 @@ struct Conv2dSettings {
 // Whether the Winograd form exists: 3x3, stride and dilation 1, padding at most 2, one group.
 bool winograd_applies(const Conv2dSettings& settings);
 
-// What `automatic` stands for in passes of x (n, c, h, w) with f filters, in float or double.
+// What `automatic` stands for in passes of x (n, c, h, w) with f filters, in float or double; with filters
+// that are ready when they are kept from an earlier call.
 template <class T>
-ConvAlgo conv2d_choose(const int64_t (&x_shape)[kMaxRank], int64_t f, const Conv2dSettings& settings);
+ConvAlgo conv2d_choose(const int64_t (&x_shape)[kMaxRank], int64_t f, const Conv2dSettings& settings,
+                       bool filters_ready = false);
 
 // `kept`, one for each w and settings, holds the filters as the kernels read them from one call to the next.
 template <class T>
