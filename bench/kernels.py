@@ -183,7 +183,7 @@ def conv_entries() -> Iterator[Entry]:
             yield Entry(f"conv {conv} {direction}", group, build, conv.quick)
             if group == "conv 3x3":
                 build = partial(_conv, conv, direction, algo="direct")
-                yield Entry(f"conv {conv} {direction} direct", "conv 3x3 direct", build, quick=False)
+                yield Entry(f"conv {conv} {direction} direct", "conv 3x3 direct", build, conv.quick)
 
 
 # ---- what stands between the products ----------------------------------------------------------------------
