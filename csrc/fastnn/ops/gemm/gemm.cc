@@ -132,9 +132,11 @@ struct Product {
   }
 
   // Adds a run of the sum to the tiles of a band in column panel j. `strip` holds the band's rows of A, or is
-  // null where they are read in place.
-  void run_panel(int64_t band, int64_t j, Terms terms, const T* strip, const T* panel,
+  // null where they are read in place: then the `first` panel to meet them asks for the next tile's, as
+  // memory is slow to come from so many rows at once.
+  void run_panel(int64_t band, int64_t j, bool first, Terms terms, const T* strip, const T* panel,
                  const Panels<T>& form) const {
+    const bool fetch = first && !strip && a.row_stride == terms.count;
     const int64_t col = j * grid.width, row0 = first_row(first_tile(band));
     GemmTile<T> tile{};
     tile.b = panel;
@@ -157,6 +159,7 @@ struct Product {
       tile.rows = rows_of(t);
       tile.a = strip ? strip + (row - row0) * terms.count
                      : a.data + row * a.row_stride + terms.begin * a.col_stride;
+      tile.ahead = fetch && row + 2 * tile.rows <= a.rows ? tile.a + tile.rows * a.row_stride : nullptr;
       tile.a_row = strip ? 1 : a.row_stride;
       tile.a_col = strip ? tile.rows : a.col_stride;
       tile.c = c.data + row * c.row_stride + col;
@@ -179,7 +182,7 @@ struct Product {
     }
     const int64_t first = first_panel(col_band);
     for (int64_t j = first; j < first_panel(col_band + 1); ++j)
-      run_panel(band, j, terms, strip.get(), panels.data + (j - first) * panels.next, panels);
+      run_panel(band, j, j == first, terms, strip.get(), panels.data + (j - first) * panels.next, panels);
   }
 
   // From a B whose panels, all of them, are ready.
@@ -225,7 +228,8 @@ struct Product {
         Buffer<T> panel(grid.width * run.count);
         for (int64_t j = first_panel(col_band); j < first_panel(col_band + 1); ++j) {
           pack_panel(kernel, rows_of_b(b, run), j, panel.get());
-          run_panel(0, j, run, strip.get(), panel.get(), {panel.get(), 0, grid.width, false});
+          run_panel(0, j, j == first_panel(col_band), run, strip.get(), panel.get(),
+                    {panel.get(), 0, grid.width, false});
         }
       });
     }
