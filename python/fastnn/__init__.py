@@ -2,11 +2,36 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+__version__ = "0.1.0"
+
+# Loaded at first use: a program which only calls operations imports nothing else, and the command line can
+# answer a Ctrl-C while NumPy is still being loaded.
 if TYPE_CHECKING:
+    from fastnn import augment as augment
+    from fastnn import callbacks as callbacks
+    from fastnn import cli as cli
+    from fastnn import data as data
     from fastnn import functional as functional
+    from fastnn import history as history
+    from fastnn import init as init
+    from fastnn import io as io
+    from fastnn import losses as losses
+    from fastnn import metrics as metrics
+    from fastnn import model as model
+    from fastnn import model_init as model_init
+    from fastnn import nets as nets
+    from fastnn import nn as nn
+    from fastnn import optim as optim
+    from fastnn import plot as plot
+    from fastnn import preprocess as preprocess
+    from fastnn import prune as prune
+    from fastnn import reference as reference
+    from fastnn import regularizers as regularizers
+    from fastnn import schedules as schedules
+    from fastnn import solver as solver
+    from fastnn import testing as testing
     from fastnn._runtime import channels_last as channels_last
     from fastnn._runtime import conv_algo as conv_algo
     from fastnn._runtime import empty_cache as empty_cache
@@ -18,63 +43,49 @@ if TYPE_CHECKING:
     from fastnn.keys import Key as Key
     from fastnn.model import Model as Model
     from fastnn.solver import Solver as Solver
+else:
+    from fastnn._lazy import lazy_names
 
-__version__ = "0.1.0"
-
-# Loaded at first use: a program which only calls operations imports nothing else, and the command line can
-# answer a Ctrl-C while NumPy is still being loaded.
-_PLACES = {
-    "Key": "fastnn.keys",
-    "Model": "fastnn.model",
-    "Solver": "fastnn.solver",
-    "channels_last": "fastnn._runtime",
-    "conv_algo": "fastnn._runtime",
-    "empty_cache": "fastnn._runtime",
-    "get_num_threads": "fastnn._runtime",
-    "set_conv_algo": "fastnn._runtime",
-    "set_num_threads": "fastnn._runtime",
-    "show_config": "fastnn._runtime",
-    "threads": "fastnn._runtime",
-}
-_MODULES = frozenset(
-    [
-        "augment",
-        "callbacks",
-        "cli",
-        "data",
-        "functional",
-        "history",
-        "init",
-        "io",
-        "losses",
-        "metrics",
-        "model",
-        "model_init",
-        "nets",
-        "nn",
-        "optim",
-        "plot",
-        "preprocess",
-        "prune",
-        "reference",
-        "regularizers",
-        "schedules",
-        "solver",
-        "testing",
-    ]
-)
-
-
-def __getattr__(name: str) -> Any:
-    if name in _PLACES:
-        value = getattr(importlib.import_module(_PLACES[name]), name)
-    elif name in _MODULES:
-        value = importlib.import_module(f"fastnn.{name}")
-    else:
-        raise AttributeError(f"module 'fastnn' has no attribute {name!r}")
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_PLACES, *_MODULES})
+    __getattr__, __dir__, __all__ = lazy_names(
+        __name__,
+        {
+            "_runtime": (
+                "channels_last",
+                "conv_algo",
+                "empty_cache",
+                "get_num_threads",
+                "set_conv_algo",
+                "set_num_threads",
+                "show_config",
+                "threads",
+            ),
+            "keys": ("Key",),
+            "model": ("Model",),
+            "solver": ("Solver",),
+        },
+        (
+            "augment",
+            "callbacks",
+            "cli",
+            "data",
+            "functional",
+            "history",
+            "init",
+            "io",
+            "losses",
+            "metrics",
+            "model",
+            "model_init",
+            "nets",
+            "nn",
+            "optim",
+            "plot",
+            "preprocess",
+            "prune",
+            "reference",
+            "regularizers",
+            "schedules",
+            "solver",
+            "testing",
+        ),
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,8 @@ class CheckpointFile:
         OSError: the folder cannot be made.
     """
 
-    def __init__(self, folder: Path, setup: Mapping[str, Any]) -> None:
+    def __init__(self, folder: str | os.PathLike[str], setup: Mapping[str, Any]) -> None:
+        folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         for left_by_a_killed_run in folder.glob(f".{FILE_NAME}.*.tmp"):
             left_by_a_killed_run.unlink(missing_ok=True)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from . import metrics
+from ._answers import answers, probabilities
 from ._arguments import integer
-from .inference import Predictor, answers, probabilities
 from .keys import Key
 from .losses import Loss, LossFunction
 from .nn.container import Container
 from .nn.layer import Layer
+
+if TYPE_CHECKING:
+    from .inference import Predictor
 
 Array: TypeAlias = npt.NDArray[Any]
 
@@ -117,6 +120,8 @@ class Predicting:
             >>> model.for_inference()(np.ones((2, 4), np.float32)).shape
             (2, 3)
         """
+        from .inference import Predictor
+
         return Predictor(self.net, self.dtype, self.task)
 
     def evaluate(self, X: Any, y: Any, *, weights: Any = None, batch_size: int = 256) -> dict[str, float]:

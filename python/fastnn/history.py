@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -12,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn import _arguments as check
-from fastnn.io import atomic_write
 
 FloatArray = NDArray[np.float64]
 
@@ -85,6 +82,11 @@ class History:
             ValueError: ``rows`` is neither.
             OSError: the file cannot be written.
         """
+        import csv
+        import io
+
+        from fastnn.io import atomic_write
+
         check.choice("History.to_csv", "rows", rows, ("epoch", "step"))
         text = io.StringIO()
         if rows == "epoch":

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from . import nn
+from ._answers import answers, probabilities
 from ._arguments import integer
-from .functional import sigmoid_forward, softmax
 from .functional._plan import Plan, new_plan
 from .functional.activation import SELU_ALPHA, SELU_SCALE
 
@@ -98,27 +98,6 @@ class Predictor:
         size = integer("predict", "batch_size", batch_size)
         parts = [self(X[i : i + size]) for i in range(0, max(len(X), 1), size)]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
-
-
-# From scores to answers
-
-
-def answers(scores: Array, task: str) -> Array:
-    """Return the class of the greatest score, 1 where a binary score is positive, or numbers as they are."""
-    if task == "binary":
-        return (scores > 0).astype(np.int64)
-    return scores.argmax(axis=1) if task == "classification" else scores
-
-
-def probabilities(scores: Array, task: str) -> Array:
-    """Return the softmax of scores (N, C), or for binary answers the sigmoid of each.
-
-    Raises:
-        ValueError: if the task is neither.
-    """
-    if task not in ("classification", "binary"):
-        raise ValueError(f"[predict_proba] model: expected one of classification, got one of {task}")
-    return softmax(scores) if task == "classification" else sigmoid_forward(scores)[0]
 
 
 # From layers to stages

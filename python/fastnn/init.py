@@ -5,7 +5,6 @@ An initialiser is a function ``(shape, rng) -> float64 array``; options are boun
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable
 from typing import Any, Literal, TypeAlias
@@ -14,10 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ._arguments import choice, number
+from .keys import hash_bits
 
 Array: TypeAlias = npt.NDArray[Any]
 Shape: TypeAlias = tuple[int, ...]
-Initializer: TypeAlias = Callable[[Shape, np.random.Generator], Array]
+# Quoted: np.random is loaded when it is first named.
+Initializer: TypeAlias = "Callable[[Shape, np.random.Generator], Array]"
 Mode: TypeAlias = Literal["fan_in", "fan_avg", "fan_out"]
 
 
@@ -33,8 +34,7 @@ def generator(seed: int, name: str) -> np.random.Generator:
         >>> generator(0, "0.weight").normal() == generator(0, "1.weight").normal()
         False
     """
-    digest = hashlib.blake2b(f"{seed}/{name}".encode(), digest_size=16).digest()
-    return np.random.Generator(np.random.Philox(key=int.from_bytes(digest, "little")))
+    return np.random.Generator(np.random.Philox(key=hash_bits(f"{seed}/{name}", 16)))
 
 
 def fans(shape: Shape) -> tuple[int, int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 from typing import NamedTuple
 
 _MASK64 = (1 << 64) - 1
@@ -17,10 +16,16 @@ def _splitmix64(z: int) -> int:
     return z ^ (z >> 31)
 
 
+def hash_bits(text: str, size: int) -> int:
+    """Return the BLAKE2b hash of a text as a number of ``size`` bytes."""
+    import hashlib  # loads OpenSSL, for which not every program has a use
+
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=size).digest(), "little")
+
+
 @functools.lru_cache(maxsize=4096, typed=True)
 def _hash64(name: str | int) -> int:
-    digest = hashlib.blake2b(repr(name).encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "little")
+    return hash_bits(repr(name), 8)
 
 
 class Key(NamedTuple):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -12,20 +11,18 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, overload
 import numpy as np
 import numpy.typing as npt
 
-from . import init, io, losses, regularizers
+from . import init, losses, regularizers
 from ._arguments import integer
 from ._prediction import Predicting
 from .init import Initializer
 from .keys import Key
-from .losses import Loss, LossFunction
-from .nn.config import from_config, to_config
+from .losses import LossFunction
 from .nn.container import Container
 from .nn.joins import CONTAINERS
 from .nn.layer import Layer, adopt, is_weight
 from .nn.parameters import BoundDict, FlatDict, LayerGrads, Turn
 from .nn.sequential import MAKERS
 from .nn.summary import Summary, summarize
-from .regularizers import Regularizer
 
 if TYPE_CHECKING:
     from .solver import History
@@ -323,7 +320,10 @@ class Model(Predicting):
             path: file, usually ``model.safetensors``.
             metadata: further strings to keep in it, see `fastnn.io.load_tensors`.
         """
-        io.save_tensors(path, self._state(), {**(metadata or {}), "model": json.dumps(self._config())})
+        # Imported here, as a program that keeps no model needs nothing of files.
+        from ._model_file import save
+
+        save(self, path, metadata)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Model:
@@ -332,63 +332,10 @@ class Model(Predicting):
         Raises:
             ValueError: if the file is not a model of ours, or has parts written by hand.
         """
-        tensors, metadata = io.load_tensors(path)
-        try:
-            config = json.loads(metadata["model"])
-            hand_written = config["hand_written"]
-        except (KeyError, TypeError, ValueError):
-            raise ValueError(f"[Model.load] {path}: expected a saved model, got another file") from None
-        if hand_written:
-            raise ValueError(
-                f"[Model.load] {path}: expected parts of fastnn's own, got {hand_written}: "
-                "build the model and call load_state_dict(fastnn.io.load_tensors(path)[0])"
-            )
-        try:
-            shape = config["input_shape"]
-            model = cls(
-                from_config(config["net"]),
-                losses.from_config(config["loss"]),
-                regularizer=regularizers.from_config(config["regularizer"]),
-                seed=None,
-                dtype=config["dtype"],
-                input_shape=None if shape is None else tuple(shape),
-            )
-            model.seed, model.step = int(config["seed"]), int(config["step"])
-            model._freeze(config["frozen"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(
-                f"[Model.load] {path}: expected a saved model, got a broken one: {error}"
-            ) from None
-        model.load_state_dict(tensors)
-        return model
+        from ._model_file import load
 
-    def _config(self) -> dict[str, Any]:
-        """Return all that `load` needs beside the arrays; ``hand_written`` says what it could not rebuild."""
-        parts: dict[str, Any] = {"net": None, "loss": None, "regularizer": None}
-        hand_written = ""
-        try:
-            parts["net"] = to_config(self.net)
-        except TypeError as error:
-            hand_written = str(error).partition("got ")[2]
-        loss, regularizer = self.loss_function, self.regularizer
-        if isinstance(loss, Loss) and type(loss) in losses.LOSSES.values():
-            parts["loss"] = losses.to_config(loss)
-        else:
-            hand_written = hand_written or "a hand-written loss"
-        if regularizer is None or type(regularizer).__module__ == regularizers.__name__:
-            assert regularizer is None or isinstance(regularizer, Regularizer | regularizers.ByName)
-            parts["regularizer"] = regularizers.to_config(regularizer)
-        else:
-            hand_written = hand_written or "a hand-written regularizer"
-        return {
-            **parts,
-            "hand_written": hand_written,
-            "dtype": self.dtype.name,
-            "seed": self.seed,
-            "step": self.step,
-            "input_shape": self.input_shape,
-            "frozen": sorted(self.params.frozen),
-        }
+        model: Model = load(cls, path)
+        return model
 
     def __getstate__(self) -> dict[str, Any]:
         state = {

@@ -9,21 +9,23 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from pathlib import Path
-from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastnn import _arguments as check
-from fastnn._checkpoint import CheckpointFile
 from fastnn._model_port import ModelPort
-from fastnn.callbacks import Callback
 from fastnn.data import ArrayDataset, Dataset, Loader, Splits
 from fastnn.history import History as History
 from fastnn.optim import Adam, Optimizer, ParameterAverage, clip_grad_norm, clip_grad_value
 from fastnn.schedules import Progress, RateFunction, Schedule
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from fastnn._checkpoint import CheckpointFile
+    from fastnn.callbacks import Callback
 
 Array = NDArray[Any]
 Data = Dataset | tuple[Array, Array]
@@ -183,7 +185,9 @@ class Solver:
                 "average": None if average is None else f"decay {average.decay}",
                 "parameters": {name: list(value.shape) for name, value in model.params.items()},
             }
-            self._checkpoint = CheckpointFile(Path(checkpoint_dir), setup)
+            from fastnn._checkpoint import CheckpointFile
+
+            self._checkpoint = CheckpointFile(checkpoint_dir, setup)
         elif resume or checkpoint_every is not None:
             raise ValueError(
                 "[Solver] checkpoint_dir: expected a folder with resume or checkpoint_every, got None"

@@ -24,11 +24,11 @@ PRELUDE = "import numpy as np, fastnn; from fastnn import _core, functional as F
 PRODUCT = "a = np.ones((300, 300), np.float32); assert F.gemm(a, a).sum() == 300.0**3\n"
 
 
-def run_python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def run_python(code: str, prelude: str = PRELUDE, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run code in a fresh interpreter; a hang fails."""
     keep = {k: v for k, v in os.environ.items() if not k.startswith(("FASTNN_", "OMP_"))}
     return subprocess.run(
-        [sys.executable, "-c", PRELUDE + code],
+        [sys.executable, "-c", prelude + code],
         env={**keep, **environment},
         capture_output=True,
         text=True,
@@ -36,8 +36,8 @@ def run_python(code: str, **environment: str) -> subprocess.CompletedProcess[str
     )
 
 
-def succeed(code: str, **environment: str) -> str:
-    done = run_python(code, **environment)
+def succeed(code: str, prelude: str = PRELUDE, **environment: str) -> str:
+    done = run_python(code, prelude, **environment)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
@@ -354,9 +354,18 @@ def test_debug_blocks_hold_nan_and_are_not_cached() -> None:
 
 
 def test_import_is_light() -> None:
-    code = "import sys; print(*sorted({m.partition('.')[0] for m in sys.modules}))"
-    heavy = {"torch", "matplotlib", "sklearn", "optuna", "typer", "rich", "onnx"}
-    assert not heavy & set(succeed(code).split())
+    code = """
+before = set(sys.modules)
+from fastnn import Model, Solver, nn, optim
+print(*sorted(set(sys.modules) - before))
+"""
+    loaded = set(succeed(code, prelude="import sys, numpy\n").split())
+    assert {"fastnn.model", "fastnn.solver", "fastnn._core"} <= loaded
+    others = {"torch", "matplotlib", "sklearn", "optuna", "typer", "rich", "onnx", "safetensors"}
+    readers = {"bz2", "csv", "gzip", "json", "lzma", "pathlib", "zipfile", "zlib"}
+    unused = {"concurrent", "hashlib", "logging", "numpy.random", "random", "subprocess", "tempfile"}
+    heavy = others | readers | unused
+    assert not {name for name in loaded if name in heavy or name.partition(".")[0] in heavy}
 
 
 def test_the_suite_runs_on_every_isa_of_this_cpu() -> None:

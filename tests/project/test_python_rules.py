@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import json
 import subprocess
 import sys
@@ -10,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+import fastnn
 
 NEVER_AT_IMPORT = [
     "typer",
@@ -84,6 +87,44 @@ def test_import_is_light() -> None:
     )
     assert "fastnn" in loaded
     assert not {name.partition(".")[0] for name in loaded} & {*NEVER_AT_IMPORT, "multiprocessing", "asyncio"}
+
+
+def lazy_packages() -> list[str]:
+    """Return the packages whose names are loaded at first use."""
+    package = Path(fastnn.__file__).parent
+    files = [path for path in package.rglob("__init__.py") if "lazy_names" in path.read_text()]
+    return sorted(".".join(["fastnn", *path.relative_to(package).parts[:-1]]) for path in files)
+
+
+@pytest.mark.parametrize("name", lazy_packages())
+def test_names_loaded_at_first_use_are_those_that_type_checkers_see(name: str) -> None:
+    package = importlib.import_module(name)
+    places: dict[str, str] = {}
+    modules: set[str] = set()
+    for node in ast.walk(ast.parse(Path(str(package.__file__)).read_text())):
+        if not isinstance(node, ast.ImportFrom) or node.module in ("__future__", "typing", "fastnn._lazy"):
+            continue
+        if node.module == name:
+            modules |= {alias.name for alias in node.names}
+        else:
+            places |= {alias.name: str(node.module) for alias in node.names}
+    assert set(package.__all__) == set(places)
+    assert {*places, *modules} <= set(dir(package))
+    for each, module in places.items():
+        assert getattr(package, each) is getattr(importlib.import_module(module), each)
+    for each in modules:
+        assert getattr(package, each) is importlib.import_module(f"{name}.{each}")
+    with pytest.raises(AttributeError, match=f"^module '{name}' has no attribute 'nothing'$"):
+        package.nothing  # noqa: B018
+    # A module of the same name would take the place of the name once it is loaded.
+    assert not {path.stem for path in Path(str(package.__file__)).parent.iterdir()} & set(places)
+
+
+def test_star_imports_bring_the_names() -> None:
+    names: dict[str, object] = {}
+    exec("from fastnn.data import *", names)
+    assert {"Loader", "Splits", "load", "load_npz"} <= set(names)
+    assert callable(names["load"])
 
 
 @pytest.mark.parametrize("name", ["fastnn.functional", "fastnn.reference", "fastnn.nn", "fastnn.data"])

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from fastnn._batch import assemble
-from fastnn.augment import WORDS, Augmentation, draw_moves
 from fastnn.data.container import Array, ArrayDataset, Dataset
-from fastnn.preprocess import Affine
+
+if TYPE_CHECKING:
+    from fastnn.augment import Augmentation
+    from fastnn.preprocess import Affine
 
 __all__ = ["Batch", "Loader"]
 
@@ -140,6 +142,8 @@ class Loader:
             return np.zeros((count, 3), np.int64)
         if len(shape) != 4:
             raise ValueError(f"[Loader] augment: expected images (N, C, H, W), got examples of {shape[1:]}")
+        from fastnn.augment import WORDS, draw_moves
+
         words = self._words(epoch, _AUGMENT, start, WORDS * count)
         return draw_moves(self.augment, words.reshape(count, WORDS))
 
