@@ -18,6 +18,7 @@
 #include "fastnn/base/float_mode.h"
 #include "fastnn/base/shape.h"
 #include "fastnn/base/tensor_view.h"
+#include "shortcut.h"
 
 namespace fastnn::python {
 
@@ -207,7 +208,7 @@ py::array_t<T> new_array(const TensorView<T>& view) {
   int64_t size = 1;
   for (int d = 0; d < view.rank; ++d) size = checked_mul(size, view.shape[d]);
   checked_mul(size, sizeof(T));
-  Buffer<T> buffer(size);
+  Buffer<T> buffer(std::max<int64_t>(size, 1));
   py::array array = array_on_block(py::dtype::of<T>(), view.rank, view.shape, view.stride, buffer.release());
   return py::reinterpret_steal<py::array_t<T>>(array.release());
 }
@@ -311,8 +312,15 @@ bool may_overlap(const py::array& a, const py::array& b);
 // Runs a kernel without the GIL and under the engine's floating-point mode.
 template <class Fn>
 void run_kernel(Fn&& fn) {
-  py::gil_scoped_release release;
-  FloatMode mode;
+  class Release {
+   public:
+    ~Release() { PyEval_RestoreThread(state_); }
+
+   private:
+    PyThreadState* state_ = PyEval_SaveThread();
+  };
+  const Release release;
+  const FloatMode mode;
   fn();
 }
 

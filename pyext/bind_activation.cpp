@@ -51,16 +51,16 @@ py::array activation_backward_as(const char* op, const ActivationSpec& spec, py:
 
 // One pair of functions for an activation of the list; a and b are its constants.
 void bind_pointwise(py::module_& m, Activation function, const char* forward, const char* backward) {
-  m.def(
-      forward,
+  def(
+      m, forward,
       [=](py::object x, double a, double b) {
         return with_dtype(forward, "x", x, [&](auto zero) {
           return activation_forward_as<decltype(zero)>(forward, {function, a, b}, x);
         });
       },
       py::arg("x"), py::arg("a") = 0.0, py::arg("b") = 0.0);
-  m.def(
-      backward,
+  def(
+      m, backward,
       [=](py::object dy, py::object kept, double a, double b) {
         return with_dtype(backward, "kept", kept, [&](auto zero) {
           return activation_backward_as<decltype(zero)>(backward, {function, a, b}, dy, kept);
@@ -164,43 +164,43 @@ py::array maxout_backward_as(py::handle dy_obj, py::handle x_obj, int64_t pieces
 }  // namespace
 
 void bind_activation(py::module_& m) {
-  m.def(
-      "relu_forward",
+  def(
+      m, "relu_forward",
       [](py::object x) {
         return with_dtype("relu_forward", "x", x,
                           [&](auto zero) { return relu_forward_as<decltype(zero)>(x); });
       },
       py::arg("x"));
-  m.def(
-      "relu_backward",
+  def(
+      m, "relu_backward",
       [](py::object dy, py::object x) {
         return with_dtype("relu_backward", "x", x,
                           [&](auto zero) { return relu_backward_as<decltype(zero)>(dy, x); });
       },
       py::arg("dy"), py::arg("x"));
-  m.def(
-      "prelu_forward",
+  def(
+      m, "prelu_forward",
       [](py::object x, py::object slope) {
         return with_dtype("prelu_forward", "x", x,
                           [&](auto zero) { return prelu_forward_as<decltype(zero)>(x, slope); });
       },
       py::arg("x"), py::arg("slope"));
-  m.def(
-      "prelu_backward",
+  def(
+      m, "prelu_backward",
       [](py::object dy, py::object x, py::object slope) {
         return with_dtype("prelu_backward", "x", x,
                           [&](auto zero) { return prelu_backward_as<decltype(zero)>(dy, x, slope); });
       },
       py::arg("dy"), py::arg("x"), py::arg("slope"));
-  m.def(
-      "maxout_forward",
+  def(
+      m, "maxout_forward",
       [](py::object x, int64_t pieces) {
         return with_dtype("maxout_forward", "x", x,
                           [&](auto zero) { return maxout_forward_as<decltype(zero)>(x, pieces); });
       },
       py::arg("x"), py::arg("pieces"));
-  m.def(
-      "maxout_backward",
+  def(
+      m, "maxout_backward",
       [](py::object dy, py::object x, int64_t pieces) {
         return with_dtype("maxout_backward", "x", x,
                           [&](auto zero) { return maxout_backward_as<decltype(zero)>(dy, x, pieces); });

@@ -207,16 +207,16 @@ void bind_conv(py::module_& m) {
       .def(py::init<std::string, Pair, Padding, Pair, int64_t, std::string>(), py::arg("op"),
            py::arg("stride"), py::arg("padding"), py::arg("dilation"), py::arg("groups"), py::arg("algo"))
       .def_readonly("algo", &ConvOptions::algo_name);
-  m.def(
-      "conv_algo",
+  def(
+      m, "conv_algo",
       [](std::array<int64_t, 4> x_shape, std::array<int64_t, 4> w_shape, const ConvOptions& options,
          bool wide) {
         return algo_name(wide ? chosen<double>(x_shape, w_shape, options)
                               : chosen<float>(x_shape, w_shape, options));
       },
       py::arg("x_shape"), py::arg("w_shape"), py::arg("options"), py::arg("wide"));
-  m.def(
-      "conv2d_forward",
+  def(
+      m, "conv2d_forward",
       [](py::object x, py::object w, py::object b, const ConvOptions& options, bool stats, bool relu) {
         const Conv conv{"conv2d_forward", true};
         return with_dtype(conv.op, "x", x, [&](auto zero) {
@@ -225,8 +225,8 @@ void bind_conv(py::module_& m) {
       },
       py::arg("x"), py::arg("w"), py::arg("b"), py::arg("options"), py::arg("stats") = false,
       py::arg("relu") = false);
-  m.def(
-      "conv2d_backward",
+  def(
+      m, "conv2d_backward",
       [](py::object dy, py::object x, py::object w, const ConvOptions& options, bool has_bias, bool need_dx,
          bool need_dw, py::object dw, py::object db, py::object dx_residual, std::optional<py::tuple> norm) {
         const Conv conv{"conv2d_backward", true};
@@ -239,8 +239,8 @@ void bind_conv(py::module_& m) {
       py::arg("need_dw"), py::arg("dw") = py::none(), py::arg("db") = py::none(),
       py::arg("dx_residual") = py::none(), py::arg("norm") = py::none());
   // Results have the axis for rows; so have dw and db where they are given.
-  m.def(
-      "conv1d_forward",
+  def(
+      m, "conv1d_forward",
       [](py::object x, py::object w, py::object b, const ConvOptions& options) {
         const Conv conv{"conv1d_forward", false};
         return with_dtype(conv.op, "x", x, [&](auto zero) {
@@ -248,8 +248,8 @@ void bind_conv(py::module_& m) {
         });
       },
       py::arg("x"), py::arg("w"), py::arg("b"), py::arg("options"));
-  m.def(
-      "conv1d_backward",
+  def(
+      m, "conv1d_backward",
       [](py::object dy, py::object x, py::object w, const ConvOptions& options, bool has_bias, bool need_dx,
          bool need_dw, py::object dw, py::object db) {
         const Conv conv{"conv1d_backward", false};
@@ -260,16 +260,16 @@ void bind_conv(py::module_& m) {
       },
       py::arg("dy"), py::arg("x"), py::arg("w"), py::arg("options"), py::arg("has_bias"), py::arg("need_dx"),
       py::arg("need_dw"), py::arg("dw") = py::none(), py::arg("db") = py::none());
-  m.def(
-      "im2col",
+  def(
+      m, "im2col",
       [](py::object x, Pair kernel_size, Pair stride, Pair padding, Pair dilation) {
         return with_dtype("im2col", "x", x, [&](auto zero) {
           return im2col_as<decltype(zero)>(x, kernel_size, stride, padding, dilation);
         });
       },
       py::arg("x"), py::arg("kernel_size"), py::arg("stride"), py::arg("padding"), py::arg("dilation"));
-  m.def(
-      "col2im",
+  def(
+      m, "col2im",
       [](py::object cols, const std::vector<int64_t>& x_shape, Pair kernel_size, Pair stride, Pair padding,
          Pair dilation) {
         return with_dtype("col2im", "cols", cols, [&](auto zero) {

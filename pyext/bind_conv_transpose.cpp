@@ -82,8 +82,8 @@ py::tuple backward_as(py::handle dy_obj, py::handle x_obj, py::handle w_obj, con
 }  // namespace
 
 void bind_conv_transpose(py::module_& m) {
-  m.def(
-      "conv_transpose2d_forward",
+  def(
+      m, "conv_transpose2d_forward",
       [](py::object x, py::object w, py::object b, Pair stride, Pair padding, Pair output_padding,
          Pair dilation, int64_t groups, const std::string& algo) {
         return with_dtype("conv_transpose2d_forward", "x", x, [&](auto zero) {
@@ -92,8 +92,8 @@ void bind_conv_transpose(py::module_& m) {
       },
       py::arg("x"), py::arg("w"), py::arg("b"), py::arg("stride"), py::arg("padding"),
       py::arg("output_padding"), py::arg("dilation"), py::arg("groups"), py::arg("algo"));
-  m.def(
-      "conv_transpose2d_backward",
+  def(
+      m, "conv_transpose2d_backward",
       [](py::object dy, py::object x, py::object w, Pair stride, Pair padding, Pair output_padding,
          Pair dilation, int64_t groups, const std::string& algo, bool has_bias, bool need_dx, bool need_dw,
          py::object dw, py::object db) {

@@ -36,8 +36,8 @@ py::array gaussian_noise_as(py::handle x_obj, const NoiseStream& stream, double 
 
 void bind_dropout(py::module_& m) {
   const auto bind = [&](const char* op, const char* name) {
-    m.def(
-        op,
+    def(
+        m, op,
         [op, name](py::object x, uint64_t bits, uint64_t example, int threshold, double scale, int group) {
           return with_dtype(op, name, x, [&](auto zero) {
             return dropout_as<decltype(zero)>(op, name, x, {bits, example, threshold}, scale,
@@ -49,8 +49,8 @@ void bind_dropout(py::module_& m) {
   };
   bind("dropout_forward", "x");
   bind("dropout_backward", "dy");
-  m.def(
-      "gaussian_noise",
+  def(
+      m, "gaussian_noise",
       [](py::object x, uint64_t bits, uint64_t example, double std) {
         return with_dtype("gaussian_noise", "x", x, [&](auto zero) {
           return gaussian_noise_as<decltype(zero)>(x, {bits, example}, std);

@@ -106,23 +106,23 @@ py::tuple linear_backward_as(py::handle dy_obj, py::handle x_obj, py::handle w_o
 }  // namespace
 
 void bind_gemm(py::module_& m) {
-  m.def(
-      "gemm",
+  def(
+      m, "gemm",
       [](py::object a, py::object b, py::object bias, py::object residual, bool relu, py::object out) {
         return with_dtype("gemm", "a", a, [&](auto zero) {
           return gemm_as<decltype(zero)>(a, b, bias, residual, relu, out);
         });
       },
       py::arg("a"), py::arg("b"), py::arg("bias"), py::arg("residual"), py::arg("relu"), py::arg("out"));
-  m.def(
-      "linear_forward",
+  def(
+      m, "linear_forward",
       [](py::object x, py::object w, py::object b, bool relu, bool stats) {
         return with_dtype("linear_forward", "x", x,
                           [&](auto zero) { return linear_forward_as<decltype(zero)>(x, w, b, relu, stats); });
       },
       py::arg("x"), py::arg("w"), py::arg("b"), py::arg("relu") = false, py::arg("stats") = false);
-  m.def(
-      "linear_backward",
+  def(
+      m, "linear_backward",
       [](py::object dy, py::object x, py::object w, bool has_bias, bool need_dx, bool need_dw, py::object dw,
          py::object db) {
         return with_dtype("linear_backward", "dy", dy, [&](auto zero) {

@@ -121,16 +121,16 @@ py::tuple layernorm_backward_as(py::handle dy_obj, py::handle x_obj, py::handle 
 }
 
 void bind_groups(py::module_& m, const char* forward, const char* backward) {
-  m.def(
-      forward,
+  def(
+      m, forward,
       [=](py::object x, py::object gamma, py::object beta, std::optional<int64_t> groups, double eps) {
         return with_dtype(forward, "x", x, [&](auto zero) {
           return groupnorm_forward_as<decltype(zero)>(forward, x, gamma, beta, groups, eps);
         });
       },
       py::arg("x"), py::arg("gamma"), py::arg("beta"), py::arg("groups"), py::arg("eps"));
-  m.def(
-      backward,
+  def(
+      m, backward,
       [=](py::object dy, py::object x, py::object gamma, py::object beta, py::object statistics,
           std::optional<int64_t> groups, double eps) {
         return with_dtype(backward, "x", x, [&](auto zero) {
@@ -146,16 +146,16 @@ void bind_groups(py::module_& m, const char* forward, const char* backward) {
 void bind_group_norm(py::module_& m) {
   bind_groups(m, "groupnorm_forward", "groupnorm_backward");
   bind_groups(m, "instancenorm_forward", "instancenorm_backward");
-  m.def(
-      "layernorm_forward",
+  def(
+      m, "layernorm_forward",
       [](py::object x, py::object gamma, py::object beta, double eps) {
         return with_dtype("layernorm_forward", "x", x, [&](auto zero) {
           return layernorm_forward_as<decltype(zero)>(x, gamma, beta, eps);
         });
       },
       py::arg("x"), py::arg("gamma"), py::arg("beta"), py::arg("eps"));
-  m.def(
-      "layernorm_backward",
+  def(
+      m, "layernorm_backward",
       [](py::object dy, py::object x, py::object gamma, py::object beta, py::object statistics, double eps) {
         return with_dtype("layernorm_backward", "x", x, [&](auto zero) {
           return layernorm_backward_as<decltype(zero)>(dy, x, gamma, beta, statistics, eps);

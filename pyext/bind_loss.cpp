@@ -256,14 +256,14 @@ py::array pointwise_backward_as(const PointwiseName& name, double dvalue, py::ha
 }  // namespace
 
 void bind_loss(py::module_& m) {
-  m.def(
-      "softmax",
+  def(
+      m, "softmax",
       [](py::object x) {
         return with_dtype("softmax", "x", x, [&](auto zero) { return softmax_as<decltype(zero)>(x); });
       },
       py::arg("x"));
-  m.def(
-      "softmax_cross_entropy_forward",
+  def(
+      m, "softmax_cross_entropy_forward",
       [](py::object scores, py::object labels, py::object weights, py::object class_weights,
          double label_smoothing, std::optional<int64_t> ignore_index) {
         return with_dtype("softmax_cross_entropy_forward", "scores", scores, [&](auto zero) {
@@ -273,8 +273,8 @@ void bind_loss(py::module_& m) {
       },
       py::arg("scores"), py::arg("labels"), py::arg("weights"), py::arg("class_weights"),
       py::arg("label_smoothing"), py::arg("ignore_index"));
-  m.def(
-      "softmax_cross_entropy_backward",
+  def(
+      m, "softmax_cross_entropy_backward",
       [](double dvalue, py::object probs, py::object labels, py::object weights, py::object class_weights,
          double label_smoothing, std::optional<int64_t> ignore_index) {
         return with_dtype("softmax_cross_entropy_backward", "probs", probs, [&](auto zero) {
@@ -284,8 +284,8 @@ void bind_loss(py::module_& m) {
       },
       py::arg("dvalue"), py::arg("probs"), py::arg("labels"), py::arg("weights"), py::arg("class_weights"),
       py::arg("label_smoothing"), py::arg("ignore_index"));
-  m.def(
-      "softmax_cross_entropy",
+  def(
+      m, "softmax_cross_entropy",
       [](py::object scores, py::object labels, py::object weights, py::object class_weights,
          double label_smoothing, std::optional<int64_t> ignore_index) {
         return with_dtype("softmax_cross_entropy_forward", "scores", scores, [&](auto zero) {
@@ -295,24 +295,24 @@ void bind_loss(py::module_& m) {
       },
       py::arg("scores"), py::arg("labels"), py::arg("weights"), py::arg("class_weights"),
       py::arg("label_smoothing"), py::arg("ignore_index"));
-  m.def(
-      "hinge_forward",
+  def(
+      m, "hinge_forward",
       [](py::object scores, py::object labels, py::object weights, double margin) {
         return with_dtype("hinge_forward", "scores", scores, [&](auto zero) {
           return hinge_forward_as<decltype(zero)>(scores, labels, weights, margin);
         });
       },
       py::arg("scores"), py::arg("labels"), py::arg("weights"), py::arg("margin"));
-  m.def(
-      "hinge_backward",
+  def(
+      m, "hinge_backward",
       [](double dvalue, py::object scores, py::object labels, py::object weights, double margin) {
         return with_dtype("hinge_backward", "scores", scores, [&](auto zero) {
           return hinge_backward_as<decltype(zero)>(dvalue, scores, labels, weights, margin);
         });
       },
       py::arg("dvalue"), py::arg("scores"), py::arg("labels"), py::arg("weights"), py::arg("margin"));
-  m.def(
-      "pointwise_loss_forward",
+  def(
+      m, "pointwise_loss_forward",
       [](const std::string& loss, py::object scores, py::object targets, py::object weights, double delta) {
         const PointwiseName name(loss);
         return with_dtype(name.forward.c_str(), "scores", scores, [&](auto zero) {
@@ -320,8 +320,8 @@ void bind_loss(py::module_& m) {
         });
       },
       py::arg("loss"), py::arg("scores"), py::arg("targets"), py::arg("weights"), py::arg("delta"));
-  m.def(
-      "pointwise_loss_backward",
+  def(
+      m, "pointwise_loss_backward",
       [](const std::string& loss, double dvalue, py::object scores, py::object targets, py::object weights,
          double delta) {
         const PointwiseName name(loss);

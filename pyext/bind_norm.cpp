@@ -162,8 +162,8 @@ void batchnorm_track_as(py::handle statistics_obj, int64_t count, std::optional<
 }  // namespace
 
 void bind_norm(py::module_& m) {
-  m.def(
-      "batchnorm_forward",
+  def(
+      m, "batchnorm_forward",
       [](py::object x, py::object gamma, py::object beta, py::object mean, py::object var,
          py::object statistics, double eps, bool relu, py::object residual) {
         return with_dtype("batchnorm_forward", "x", x, [&](auto zero) {
@@ -173,8 +173,8 @@ void bind_norm(py::module_& m) {
       },
       py::arg("x"), py::arg("gamma"), py::arg("beta"), py::arg("mean"), py::arg("var"), py::arg("statistics"),
       py::arg("eps"), py::arg("relu"), py::arg("residual"));
-  m.def(
-      "batchnorm_backward",
+  def(
+      m, "batchnorm_backward",
       [](py::object dy, py::object x, py::object gamma, py::object beta, py::object statistics, double eps,
          bool relu, py::object residual, bool training, py::object dgamma, py::object dbeta,
          py::object sums) {
@@ -186,8 +186,8 @@ void bind_norm(py::module_& m) {
       py::arg("dy"), py::arg("x"), py::arg("gamma"), py::arg("beta"), py::arg("statistics"), py::arg("eps"),
       py::arg("relu"), py::arg("residual"), py::arg("training"), py::arg("dgamma") = py::none(),
       py::arg("dbeta") = py::none(), py::arg("sums") = py::none());
-  m.def(
-      "batchnorm_track",
+  def(
+      m, "batchnorm_track",
       [](py::object statistics, int64_t count, std::optional<double> momentum, py::object running_mean,
          py::object running_var, py::array_t<int64_t> batches) {
         with_dtype("batchnorm_track", "running_mean", running_mean, [&](auto zero) {

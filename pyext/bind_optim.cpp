@@ -119,8 +119,8 @@ void nadam_update_as(py::handle param_obj, py::handle grad_obj, py::handle m_obj
 }  // namespace
 
 void bind_optim(py::module_& m) {
-  m.def(
-      "sgd_update",
+  def(
+      m, "sgd_update",
       [](py::object param, py::object grad, py::object velocity, double lr, double momentum, bool nesterov,
          double weight_decay) {
         with_dtype("sgd_update", "param", param, [&](auto zero) {
@@ -129,8 +129,8 @@ void bind_optim(py::module_& m) {
       },
       py::arg("param"), py::arg("grad"), py::arg("velocity"), py::arg("lr"), py::arg("momentum"),
       py::arg("nesterov"), py::arg("weight_decay"));
-  m.def(
-      "adam_update",
+  def(
+      m, "adam_update",
       [](py::object param, py::object grad, py::object first, py::object second, int64_t step, double lr,
          double beta1, double beta2, double eps, double weight_decay, bool decoupled) {
         with_dtype("adam_update", "param", param, [&](auto zero) {
@@ -140,8 +140,8 @@ void bind_optim(py::module_& m) {
       },
       py::arg("param"), py::arg("grad"), py::arg("m"), py::arg("v"), py::arg("step"), py::arg("lr"),
       py::arg("beta1"), py::arg("beta2"), py::arg("eps"), py::arg("weight_decay"), py::arg("decoupled"));
-  m.def(
-      "adagrad_update",
+  def(
+      m, "adagrad_update",
       [](py::object param, py::object grad, py::object total, double lr, double eps, double weight_decay) {
         with_dtype("adagrad_update", "param", param, [&](auto zero) {
           adagrad_update_as<decltype(zero)>(param, grad, total, {lr, eps, weight_decay});
@@ -149,8 +149,8 @@ void bind_optim(py::module_& m) {
       },
       py::arg("param"), py::arg("grad"), py::arg("total"), py::arg("lr"), py::arg("eps"),
       py::arg("weight_decay"));
-  m.def(
-      "rmsprop_update",
+  def(
+      m, "rmsprop_update",
       [](py::object param, py::object grad, py::object square, py::object mean, py::object velocity,
          double lr, double alpha, double eps, double weight_decay, double momentum) {
         with_dtype("rmsprop_update", "param", param, [&](auto zero) {
@@ -160,8 +160,8 @@ void bind_optim(py::module_& m) {
       },
       py::arg("param"), py::arg("grad"), py::arg("square"), py::arg("mean"), py::arg("velocity"),
       py::arg("lr"), py::arg("alpha"), py::arg("eps"), py::arg("weight_decay"), py::arg("momentum"));
-  m.def(
-      "adadelta_update",
+  def(
+      m, "adadelta_update",
       [](py::object param, py::object grad, py::object square, py::object change, double lr, double rho,
          double eps, double weight_decay) {
         with_dtype("adadelta_update", "param", param, [&](auto zero) {
@@ -170,8 +170,8 @@ void bind_optim(py::module_& m) {
       },
       py::arg("param"), py::arg("grad"), py::arg("square"), py::arg("change"), py::arg("lr"), py::arg("rho"),
       py::arg("eps"), py::arg("weight_decay"));
-  m.def(
-      "nadam_update",
+  def(
+      m, "nadam_update",
       [](py::object param, py::object grad, py::object first, py::object second, double lr, double grad_rate,
          double m_rate, double v_scale, double beta1, double beta2, double eps, double weight_decay,
          bool decoupled) {

@@ -178,8 +178,8 @@ py::array mean_backward(const ArrayArg<T>& dy, const Shape& x_shape, const MeanW
 template <class... Settings, class... Names>
 void def_max(py::module_& m, const char* forward, const char* backward,
              PoolWindows (*windows)(const char*, const int64_t*, Settings...), const Names&... names) {
-  m.def(
-      forward,
+  def(
+      m, forward,
       [=](py::object x_obj, std::decay_t<Settings>... settings) {
         return with_dtype(forward, "x", x_obj, [&](auto zero) {
           const auto x = images_arg<decltype(zero)>(forward, "x", x_obj);
@@ -188,8 +188,8 @@ void def_max(py::module_& m, const char* forward, const char* backward,
         });
       },
       py::arg("x"), names...);
-  m.def(
-      backward,
+  def(
+      m, backward,
       [=](py::object dy_obj, py::array winner, Shape x_shape, std::decay_t<Settings>... settings) {
         return with_dtype(backward, "dy", dy_obj, [&](auto zero) {
           const PoolWindows over = windows(backward, x_shape.data(), settings...);
@@ -204,8 +204,8 @@ void def_max(py::module_& m, const char* forward, const char* backward,
 template <class... Settings, class... Names>
 void def_mean(py::module_& m, const char* forward, const char* backward,
               MeanWindows (*windows)(const char*, const int64_t*, Settings...), const Names&... names) {
-  m.def(
-      forward,
+  def(
+      m, forward,
       [=](py::object x_obj, Settings... settings) {
         return with_dtype(forward, "x", x_obj, [&](auto zero) {
           const auto x = images_arg<decltype(zero)>(forward, "x", x_obj);
@@ -213,8 +213,8 @@ void def_mean(py::module_& m, const char* forward, const char* backward,
         });
       },
       py::arg("x"), names...);
-  m.def(
-      backward,
+  def(
+      m, backward,
       [=](py::object dy_obj, Shape x_shape, Settings... settings) {
         return with_dtype(backward, "dy", dy_obj, [&](auto zero) {
           const MeanWindows mean = windows(backward, x_shape.data(), settings...);

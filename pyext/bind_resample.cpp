@@ -58,8 +58,8 @@ py::array backward_as(const char* op, py::handle dy_obj, const Shape& x_shape, c
 template <class... Settings, class... Names>
 void def_pair(py::module_& m, const char* forward, const char* backward,
               Remap2d (*map)(const char*, const int64_t*, Settings...), const Names&... names) {
-  m.def(
-      forward,
+  def(
+      m, forward,
       [=](py::object x_obj, std::decay_t<Settings>... settings) {
         return with_dtype(forward, "x", x_obj, [&](auto zero) {
           const ArrayArg<decltype(zero)> x(forward, "x", x_obj);
@@ -68,8 +68,8 @@ void def_pair(py::module_& m, const char* forward, const char* backward,
         });
       },
       py::arg("x"), names...);
-  m.def(
-      backward,
+  def(
+      m, backward,
       [=](py::object dy_obj, Shape x_shape, std::decay_t<Settings>... settings) {
         check(*std::min_element(x_shape.begin() + 1, x_shape.end()) >= 1, backward,
               "cache: expected that of the forward call, got one of empty images");

@@ -29,7 +29,8 @@ template <class T>
 class Buffer {
  public:
   Buffer() = default;
-  explicit Buffer(int64_t count) : data_(static_cast<T*>(allocate(static_cast<size_t>(count) * sizeof(T)))) {}
+  explicit Buffer(int64_t count)  // null if there is nothing to keep
+      : data_(count ? static_cast<T*>(allocate(static_cast<size_t>(count) * sizeof(T))) : nullptr) {}
   Buffer(Buffer&& other) noexcept : data_(std::exchange(other.data_, nullptr)) {}
   Buffer& operator=(Buffer&& other) noexcept {
     std::swap(data_, other.data_);

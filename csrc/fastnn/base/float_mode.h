@@ -13,8 +13,12 @@ namespace fastnn {
 class FloatMode {
  public:
 #if defined(__x86_64__)
-  FloatMode() : saved_(_mm_getcsr()) { _mm_setcsr(0x1F80); }
-  ~FloatMode() { _mm_setcsr(static_cast<unsigned>(saved_)); }
+  FloatMode() : saved_(_mm_getcsr()) {
+    if (differs()) _mm_setcsr(kMode);
+  }
+  ~FloatMode() {
+    if (differs()) _mm_setcsr(static_cast<unsigned>(saved_));
+  }
 #elif defined(__aarch64__)
   FloatMode() {
     asm volatile("mrs %0, fpcr" : "=r"(saved_));
@@ -28,6 +32,12 @@ class FloatMode {
   FloatMode& operator=(const FloatMode&) = delete;
 
  private:
+#if defined(__x86_64__)
+  // Writing the register takes as long as some kernels, and is seldom needed. Its low bits are no mode: they
+  // collect which exceptions there have been.
+  static constexpr unsigned kMode = 0x1F80, kExceptions = 0x3F;
+  bool differs() const { return (static_cast<unsigned>(saved_) & ~kExceptions) != kMode; }
+#endif
   uint64_t saved_;
 };
 

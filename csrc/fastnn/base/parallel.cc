@@ -90,48 +90,65 @@ void set_num_threads(int n) {
 void set_rendezvous(bool on) { rendezvous = on; }
 int workers_seen() { return most_workers.exchange(0); }
 
+namespace {
+
+// While it lives, the calling thread is inside of a region.
+class Inside {
+ public:
+  Inside() : outer_(inside_region) { inside_region = true; }
+  ~Inside() { inside_region = outer_; }
+  Inside(const Inside&) = delete;
+  Inside& operator=(const Inside&) = delete;
+
+ private:
+  bool outer_;
+  FloatMode mode_;
+};
+
+void note_workers(int useful) {
+  int most = most_workers.load(std::memory_order_relaxed);
+  while (useful > most && !most_workers.compare_exchange_weak(most, useful)) {
+  }
+}
+
+void run_serially(int64_t chunks, ChunkFn fn, void* context) {
+  const Inside inside;
+  note_workers(1);
+  for (int64_t chunk = 0; chunk < chunks; ++chunk) fn(context, chunk);
+}
+
+}  // namespace
+
 void Region::work() noexcept {
-  const bool outer = inside_region;
-  inside_region = true;
-  {
-    FloatMode mode;
-    bool any = false;
-    for (int64_t chunk; (chunk = next.fetch_add(1, std::memory_order_relaxed)) < chunks; any = true) {
-      if (!any) useful.fetch_add(1, std::memory_order_relaxed);
-      // Nobody starts before everybody holds a chunk: threads <= chunks, so there is one for each.
-      while (rendezvous && useful.load(std::memory_order_relaxed) < threads) sched_yield();
-      if (failed.load(std::memory_order_relaxed)) continue;
-      try {
-        fn(context, chunk);
-      } catch (...) {
-        if (!failed.exchange(true)) error = std::current_exception();
-      }
+  const Inside inside;
+  bool any = false;
+  for (int64_t chunk; (chunk = next.fetch_add(1, std::memory_order_relaxed)) < chunks; any = true) {
+    if (!any) useful.fetch_add(1, std::memory_order_relaxed);
+    // Nobody starts before everybody holds a chunk: threads <= chunks, so there is one for each.
+    while (rendezvous && useful.load(std::memory_order_relaxed) < threads) sched_yield();
+    if (failed.load(std::memory_order_relaxed)) continue;
+    try {
+      fn(context, chunk);
+    } catch (...) {
+      if (!failed.exchange(true)) error = std::current_exception();
     }
   }
-  inside_region = outer;
 }
 
 void parallel_for(int64_t chunks, double work_ns, ChunkFn fn, void* context) {
   if (chunks <= 0) return;
+  const bool meet = rendezvous.load(std::memory_order_relaxed);
+  const bool parallel = !inside_region && chunks > 1 && (meet || work_ns >= kMinParallelNs);
+  const int threads = parallel ? static_cast<int>(std::min<int64_t>(num_threads(), chunks)) : 1;
+  if (threads == 1) return run_serially(chunks, fn, context);
   Region region;
   region.fn = fn;
   region.context = context;
   region.chunks = chunks;
-  const bool meet = rendezvous.load(std::memory_order_relaxed);
-  if (!inside_region && chunks > 1 && (meet || work_ns >= kMinParallelNs)) {
-    region.threads = static_cast<int>(std::min<int64_t>(num_threads(), chunks));
-    region.rendezvous = meet && region.threads > 1;
-  }
-  if (region.threads == 1) {
-    region.work();
-  } else if (use_openmp()) {
-    run_on_openmp(region);
-  } else {
-    run_on_pool(region);
-  }
-  int useful = region.useful.load(), most = most_workers.load();
-  while (useful > most && !most_workers.compare_exchange_weak(most, useful)) {
-  }
+  region.threads = threads;
+  region.rendezvous = meet;
+  use_openmp() ? run_on_openmp(region) : run_on_pool(region);
+  note_workers(region.useful.load());
   if (region.failed) std::rethrow_exception(region.error);
 }
 

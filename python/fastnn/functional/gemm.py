@@ -49,7 +49,8 @@ def gemm(
         Goto and van de Geijn, "Anatomy of high-performance matrix multiplication", 2008,
         https://doi.org/10.1145/1356052.1356053
     """
-    return _core.gemm(a, b, bias, residual, relu_flag("gemm", activation), out)
+    relu = activation is not None and relu_flag("gemm", activation)
+    return _core.gemm(a, b, bias, residual, relu, out)
 
 
 class LinearCache(NamedTuple):

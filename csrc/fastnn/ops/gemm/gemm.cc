@@ -251,8 +251,7 @@ template <class T, class Run>
 void product_of(const GemmKernel<T>& kernel, const Grid& grid, MatrixView<const T> a, MatrixView<T> c,
                 const Prologue<T>& prologue, const Epilogue<T>& epilogue, Run run) {
   const int64_t count = epilogue.mean ? grid.row_bands * c.cols : 0;
-  Buffer<T> statistics;
-  if (count) statistics = Buffer<T>(2 * count);
+  const Buffer<T> statistics(2 * count);
   const Product<T> product{
       kernel, grid, a, c, prologue, epilogue, statistics.get(), statistics.get() + count};
   run(product, flops_of(c, a.cols) / kFlopsPerNs);
