@@ -40,8 +40,8 @@ Grid grid_of_rows(int64_t m, int64_t n, int64_t k, const GemmKernel<T>& kernel, 
   return grid;
 }
 
-// Whether the chunks of a product are whole columns, each of which packs its panels of B just before it uses
-// them up: many columns, and so few rows that all of A is packed at once where it must be.
+// Whether the chunks of a product are whole columns: many of them, and so few rows that all of A is packed at
+// once where it must be.
 bool by_columns(int64_t m, int64_t n, int tile_cols) {
   constexpr int64_t kMostRows = 1024;
   return m <= kMostRows && ceil_div(n, tile_cols) >= kWantedChunks;
@@ -57,7 +57,7 @@ template <class T>
 struct Panels {
   const T* data;
   int64_t next, row;  // from a panel to the next, and from a row of a panel to the next
-  bool masked;        // the last panel ends with the matrix, not with its width
+  bool in_place;      // B as it stands: the last panel ends with the matrix, not with its width
 };
 
 template <class T>
@@ -136,14 +136,20 @@ struct Product {
   // memory is slow to come from so many rows at once.
   void run_panel(int64_t band, int64_t j, bool first, Terms terms, const T* strip, const T* panel,
                  const Panels<T>& form) const {
-    const bool fetch = first && !strip && a.row_stride == terms.count;
+    const bool fetch_b = form.in_place && form.row > grid.width;  // rows apart, which no hardware guesses
+    const bool fetch_a = !fetch_b && first && !strip && a.row_stride == terms.count;
     const int64_t col = j * grid.width, row0 = first_row(first_tile(band));
     GemmTile<T> tile{};
     tile.b = panel;
     tile.runs = 1;
     tile.depth = terms.count;
     tile.b_row = form.row;
-    tile.b_masked = form.masked;
+    tile.b_masked = form.in_place;
+    if (fetch_b) {
+      constexpr int64_t kRowsAhead = 8;
+      tile.ahead = panel + kRowsAhead * form.row;
+      tile.ahead_row = form.row;
+    }
     tile.c_row = c.row_stride;
     tile.cols = static_cast<int>(std::min(grid.width, c.cols - col));
     tile.accumulate = terms.begin > 0;
@@ -159,7 +165,7 @@ struct Product {
       tile.rows = rows_of(t);
       tile.a = strip ? strip + (row - row0) * terms.count
                      : a.data + row * a.row_stride + terms.begin * a.col_stride;
-      tile.ahead = fetch && row + 2 * tile.rows <= a.rows ? tile.a + tile.rows * a.row_stride : nullptr;
+      if (fetch_a) tile.ahead = row + 2 * tile.rows <= a.rows ? tile.a + tile.rows * a.row_stride : nullptr;
       tile.a_row = strip ? 1 : a.row_stride;
       tile.a_col = strip ? tile.rows : a.col_stride;
       tile.c = c.data + row * c.row_stride + col;
@@ -213,23 +219,25 @@ struct Product {
     }
   }
 
-  // Each chunk packs its panels of B one by one, and finds what it has just written in the first caches. All
-  // of them share the rows of A.
-  void run_columns(MatrixView<const T> b, double ns) const {
+  // Each chunk takes some columns of B, one panel after the other, through all rows of A. A panel is read
+  // where it lies or packed just before, to be found in the first caches.
+  void run_columns(MatrixView<const T> b, bool b_in_place, double ns) const {
     Buffer<T> strip;
     if (!a_in_place()) strip = Buffer<T>(a.rows * most_terms());
     for (int64_t i = 0; i < runs(); ++i) {
       const Terms run = terms(i);
+      const MatrixView<const T> rows = rows_of_b(b, run);
       if (strip.get()) {
         const double bytes = 2.0 * sizeof(T) * static_cast<double>(a.rows * run.count);
         parallel_for(grid.tiles, bytes / kBytesPerNs, [&](int64_t t) { pack_tile(t, run, 0, strip.get()); });
       }
       parallel_for(grid.col_bands, ns / static_cast<double>(runs()), [&](int64_t col_band) {
-        Buffer<T> panel(grid.width * run.count);
+        Buffer<T> packed(b_in_place ? 0 : grid.width * run.count);
         for (int64_t j = first_panel(col_band); j < first_panel(col_band + 1); ++j) {
-          pack_panel(kernel, rows_of_b(b, run), j, panel.get());
-          run_panel(0, j, j == first_panel(col_band), run, strip.get(), panel.get(),
-                    {panel.get(), 0, grid.width, false});
+          if (!b_in_place) pack_panel(kernel, rows, j, packed.get());
+          const Panels<T> panel = b_in_place ? Panels<T>{rows.data + j * grid.width, 0, b.row_stride, true}
+                                             : Panels<T>{packed.get(), 0, grid.width, false};
+          run_panel(0, j, j == first_panel(col_band), run, strip.get(), panel.data, panel);
         }
       });
     }
@@ -352,23 +360,25 @@ void gemm(MatrixView<const T> a, MatrixView<const T> b, MatrixView<T> c, const P
           const Epilogue<T>& epilogue) {
   if (c.rows == 0 || c.cols == 0) return;
   const GemmKernel<T> kernel = FASTNN_DISPATCH(gemm_kernel<T>)();
-  // Rearranging B costs more than it saves where each panel is used once or twice, or where rows of the only
-  // panel lie close together.
-  const bool few_rows = a.rows <= 2 * kernel.rows, close = std::max(b.cols, b.row_stride) <= kernel.cols;
+  // A panel of B is read where it lies if its rows follow each other closely, or if so few rows of A meet it
+  // that packing it would not pay.
+  constexpr int64_t kFewRows = 384;
+  const bool close = std::max(b.cols, b.row_stride) <= kernel.cols;
+  const bool in_place = b.col_stride == 1 && (close || c.rows <= kFewRows);
+  const bool wide = in_place && a.rows <= kernel.rows && !epilogue.mean;
   const bool columns = b.row_stride == 1 && (b.col_stride != 1 || b.cols == 1);  // of B are contiguous
   const auto rows_grid = [&](int64_t width) { return grid_of_rows(c.rows, c.cols, a.cols, kernel, width); };
   if (columns && a.col_stride == 1 && a.cols > 0 && prologue.empty() && !epilogue.mean &&
       dots_pay(a.rows, b.cols, a.cols, kernel.lanes)) {
     run_dot<T>(kernel, a, b, c, epilogue);
-  } else if ((few_rows || close) && b.col_stride == 1) {
-    const bool wide = a.rows <= kernel.rows && !epilogue.mean;
+  } else if (!wide && by_columns(c.rows, c.cols, kernel.cols)) {
+    product_of(kernel, grid_of_columns(c.rows, c.cols, kernel.rows, kernel.cols), a, c, prologue, epilogue,
+               [&](const Product<T>& product, double ns) { product.run_columns(b, in_place, ns); });
+  } else if (in_place) {
     const int64_t width = wide ? kernel.wide_cols(static_cast<int>(a.rows)) : kernel.cols;
     const Panels<T> panels{b.data, width, b.row_stride, true};
     product_of(kernel, rows_grid(width), a, c, prologue, epilogue,
                [&](const Product<T>& product, double ns) { product.run_all(panels, ns); });
-  } else if (by_columns(c.rows, c.cols, kernel.cols)) {
-    product_of(kernel, grid_of_columns(c.rows, c.cols, kernel.rows, kernel.cols), a, c, prologue, epilogue,
-               [&](const Product<T>& product, double ns) { product.run_columns(b, ns); });
   } else {
     product_of(kernel, rows_grid(kernel.cols), a, c, prologue, epilogue,
                [&](const Product<T>& product, double ns) { product.run_bands(b, ns); });

@@ -29,7 +29,8 @@ struct GemmTile {
   int rows, cols;   // at most the kernel's; b is readable up to its panel's width unless b_masked
   bool b_masked;    // columns of b beyond cols must not be read
   bool accumulate;  // add to what stands in C
-  const T* ahead;   // or null: memory to be fetched meanwhile, a cache line for each p
+  const T* ahead;   // or null: memory to be fetched meanwhile, a row as wide as the tile for each p
+  int64_t ahead_row = 64 / sizeof(T);  // from one such row to the next; so set: a cache line after another
 
   // Applied when `finish` is set: after the last run of the last block of the sum.
   bool finish;

@@ -86,7 +86,7 @@ struct GemmTileKernel {
 
   template <bool kRowContiguous, bool kMasked, bool kAhead = false>
   static FASTNN_INLINE void multiply(const GemmTile<T>& t, GemmAccumulators<T, kRows, kVecs>& tile) {
-    constexpr int64_t kLine = 64 / sizeof(T);
+    constexpr int kLine = 64 / sizeof(T);
     const T* ahead = t.ahead;
     for (int64_t r = 0; r < t.runs; ++r) {
       GemmRows<T, kRows, kRowContiguous> rows(t.a + t.a_offset[r], t.a_row, t.a_col);
@@ -96,8 +96,9 @@ struct GemmTileKernel {
         V row[kVecs];
         load_b<kMasked>(b, t.cols, row);
         if (kAhead) {
-          __builtin_prefetch(ahead);
-          ahead += kLine;
+#pragma GCC unroll 8
+          for (int j = 0; j < kVecs * kLanes; j += kLine) __builtin_prefetch(ahead + j);
+          ahead += t.ahead_row;
         }
         tile.step(rows, row);
         rows.advance();
