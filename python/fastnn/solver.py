@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import signal
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -349,6 +347,9 @@ class Solver:
     @contextmanager
     def _deferred_interrupt(self) -> Iterator[None]:
         """Turn the first Ctrl-C into a flag that is read between steps; the second acts as ever."""
+        import signal
+        import threading
+
         if threading.current_thread() is not threading.main_thread():
             yield
             return
