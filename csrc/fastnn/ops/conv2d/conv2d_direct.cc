@@ -122,7 +122,7 @@ struct SumTiles {
     if (rows <= 0) return;
     const int64_t lines = long_rows ? 1 : rows;
     const int64_t length = long_rows ? rows * sum.v.out : sum.v.out;
-    const std::vector<int64_t> begins = equal_parts(length, gemm.rows);
+    const std::vector<int64_t> begins = equal_parts(length, gemm.rows_of(width));
     // Short sums: several panels of filters fit, and a pixel's results are written together.
     const int64_t fit = kFilterBytes / (panel_size() * static_cast<int64_t>(sizeof(T)));
     const int64_t together = std::max<int64_t>(fit, 1);

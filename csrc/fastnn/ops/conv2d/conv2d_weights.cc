@@ -127,7 +127,7 @@ struct WeightTiles : Weights<T> {
     tile.accumulate = accumulate;
     // Neighbouring taps along a row are contiguous, and tiles run across them.
     const int64_t joined = v.step == 1 && x_plan.pitch == in ? v.taps : 1;
-    const int64_t height = joined * in, tiles = ceil_div(height, gemm.rows);
+    const int64_t height = joined * in, tiles = ceil_div(height, gemm.rows_of(out));
     for (int64_t j = part_begin(panels, panel_bands, panel_band);
          j < part_begin(panels, panel_bands, panel_band + 1); ++j) {
       const int64_t col = j * gemm.cols;

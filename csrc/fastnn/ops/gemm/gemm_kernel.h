@@ -81,10 +81,11 @@ struct GemmPackB {
 // What one instruction set offers: kernel and block sizes travel together.
 template <class T>
 struct GemmKernel {
-  int rows, cols;  // of the largest register tile
-  int lanes;       // of a register
-  int64_t depth;   // most terms of a run of the sum: a panel of B, depth x cols, and a strip of A stay in the
-                   // second cache
+  int rows, cols;   // of the largest register tile
+  int lanes;        // of a register
+  int narrow_rows;  // of the largest tile that is one register wide
+  int64_t depth;  // most terms of a run of the sum: a panel of B, depth x cols, and a strip of A stay in the
+                  // second cache
   // Columns of the widest tile of so many rows; fewer rows have more. Tiles wider than `cols` fetch nothing
   // ahead and take no statistics.
   int (*wide_cols)(int rows);
@@ -92,6 +93,8 @@ struct GemmKernel {
   void (*dot)(const GemmDot<T>&);
   void (*pack_a)(const GemmPackA<T>&);
   void (*pack_b)(const GemmPackB<T>&);
+
+  int rows_of(int64_t width) const { return width <= lanes ? narrow_rows : rows; }  // of a tile so wide
 };
 
 FASTNN_DECLARE_KERNEL(template <class T> GemmKernel<T> gemm_kernel())

@@ -15,10 +15,17 @@ constexpr int gemm_vecs() {
   return Vec<T>::lanes * sizeof(T) == 16 ? 4 : Vec<T>::lanes == 1 ? 4 : 2;
 }
 
+// Rows of a tile one register wide: more of them share the loads of B and the work round a tile.
+template <class T>
+constexpr int gemm_narrow_rows() {
+  return Vec<T>::lanes == 1 ? gemm_rows<T>() : Vec<T>::registers == 32 ? 16 : 12;
+}
+
 // Registers that a tile of few rows is wide: twice as many as long as the accumulators last. They hide the
 // latency of fma, and rows of B are read in longer pieces.
 template <class T>
 constexpr int gemm_wide_vecs(int rows) {
+  if (rows > gemm_rows<T>()) return 1;
   int vecs = gemm_vecs<T>();
   while (Vec<T>::lanes > 1 && 2 * vecs * rows <= gemm_rows<T>() * gemm_vecs<T>()) vecs *= 2;
   return vecs;
@@ -41,26 +48,34 @@ struct GemmAccumulators {
   }
 };
 
-// Where the rows of A stand in the sum: contiguous elements, or one pointer for every three rows, as base,
-// base + a_row and base + 2 * a_row are addresses that one instruction forms. A pointer for each row, or an
-// offset, would not fit into the general registers.
+// Where the rows of A stand in the sum: contiguous elements, or one pointer for every five rows, as base plus
+// none to four times the distance are addresses that one instruction forms from that distance and its triple.
+// A pointer for each row, or an offset, would not fit into the general registers.
 template <class T, int kRows, bool kContiguous>
 struct GemmRows {
-  static constexpr int kBases = kContiguous ? 1 : (kRows + 2) / 3;
-  const T* base[kBases];
-  int64_t a_row, a_col;
+  static constexpr int kBases = kContiguous ? 1 : (kRows + 4) / 5;
+  const char* base[kBases];
+  int64_t distance, triple, a_col;  // in bytes
 
-  FASTNN_INLINE GemmRows(const T* a, int64_t row, int64_t col) : a_row(row), a_col(col) {
+  FASTNN_INLINE GemmRows(const T* a, int64_t row, int64_t col)
+      : distance(row * static_cast<int64_t>(sizeof(T))),
+        triple(3 * distance),
+        a_col(col * static_cast<int64_t>(sizeof(T))) {
+    asm("" : "+r"(triple));
 #pragma GCC unroll 8
     for (int g = 0; g < kBases; ++g) {
-      base[g] = a + 3 * g * a_row;
+      base[g] = reinterpret_cast<const char*>(a) + 5 * g * distance;
       asm("" : "+r"(base[g]));  // or the compiler makes offsets of them again
     }
   }
-  FASTNN_INLINE T at(int i) const { return kContiguous ? base[0][i] : base[i / 3][i % 3 * a_row]; }
+  FASTNN_INLINE T at(int i) const {
+    const T* row = reinterpret_cast<const T*>(
+        kContiguous ? base[0] : base[i / 5] + (i % 5 == 3 ? triple : i % 5 * distance));
+    return kContiguous ? row[i] : *row;
+  }
   FASTNN_INLINE void advance() {
 #pragma GCC unroll 8
-    for (int g = 0; g < kBases; ++g) base[g] += kContiguous ? a_col : 1;
+    for (int g = 0; g < kBases; ++g) base[g] += kContiguous ? a_col : static_cast<int64_t>(sizeof(T));
   }
 };
 
@@ -403,10 +418,18 @@ static void gemm_dot(const GemmDot<T>& d) {
 
 template <class T>
 GemmKernel<T> gemm_kernel() {
-  constexpr int rows = gemm_rows<T>(), vecs = gemm_vecs<T>();
+  constexpr int rows = gemm_rows<T>(), vecs = gemm_vecs<T>(), narrow_rows = gemm_narrow_rows<T>();
   // 32 to 64 KB of B a panel: 512 rows of 128 bytes. A tile's C comes and goes once for each run of the sum.
-  return {rows,        vecs * Vec<T>::lanes, Vec<T>::lanes, 512, gemm_wide_cols<T>, gemm_tile<T, rows>,
-          gemm_dot<T>, gemm_pack_a<T>,       gemm_pack_b<T>};
+  return {rows,
+          vecs * Vec<T>::lanes,
+          Vec<T>::lanes,
+          narrow_rows,
+          512,
+          gemm_wide_cols<T>,
+          gemm_tile<T, narrow_rows>,
+          gemm_dot<T>,
+          gemm_pack_a<T>,
+          gemm_pack_b<T>};
 }
 
 template GemmKernel<float> gemm_kernel<float>();
