@@ -52,6 +52,9 @@ Grid grid_of_columns(int64_t m, int64_t n, int tile_rows, int tile_cols) {
   return {tile_cols, ceil_div(m, tile_rows), panels, 1, std::min(panels, 2 * kWantedChunks)};
 }
 
+// Rows of B, or columns of A, that are fetched before the sum reaches them, where they are read in place.
+constexpr int64_t kFetchedAhead = 8;
+
 // Where the kernel finds the rows of B from some p on: `data` in the first panel, others follow.
 template <class T>
 struct Panels {
@@ -111,15 +114,16 @@ struct Product {
     return first_row(first_tile(band + 1)) - first_row(first_tile(band));
   }
 
-  // A is read where it lies if packing it would not pay: nothing to apply on the way, and few columns to
-  // reuse it or rows so far apart that those of a tile do not crowd a few sets of the first cache.
+  // A is read where it lies if nothing is to be applied on the way, and if there are few columns to reuse it
+  // or the lines that a tile needs at a time do not crowd a few sets of the first cache: one for each of its
+  // rows, or those of the columns that it fetches ahead.
   bool a_in_place() const {
-    constexpr int64_t kWayBytes = 4096, kMostRows = 7;  // of a set, which holds 8 lines
-    if (!prologue.empty()) return false;
-    if ((a.col_stride == 1 || a.row_stride == 1) && grid.panels <= 2) return true;
-    if (a.col_stride != 1) return false;
-    const int64_t stride = a.row_stride * static_cast<int64_t>(sizeof(T));
-    return std::min<int64_t>(kernel.rows, a.rows) * std::gcd(stride, kWayBytes) <= kMostRows * kWayBytes;
+    constexpr int64_t kWayBytes = 4096, kMostLines = 7;  // of a set, which holds 8
+    if (!prologue.empty() || (a.col_stride != 1 && a.row_stride != 1)) return false;
+    if (grid.panels <= 2) return true;
+    const int64_t stride = a.col_stride == 1 ? a.row_stride : a.col_stride;
+    const int64_t lines = a.col_stride == 1 ? std::min<int64_t>(kernel.rows, a.rows) : kFetchedAhead;
+    return lines * std::gcd(stride * static_cast<int64_t>(sizeof(T)), kWayBytes) <= kMostLines * kWayBytes;
   }
 
   // Packs a tile of A into its place in the strip of a band.
@@ -136,8 +140,10 @@ struct Product {
   // memory is slow to come from so many rows at once.
   void run_panel(int64_t band, int64_t j, bool first, Terms terms, const T* strip, const T* panel,
                  const Panels<T>& form) const {
-    const bool fetch_b = form.in_place && form.row > grid.width;  // rows apart, which no hardware guesses
-    const bool fetch_a = !fetch_b && first && !strip && a.row_stride == terms.count;
+    // Of short reads a row apart, no hardware guesses the next.
+    const bool fetch_b = form.in_place && form.row > grid.width;
+    const bool fetch_columns = !fetch_b && !strip && a.col_stride != 1;
+    const bool fetch_rows = !fetch_b && !strip && first && a.row_stride == terms.count;
     const int64_t col = j * grid.width, row0 = first_row(first_tile(band));
     GemmTile<T> tile{};
     tile.b = panel;
@@ -145,9 +151,9 @@ struct Product {
     tile.depth = terms.count;
     tile.b_row = form.row;
     tile.b_masked = form.in_place;
+    if (fetch_columns) tile.ahead_row = a.col_stride;
     if (fetch_b) {
-      constexpr int64_t kRowsAhead = 8;
-      tile.ahead = panel + kRowsAhead * form.row;
+      tile.ahead = panel + kFetchedAhead * form.row;
       tile.ahead_row = form.row;
     }
     tile.c_row = c.row_stride;
@@ -165,7 +171,9 @@ struct Product {
       tile.rows = rows_of(t);
       tile.a = strip ? strip + (row - row0) * terms.count
                      : a.data + row * a.row_stride + terms.begin * a.col_stride;
-      if (fetch_a) tile.ahead = row + 2 * tile.rows <= a.rows ? tile.a + tile.rows * a.row_stride : nullptr;
+      if (fetch_columns) tile.ahead = tile.a + kFetchedAhead * a.col_stride;
+      if (fetch_rows)
+        tile.ahead = row + 2 * tile.rows <= a.rows ? tile.a + tile.rows * a.row_stride : nullptr;
       tile.a_row = strip ? 1 : a.row_stride;
       tile.a_col = strip ? tile.rows : a.col_stride;
       tile.c = c.data + row * c.row_stride + col;
@@ -203,16 +211,19 @@ struct Product {
     });
   }
 
-  // Packs a block of B into a buffer that stays in the second cache, uses it up, and packs the next one
-  // there: B comes from memory once, and its packed form never goes there.
-  void run_bands(MatrixView<const T> b, double ns) const {
-    Buffer<T> block(grid.most_panels() * grid.width * most_terms());
+  // Takes B a block at a time, which all bands use up before the next one: it comes from memory once. Unless
+  // it is read in place, it is packed into a buffer that stays in the second cache.
+  void run_bands(MatrixView<const T> b, bool b_in_place, double ns) const {
+    Buffer<T> block(b_in_place ? 0 : grid.most_panels() * grid.width * most_terms());
     for (int64_t col_band = 0; col_band < grid.col_bands; ++col_band) {
       const int64_t first = first_panel(col_band), count = first_panel(col_band + 1) - first;
       for (int64_t i = 0; i < runs(); ++i) {
         const Terms run = terms(i);
-        pack_panels(kernel, rows_of_b(b, run), first, count, block.get());
-        const Panels<T> panels{block.get(), grid.width * run.count, grid.width, false};
+        const MatrixView<const T> rows = rows_of_b(b, run);
+        if (!b_in_place) pack_panels(kernel, rows, first, count, block.get());
+        const Panels<T> panels =
+            b_in_place ? Panels<T>{rows.data + first * grid.width, grid.width, b.row_stride, true}
+                       : Panels<T>{block.get(), grid.width * run.count, grid.width, false};
         parallel_for(grid.row_bands, ns / static_cast<double>(grid.col_bands * runs()),
                      [&](int64_t band) { run_block(band, col_band, run, panels); });
       }
@@ -374,14 +385,14 @@ void gemm(MatrixView<const T> a, MatrixView<const T> b, MatrixView<T> c, const P
   } else if (!wide && by_columns(c.rows, c.cols, kernel.cols)) {
     product_of(kernel, grid_of_columns(c.rows, c.cols, kernel.rows, kernel.cols), a, c, prologue, epilogue,
                [&](const Product<T>& product, double ns) { product.run_columns(b, in_place, ns); });
-  } else if (in_place) {
-    const int64_t width = wide ? kernel.wide_cols(static_cast<int>(a.rows)) : kernel.cols;
+  } else if (wide) {
+    const int64_t width = kernel.wide_cols(static_cast<int>(a.rows));
     const Panels<T> panels{b.data, width, b.row_stride, true};
     product_of(kernel, rows_grid(width), a, c, prologue, epilogue,
                [&](const Product<T>& product, double ns) { product.run_all(panels, ns); });
   } else {
     product_of(kernel, rows_grid(kernel.cols), a, c, prologue, epilogue,
-               [&](const Product<T>& product, double ns) { product.run_bands(b, ns); });
+               [&](const Product<T>& product, double ns) { product.run_bands(b, in_place, ns); });
   }
 }
 
