@@ -317,14 +317,17 @@ void run_dot(const GemmKernel<T>& kernel, MatrixView<const T> a, MatrixView<cons
   parallel_for(panels * bands, std::max(bytes / kBytesPerNs, flops_of(c, k) / kFlopsPerNs), chunk);
 }
 
-// Whether dot products along a B with contiguous columns beat tiles, in cycles as measured with AVX-512: a
-// dot product ends by adding up the lanes of a register; tiles begin by rearranging B, and their last
-// register may be half empty.
-bool dots_pay(int64_t m, int64_t n, int64_t k, int64_t lanes) {
+// Whether dot products along contiguous rows of A and columns of B beat tiles, in cycles as measured with
+// AVX-512: a dot product ends by adding up the lanes of a register, and the last register of a tile may be
+// half empty. B is rearranged for tiles if its columns are contiguous, for dot products if they are not.
+bool dots_pay(int64_t m, int64_t n, int64_t k, int64_t lanes, bool contiguous) {
   const double rows = static_cast<double>(m), cols = static_cast<double>(n), depth = static_cast<double>(k);
-  const double steps = static_cast<double>(ceil_div(k, lanes)),
-               registers = static_cast<double>(ceil_div(n, lanes));
-  return rows * cols * (1.05 * steps + 1.5) < 0.5 * cols * depth + rows * registers * depth;
+  const double steps = static_cast<double>(ceil_div(k, lanes));
+  const double registers = static_cast<double>(ceil_div(n, lanes));
+  const double rearranging = contiguous ? -0.5 : 0.5;
+  constexpr int64_t kMostTurned = 8192;  // one thread rearranges all of B
+  if (!contiguous && k > kMostTurned) return false;
+  return rows * cols * (1.05 * steps + 1.5) + rearranging * cols * depth < rows * registers * depth;
 }
 
 }  // namespace
@@ -378,10 +381,16 @@ void gemm(MatrixView<const T> a, MatrixView<const T> b, MatrixView<T> c, const P
   const bool in_place = b.col_stride == 1 && (close || c.rows <= kFewRows);
   const bool wide = in_place && a.rows <= kernel.rows && !epilogue.mean;
   const bool columns = b.row_stride == 1 && (b.col_stride != 1 || b.cols == 1);  // of B are contiguous
+  const bool dots = a.col_stride == 1 && a.cols > 0 && prologue.empty() && !epilogue.mean &&
+                    (columns || b.col_stride == 1) && dots_pay(a.rows, b.cols, a.cols, kernel.lanes, columns);
   const auto rows_grid = [&](int64_t width) { return grid_of_rows(c.rows, c.cols, a.cols, kernel, width); };
-  if (columns && a.col_stride == 1 && a.cols > 0 && prologue.empty() && !epilogue.mean &&
-      dots_pay(a.rows, b.cols, a.cols, kernel.lanes)) {
+  if (dots && columns) {
     run_dot<T>(kernel, a, b, c, epilogue);
+  } else if (dots) {
+    const int64_t k = b.rows;
+    const Buffer<T> turned(b.cols * k);
+    kernel.pack_b({b.data, 1, b.row_stride, static_cast<int>(k), static_cast<int>(k), b.cols, turned.get()});
+    run_dot<T>(kernel, a, row_major<const T>(turned.get(), b.cols, k).transposed(), c, epilogue);
   } else if (!wide && by_columns(c.rows, c.cols, kernel.cols)) {
     product_of(kernel, grid_of_columns(c.rows, c.cols, kernel.rows, kernel.cols), a, c, prologue, epilogue,
                [&](const Product<T>& product, double ns) { product.run_columns(b, in_place, ns); });

@@ -323,16 +323,17 @@ static void gemm_pack_b(const GemmPackB<T>& g) {
                                           g.width);
     return;
   }
+  const int whole = g.cols / V::lanes * V::lanes, rest = g.cols - whole;
   for (int64_t p = 0; p < g.depth; ++p) {
     const T* row = g.b + p * g.b_row;
     T* out = g.out + p * g.width;
     if (g.b_col == 1) {
-      for (int j = 0; j < g.width; j += V::lanes) {
-        const int n = g.cols - j;
-        // The next panel's part of this row: no hardware guesses it from short reads a row apart.
-        __builtin_prefetch(row + g.width + j);
-        V::load(row + j, n < 0 ? 0 : n > V::lanes ? V::lanes : n).store(out + j);
-      }
+      // The next panel's part of this row: no hardware guesses it from short reads a row apart.
+      for (int j = 0; j < g.width; j += V::lanes) __builtin_prefetch(row + g.width + j);
+      for (int j = 0; j < whole; j += V::lanes) V::load(row + j).store(out + j);
+      if (whole == g.width) continue;
+      V::load(row + whole, rest).store(out + whole);
+      for (int j = whole + V::lanes; j < g.width; j += V::lanes) V::zero().store(out + j);
     } else {
       for (int j = 0; j < g.width; ++j) out[j] = j < g.cols ? row[j * g.b_col] : T(0);
     }
