@@ -35,6 +35,7 @@ def lazy_names(
         return value
 
     def names() -> list[str]:
-        return sorted({*namespace, *place, *modules})
+        private = {name for name in namespace if name.startswith("_")}
+        return sorted(private | {*place, *modules})
 
     return load, names, sorted(place)

@@ -10,18 +10,36 @@ and never shows in the reported loss; a regularizer is the way to a penalty on w
 
 from __future__ import annotations
 
-from fastnn.optim._base import Groups as Groups
-from fastnn.optim._base import Optimizer as Optimizer
-from fastnn.optim.adaptive import Adadelta as Adadelta
-from fastnn.optim.adaptive import Adagrad as Adagrad
-from fastnn.optim.adaptive import NAdam as NAdam
-from fastnn.optim.adaptive import RMSprop as RMSprop
-from fastnn.optim.averaging import ParameterAverage as ParameterAverage
-from fastnn.optim.clipping import clip_grad_norm as clip_grad_norm
-from fastnn.optim.clipping import clip_grad_value as clip_grad_value
-from fastnn.optim.first_order import SGD as SGD
-from fastnn.optim.first_order import Adam as Adam
-from fastnn.optim.first_order import AdamW as AdamW
-from fastnn.optim.second_order import LBFGS as LBFGS
-from fastnn.optim.second_order import Minimum as Minimum
-from fastnn.optim.second_order import Newton as Newton
+from typing import TYPE_CHECKING
+
+# Loaded at first use: a run has one optimizer.
+if TYPE_CHECKING:
+    from fastnn.optim._base import Groups as Groups
+    from fastnn.optim._base import Optimizer as Optimizer
+    from fastnn.optim.adaptive import Adadelta as Adadelta
+    from fastnn.optim.adaptive import Adagrad as Adagrad
+    from fastnn.optim.adaptive import NAdam as NAdam
+    from fastnn.optim.adaptive import RMSprop as RMSprop
+    from fastnn.optim.averaging import ParameterAverage as ParameterAverage
+    from fastnn.optim.clipping import clip_grad_norm as clip_grad_norm
+    from fastnn.optim.clipping import clip_grad_value as clip_grad_value
+    from fastnn.optim.first_order import SGD as SGD
+    from fastnn.optim.first_order import Adam as Adam
+    from fastnn.optim.first_order import AdamW as AdamW
+    from fastnn.optim.second_order import LBFGS as LBFGS
+    from fastnn.optim.second_order import Minimum as Minimum
+    from fastnn.optim.second_order import Newton as Newton
+else:
+    from fastnn._lazy import lazy_names
+
+    __getattr__, __dir__, __all__ = lazy_names(
+        __name__,
+        {
+            "_base": ("Groups", "Optimizer"),
+            "adaptive": ("Adadelta", "Adagrad", "NAdam", "RMSprop"),
+            "averaging": ("ParameterAverage",),
+            "clipping": ("clip_grad_norm", "clip_grad_value"),
+            "first_order": ("SGD", "Adam", "AdamW"),
+            "second_order": ("LBFGS", "Minimum", "Newton"),
+        },
+    )
