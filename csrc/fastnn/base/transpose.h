@@ -40,21 +40,21 @@ void transpose_few(const T* from, int64_t from_stride, int64_t rows, T* to) {
   }
 }
 
-// to[r * cols + c] = from[c * from_stride + r].
+// to[r * to_stride + c] = from[c * from_stride + r].
 template <class T>
-void transpose(const T* from, int64_t from_stride, int64_t rows, int64_t cols, T* to) {
-  if (cols == 2) return transpose_few<2>(from, from_stride, rows, to);
-  if (cols == 3) return transpose_few<3>(from, from_stride, rows, to);
+void transpose(const T* from, int64_t from_stride, int64_t rows, int64_t cols, T* to, int64_t to_stride) {
+  if (cols == 2 && to_stride == 2) return transpose_few<2>(from, from_stride, rows, to);
+  if (cols == 3 && to_stride == 3) return transpose_few<3>(from, from_stride, rows, to);
   constexpr int64_t kLine = 64 / sizeof(T);  // of each column a cache line at a time
   for (int64_t first = 0; first < rows; first += kLine) {
     const int64_t end = std::min(rows, first + kLine);
     for (int64_t c = 0; c < cols; c += 4) {
       int64_t r = first;
       for (; c + 4 <= cols && r + 4 <= end; r += 4) {
-        transpose_square<4>(from + c * from_stride + r, from_stride, to + r * cols + c, cols);
+        transpose_square<4>(from + c * from_stride + r, from_stride, to + r * to_stride + c, to_stride);
       }
       for (; r < end; ++r) {
-        for (int64_t i = c; i < std::min(cols, c + 4); ++i) to[r * cols + i] = from[i * from_stride + r];
+        for (int64_t i = c; i < std::min(cols, c + 4); ++i) to[r * to_stride + i] = from[i * from_stride + r];
       }
     }
   }
