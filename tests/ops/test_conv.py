@@ -105,9 +105,15 @@ def test_the_first_layer_needs_no_dx() -> None:
     np.testing.assert_array_equal(dw, F.conv2d_backward(y, cache)[1])
 
 
-@pytest.mark.parametrize("algo", ["direct", "im2col"])
 @pytest.mark.parametrize(
-    ("c", "f", "groups", "kernel"), [(8, 20, 1, 3), (8, 20, 1, 1), (8, 16, 2, 3), (8, 8, 8, 3), (5, 20, 5, 3)]
+    ("algo", "c", "f", "groups", "kernel"),
+    [
+        (algo, *layer)
+        for algo in ("direct", "im2col")
+        for layer in [(8, 20, 1, 3), (8, 20, 1, 1), (8, 16, 2, 3), (8, 8, 8, 3), (5, 20, 5, 3)]
+    ]
+    # Few filters, some, and many beside few tiles.
+    + [("winograd", 8, filters, 1, 3) for filters in (5, 40, 200)],
 )
 @pytest.mark.parametrize("threads", [1, 2])
 def test_statistics_of_the_output(algo: str, c: int, f: int, groups: int, kernel: int, threads: int) -> None:

@@ -62,7 +62,7 @@ def test_error_is_bounded_in_all_passes(
         assert error <= LIMIT[dtype], f"{name}: {error:.2e}"
 
 
-@pytest.mark.parametrize("shape", [(9, 20, 16, 16), (6, 96, 16, 16)])
+@pytest.mark.parametrize("shape", [(9, 20, 16, 16), (6, 96, 16, 16), (4, 128, 4, 4)])
 def test_any_number_of_threads_gives_the_same_bits(shape: tuple[int, ...]) -> None:
     x, w, b, dy = problem(shape, shape[1], 1, np.float32)
     results = []

@@ -3,6 +3,7 @@
 
 #include "fastnn/base/parallel.h"
 #include "fastnn/base/pixel_rows.h"
+#include "fastnn/base/transpose.h"
 #include "fastnn/ops/gemm/gemm_kernel.h"
 #include "fastnn/ops/winograd/winograd.h"
 #include "fastnn/ops/winograd/winograd_tiles.h"
@@ -10,31 +11,99 @@
 namespace fastnn {
 namespace {
 
-// sum (c x f) = (or +=) data^T spread for data (depth x c) and spread (depth x f), all row-major.
+// Products of planes: sum (c x f, rows of sum_row) = (or +=) data^T spread, for data (depth x c, rows of
+// data_row) and spread (depth x f, rows of spread_row).
 template <class T>
-void add_outer_products(const GemmKernel<T>& gemm, const T* data, int64_t c, const T* spread, int64_t f,
-                        int64_t depth, bool accumulate, T* sum) {
-  const int64_t strips = ceil_div(c, gemm.rows);
-  for (int64_t col = 0; col < f; col += gemm.cols) {
-    for (int64_t s = 0; s < strips; ++s) {
-      const int64_t row = part_begin(c, strips, s);
-      GemmTile<T> tile{};
-      tile.a = data + row;
-      tile.b = spread + col;
-      tile.runs = 1;
-      tile.depth = depth;
-      tile.a_row = 1;
-      tile.a_col = c;
-      tile.b_row = f;
-      tile.b_masked = true;
-      tile.c = sum + row * f + col;
-      tile.c_row = f;
-      tile.rows = static_cast<int>(part_begin(c, strips, s + 1) - row);
-      tile.cols = static_cast<int>(std::min<int64_t>(gemm.cols, f - col));
-      tile.accumulate = accumulate;
-      gemm.tile(tile);
+struct OuterProduct {
+  const T* data;
+  int64_t data_row, c;
+  const T* spread;
+  int64_t spread_row, f;
+  int64_t depth;
+  T* sum;
+  int64_t sum_row;
+
+  void run(const GemmKernel<T>& gemm, bool accumulate) const {
+    const int64_t strips = ceil_div(c, gemm.rows);
+    for (int64_t col = 0; col < f; col += gemm.cols) {
+      for (int64_t s = 0; s < strips; ++s) {
+        const int64_t row = part_begin(c, strips, s);
+        GemmTile<T> tile{};
+        tile.a = data + row;
+        tile.b = spread + col;
+        tile.runs = 1;
+        tile.depth = depth;
+        tile.a_row = 1;
+        tile.a_col = data_row;
+        tile.b_row = spread_row;
+        tile.b_masked = true;
+        tile.c = sum + row * sum_row + col;
+        tile.c_row = sum_row;
+        tile.rows = static_cast<int>(part_begin(c, strips, s + 1) - row);
+        tile.cols = static_cast<int>(std::min<int64_t>(gemm.cols, f - col));
+        tile.accumulate = accumulate;
+        gemm.tile(tile);
+      }
     }
   }
+};
+
+// The transformed tiles of both images, tile by tile in each plane.
+template <class T>
+struct TransformedPair {
+  const WinogradKernel<T>& winograd;
+  const TileGrid& grid;
+  const TensorView<const T>&x, &dy;
+  int64_t pad_h, pad_w, most;  // tiles
+  int64_t c = x.shape[1], f = dy.shape[1], points = grid.m + 2, planes = points * points;
+  int64_t in_plane = plane_stride(most * c), out_plane = plane_stride(most * f);
+  Buffer<T> data{planes * in_plane}, spread{planes * out_plane};
+
+  // Tiles first to first + count of the grid, in chunks on several threads.
+  void fill(int64_t first, int64_t count, int64_t chunk_tiles) const {
+    constexpr int64_t kAhead = 8;
+    const double bytes = static_cast<double>(planes * (c + f) * count) * sizeof(T);
+    parallel_for(ceil_div(count, chunk_tiles), bytes / kBytesPerNs, [&](int64_t chunk) {
+      const int64_t begin = chunk * chunk_tiles, end = std::min(begin + chunk_tiles, count);
+      Prefetch<const T> next_x(x, grid, 2 - pad_h, 2 - pad_w, first + begin + kAhead, chunk_tiles);
+      Prefetch<const T> next_dy(dy, grid, 0, 0, first + begin + kAhead, chunk_tiles);
+      TileCursor at(grid, first + begin);
+      for (int64_t t = begin; t < end; ++t, at.next()) {
+        next_x.advance_to(t - begin + 1);
+        next_dy.advance_to(t - begin + 1);
+        const auto pixels = patch_of(x, at.image, at.top - pad_h, at.left - pad_w, points);
+        winograd.gather({pixels, c, data.get() + t * c, in_plane});
+        const auto gradients = patch_of(dy, at.image, at.top, at.left, grid.m);
+        winograd.spread({gradients, f, spread.get() + t * f, out_plane});
+      }
+    });
+  }
+
+  // What plane p of channels c0 to c0 + channels and filters f0 to f0 + filters adds up over `depth` tiles.
+  OuterProduct<T> product(int64_t p, int64_t c0, int64_t channels, int64_t f0, int64_t filters, int64_t depth,
+                          T* sum, int64_t sum_row) const {
+    return {data.get() + p * in_plane + c0,
+            c,
+            channels,
+            spread.get() + p * out_plane + f0,
+            f,
+            filters,
+            depth,
+            sum,
+            sum_row};
+  }
+};
+
+// dw of channels c0 to c0 + channels and filters f0 to f0 + filters, from their sums.
+template <class T>
+void write_gradients(const WinogradKernel<T>& winograd, const T* sum, int64_t sum_row, int64_t sum_plane,
+                     int64_t c0, int64_t channels, int64_t f0, int64_t filters, int64_t c, T* dw) {
+  Buffer<T> taps(channels * 9 * filters);  // [channel][tap][filter]
+  for (int64_t channel = 0; channel < channels; ++channel) {
+    winograd.filter_gradient(
+        {sum + channel * sum_row, sum_plane, filters, taps.get() + channel * 9 * filters, filters});
+  }
+  transpose(static_cast<const T*>(taps.get()), filters, filters, channels * 9, dw + (f0 * c + c0) * 9, c * 9);
 }
 
 }  // namespace
@@ -47,16 +116,41 @@ void winograd_backward_weights(int m, TensorView<const T> dy_any, TensorView<con
   const WinogradKernel<T> winograd = FASTNN_DISPATCH(winograd_kernel<T>)(m);
   const GemmKernel<T> gemm = FASTNN_DISPATCH(gemm_kernel<T>)();
   const TileGrid grid(m, dy.shape[0], dy.shape[2], dy.shape[3]);
-  const int points = m + 2;
-  const int64_t c = x.shape[1], f = dy.shape[1], planes = points * points, total = grid.count();
+  const int64_t c = x.shape[1], f = dy.shape[1], planes = (m + 2) * (m + 2), total = grid.count();
+  const int64_t tile_bytes = planes * (c + f) * static_cast<int64_t>(sizeof(T));
+  const int64_t as_sums = c * f / (c + f);  // so many transformed tiles are as large as the sums
+  const double flops = 2.0 * static_cast<double>(planes * total * c) * static_cast<double>(f);
+  const int64_t panels = ceil_div(f, gemm.cols);
+  constexpr int64_t kChunkTiles = 16, kMaxDepth = 1024;
+
+  if (total <= std::min(as_sums / 2, kMaxDepth)) {
+    // The sums are the largest thing here. They never leave the second cache: a block of filters is summed up
+    // and transformed at once.
+    constexpr int64_t kBlockBytes = 300'000;
+    const int64_t row_bytes = planes * gemm.cols * static_cast<int64_t>(sizeof(T));
+    const int64_t bands = ceil_div(c, std::max<int64_t>(gemm.rows, kBlockBytes / row_bytes));
+    const TransformedPair<T> tiles{winograd, grid, x, dy, pad_h, pad_w, total};
+    tiles.fill(0, total, 4);
+    parallel_for(bands * panels, flops / kFlopsPerNs, [&](int64_t chunk) {
+      const int64_t f0 = chunk / bands * gemm.cols, filters = std::min<int64_t>(gemm.cols, f - f0);
+      const int64_t band = chunk % bands, c0 = part_begin(c, bands, band);
+      const int64_t channels = part_begin(c, bands, band + 1) - c0;
+      const int64_t sum_plane = plane_stride(channels * filters);
+      Buffer<T> sum(planes * sum_plane);
+      for (int64_t p = 0; p < planes; ++p) {
+        tiles.product(p, c0, channels, f0, filters, total, sum.get() + p * sum_plane, filters)
+            .run(gemm, false);
+      }
+      write_gradients<T>(winograd, sum.get(), filters, sum_plane, c0, channels, f0, filters, c, dw);
+    });
+    return;
+  }
 
   // Small sums: groups of tiles in parallel, each with sums of its own and stages that fit in the second
   // cache. Large sums: one group, whose stages are large enough to read the sums seldom, and in which planes
   // are parallel. One float sum runs over at most kMaxDepth tiles.
-  constexpr int64_t kSmallSums = 1 << 20, kMaxGroups = 8, kChunkTiles = 16, kMaxDepth = 1024, kAhead = 8;
-  const int64_t tile_bytes = planes * (c + f) * static_cast<int64_t>(sizeof(T)),
-                sum_plane = plane_stride(c * f);
-  const int64_t as_sums = c * f / (c + f);  // so many transformed tiles are as large as the sums
+  constexpr int64_t kSmallSums = 1 << 20, kMaxGroups = 8;
+  const int64_t sum_plane = plane_stride(c * f);
   const bool small = planes * sum_plane * static_cast<int64_t>(sizeof(T)) <= kSmallSums;
   const int64_t least = small ? std::max(kChunkTiles, as_sums) : kChunkTiles;
   const int64_t stage_tiles =
@@ -70,39 +164,21 @@ void winograd_backward_weights(int m, TensorView<const T> dy_any, TensorView<con
     const int64_t group_first = part_begin(total, groups, group);
     const int64_t group_tiles = part_begin(total, groups, group + 1) - group_first;
     const int64_t stages = std::max<int64_t>(1, ceil_div(group_tiles, stage_tiles));
-    const int64_t most = ceil_div(group_tiles, stages);
-    const int64_t in_plane = plane_stride(most * c), out_plane = plane_stride(most * f);
-    Buffer<T> data(planes * in_plane), spread(planes * out_plane);
+    const TransformedPair<T> tiles{winograd, grid, x, dy, pad_h, pad_w, ceil_div(group_tiles, stages)};
     for (int64_t stage = 0; stage < stages; ++stage) {
       const int64_t first = group_first + part_begin(group_tiles, stages, stage);
       const int64_t depth = group_first + part_begin(group_tiles, stages, stage + 1) - first;
-      parallel_for(ceil_div(depth, kChunkTiles), static_cast<double>(depth * tile_bytes) / kBytesPerNs,
-                   [&](int64_t chunk) {
-                     const int64_t begin = chunk * kChunkTiles, end = std::min(begin + kChunkTiles, depth);
-                     Prefetch<const T> next_x(x, grid, 2 - pad_h, 2 - pad_w, first + begin + kAhead,
-                                              kChunkTiles);
-                     Prefetch<const T> next_dy(dy, grid, 0, 0, first + begin + kAhead, kChunkTiles);
-                     TileCursor at(grid, first + begin);
-                     for (int64_t t = begin; t < end; ++t, at.next()) {
-                       next_x.advance_to(t - begin + 1);
-                       next_dy.advance_to(t - begin + 1);
-                       const auto pixels = patch_of(x, at.image, at.top - pad_h, at.left - pad_w, points);
-                       winograd.gather({pixels, c, data.get() + t * c, in_plane});
-                       const auto gradients = patch_of(dy, at.image, at.top, at.left, m);
-                       winograd.spread({gradients, f, spread.get() + t * f, out_plane});
-                     }
-                   });
-      const double flops = 2.0 * static_cast<double>(planes * depth * c) * static_cast<double>(f);
-      parallel_for(planes, flops / kFlopsPerNs, [&](int64_t p) {
-        add_outer_products(gemm, data.get() + p * in_plane, c, spread.get() + p * out_plane, f, depth,
-                           stage > 0, sum.get() + (group * planes + p) * sum_plane);
+      tiles.fill(first, depth, kChunkTiles);
+      const double share = static_cast<double>(depth) / static_cast<double>(total);
+      parallel_for(planes, share * flops / kFlopsPerNs, [&](int64_t p) {
+        tiles.product(p, 0, c, 0, f, depth, sum.get() + (group * planes + p) * sum_plane, f)
+            .run(gemm, stage > 0);
       });
     }
   };
   if (groups == 1) {
     sum_group(0);
   } else {
-    const double flops = 2.0 * static_cast<double>(planes * total * c) * static_cast<double>(f);
     parallel_for(groups, flops / kFlopsPerNs, sum_group);
     parallel_for(planes, static_cast<double>(groups * planes * sum_plane) * sizeof(T) / kBytesPerNs,
                  [&](int64_t p) {
@@ -115,19 +191,11 @@ void winograd_backward_weights(int m, TensorView<const T> dy_any, TensorView<con
   }
 
   const double bytes = static_cast<double>(planes * sum_plane) * sizeof(T);
-  const int64_t runs = ceil_div(c, kFilterChannels), panels = ceil_div(f, gemm.cols);
+  const int64_t runs = ceil_div(c, kFilterChannels);
   parallel_for(runs * panels, bytes / kBytesPerNs, [&](int64_t chunk) {
-    const int64_t c0 = chunk / panels * kFilterChannels, channels = std::min(kFilterChannels, c - c0);
-    const int64_t f0 = chunk % panels * gemm.cols, count = std::min<int64_t>(gemm.cols, f - f0);
-    Buffer<T> taps(channels * 9 * count);  // [channel][tap][filter]
-    for (int64_t channel = 0; channel < channels; ++channel) {
-      winograd.filter_gradient(
-          {sum.get() + (c0 + channel) * f + f0, sum_plane, count, taps.get() + channel * 9 * count, count});
-    }
-    for (int64_t i = 0; i < count; ++i) {
-      T* out = dw + ((f0 + i) * c + c0) * 9;
-      for (int64_t k = 0; k < channels * 9; ++k) out[k] = taps[k * count + i];
-    }
+    const int64_t c0 = chunk / panels * kFilterChannels, f0 = chunk % panels * gemm.cols;
+    write_gradients<T>(winograd, sum.get() + c0 * f + f0, f, sum_plane, c0, std::min(kFilterChannels, c - c0),
+                       f0, std::min<int64_t>(gemm.cols, f - f0), c, dw);
   });
 }
 
