@@ -4,6 +4,7 @@
 #include "column_statistics.h"
 #include "conv_arg.h"
 #include "fastnn/ops/im2col/im2col.h"
+#include "new_rows.h"
 
 namespace fastnn::python {
 namespace {
@@ -82,20 +83,19 @@ py::tuple forward_as(const Conv& conv, py::handle x_obj, py::handle w_obj, py::h
   return py::make_tuple(y, statistics.of(n * oh * ow));
 }
 
-// The batch norm whose output a convolution's x was, as a tuple: the norm's x, gamma, beta, statistics, eps,
-// whether ReLU follows, residual or None.
+// A batch norm beside a convolution, as a tuple: the norm's x, gamma, beta, statistics, eps, whether ReLU
+// follows, residual or None.
 template <class T>
-class NormBefore {
+class NormArg {
  public:
-  NormBefore(const char* op, const ArrayArg<T>& y, const py::tuple& norm)
+  NormArg(const char* op, const ArrayArg<T>& y, const py::tuple& norm)
       : x_(op, "norm_x", norm[0]),
         gamma_(op, "norm_gamma", norm[1]),
         beta_(op, "norm_beta", norm[2]),
         statistics_(op, "norm_statistics", norm[3]),
         eps_(norm[4].cast<double>()),
         relu_(norm[5].cast<bool>()),
-        residual_(optional_arg<T>(op, "norm_residual", norm[6])),
-        sums_(new_array<double>({2, y.dim(1)})) {
+        residual_(optional_arg<T>(op, "norm_residual", norm[6])) {
     x_.shaped_like(y);
     gamma_.shaped({y.dim(1)});
     beta_.shaped({y.dim(1)});
@@ -103,16 +103,17 @@ class NormBefore {
     if (residual_) residual_->shaped_like(y);
   }
 
-  NormReduction<T> reduction() {
-    const int64_t channels = x_.dim(1);
+  TensorView<const T> x() const { return x_.view(); }
+  BatchNorm<T> norm() {
     const double* mean = statistics_.contiguous();
-    return {x_.view(),
-            {gamma_.contiguous(), beta_.contiguous(), mean, mean + channels, eps_, relu_,
-             residual_ ? residual_->view() : TensorView<const T>{}},
-            sums_.mutable_data(),
-            sums_.mutable_data() + channels};
+    return {gamma_.contiguous(),
+            beta_.contiguous(),
+            mean,
+            mean + x_.dim(1),
+            eps_,
+            relu_,
+            residual_ ? residual_->view() : TensorView<const T>{}};
   }
-  const py::array& sums() const { return sums_; }
 
  private:
   ArrayArg<T> x_, gamma_, beta_;
@@ -120,14 +121,69 @@ class NormBefore {
   double eps_;
   bool relu_;
   std::optional<ArrayArg<T>> residual_;
+};
+
+// The norm whose output the convolution's x was.
+template <class T>
+class NormBefore {
+ public:
+  NormBefore(const char* op, const ArrayArg<T>& x, const py::tuple& norm)
+      : norm_(op, x, norm), sums_(new_array<double>({2, x.dim(1)})) {}
+
+  NormReduction<T> reduction() {
+    return {norm_.x(), norm_.norm(), sums_.mutable_data(), sums_.mutable_data() + sums_.shape(1)};
+  }
+  const py::array& sums() const { return sums_; }
+
+ private:
+  NormArg<T> norm_;
   py::array_t<double> sums_;
+};
+
+// The norm that took the convolution's y: the tuple goes on with whether it was in training, sums, and where
+// to write dgamma and dbeta.
+template <class T>
+class NormBehind {
+ public:
+  NormBehind(const char* op, const ArrayArg<T>& dy, const py::tuple& norm)
+      : norm_(op, dy, norm),
+        training_(norm[7].cast<bool>()),
+        sums_(op, "norm_sums", norm[8]),
+        dgamma_(op, "dgamma", norm[9], {dy.dim(1)}),
+        dbeta_(op, "dbeta", norm[10], {dy.dim(1)}) {
+    sums_.shaped({2, dy.dim(1)}, "(2, C)");
+  }
+
+  NormBackward<T> backward() {
+    return {norm_.x(), norm_.norm(), training_, sums_.contiguous(), dgamma_.data(), dbeta_.data()};
+  }
+
+  // The norm's dx, written over dy where that is possible.
+  ArrayArg<T> apart(const char* op, const ArrayArg<T>& dy) {
+    const NormBackward<T> norm = backward();
+    py::object dx = dy.array();
+    TensorView<T> view = dy.view();
+    if (!is_new_rows(dy)) std::tie(dx, view) = new_rows<T>(dy);
+    run_kernel([&] {
+      batchnorm_backward<T>(dy.view(), norm.x, norm.norm, norm.training, norm.sums, view, {}, norm.dgamma,
+                            norm.dbeta);
+    });
+    return {op, "dy", dx};
+  }
+
+ private:
+  NormArg<T> norm_;
+  bool training_;
+  ArrayArg<double> sums_;
+  Result<T> dgamma_, dbeta_;
 };
 
 template <class T>
 py::tuple backward_as(const Conv& conv, py::handle dy_obj, py::handle x_obj, py::handle w_obj,
                       const ConvOptions& options, bool has_bias, bool need_dx, bool need_dw,
                       py::handle dw_obj, py::handle db_obj, py::handle residual_obj,
-                      const std::optional<py::tuple>& norm_obj) {
+                      const std::optional<py::tuple>& before_obj,
+                      const std::optional<py::tuple>& behind_obj) {
   const char* op = conv.op;
   const auto x = conv.arg<T>("x", x_obj, "(N, C, L)"), w = conv.arg<T>("w", w_obj, "(F, C/groups, K)");
   const Conv2dSettings settings = conv.settings(x, w, options);
@@ -142,12 +198,18 @@ py::tuple backward_as(const Conv& conv, py::handle dy_obj, py::handle x_obj, py:
   }
   const auto residual = optional_arg<T>(op, "dx_residual", residual_obj);
   if (residual) residual->shaped_like(x);
-  std::optional<NormBefore<T>> norm;
+  std::optional<NormBefore<T>> before;
   NormReduction<T> reduction{};
-  if (norm_obj && need_dx && conv2d_reduces<T>(x.view(), w.view(), settings)) {
-    norm.emplace(op, x, *norm_obj);
-    reduction = norm->reduction();
+  if (before_obj && need_dx && conv2d_reduces<T>(x.view(), w.view(), settings)) {
+    before.emplace(op, x, *before_obj);
+    reduction = before->reduction();
   }
+  std::optional<NormBehind<T>> behind;
+  NormBackward<T> taken{};
+  if (behind_obj) behind.emplace(op, dy, *behind_obj);
+  const bool takes = behind && need_dx && conv2d_takes_norm<T>(x.view(), w.view(), settings);
+  if (takes) taken = behind->backward();
+  if (behind && !takes) dy = behind->apart(op, dy);
   std::optional<Result<T>> dw, db;
   if (need_dw) dw.emplace(op, "dw", dw_obj, std::initializer_list<int64_t>{f, w.dim(1), w.dim(2), w.dim(3)});
   if (need_dw && has_bias) db.emplace(op, "db", db_obj, std::initializer_list<int64_t>{f});
@@ -161,10 +223,10 @@ py::tuple backward_as(const Conv& conv, py::handle dy_obj, py::handle x_obj, py:
   run_kernel([&] {
     conv2d_backward<T>(dy.view(), x.view(), w.view(), dx_view, dw ? dw->view() : TensorView<T>{},
                        db ? db->data() : nullptr, settings, residual ? residual->view() : TensorView<T>{},
-                       norm ? &reduction : nullptr);
+                       before ? &reduction : nullptr, takes ? &taken : nullptr);
   });
   return py::make_tuple(dx, array_or_none(dw), array_or_none(db),
-                        norm ? py::object(norm->sums()) : py::none());
+                        before ? py::object(before->sums()) : py::none());
 }
 
 template <class T>
@@ -228,16 +290,17 @@ void bind_conv(py::module_& m) {
   def(
       m, "conv2d_backward",
       [](py::object dy, py::object x, py::object w, const ConvOptions& options, bool has_bias, bool need_dx,
-         bool need_dw, py::object dw, py::object db, py::object dx_residual, std::optional<py::tuple> norm) {
+         bool need_dw, py::object dw, py::object db, py::object dx_residual, std::optional<py::tuple> before,
+         std::optional<py::tuple> behind) {
         const Conv conv{"conv2d_backward", true};
         return with_dtype(conv.op, "dy", dy, [&](auto zero) {
           return backward_as<decltype(zero)>(conv, dy, x, w, options, has_bias, need_dx, need_dw, dw, db,
-                                             dx_residual, norm);
+                                             dx_residual, before, behind);
         });
       },
       py::arg("dy"), py::arg("x"), py::arg("w"), py::arg("options"), py::arg("has_bias"), py::arg("need_dx"),
       py::arg("need_dw"), py::arg("dw") = py::none(), py::arg("db") = py::none(),
-      py::arg("dx_residual") = py::none(), py::arg("norm") = py::none());
+      py::arg("dx_residual") = py::none(), py::arg("before") = py::none(), py::arg("behind") = py::none());
   // Results have the axis for rows; so have dw and db where they are given.
   def(
       m, "conv1d_forward",
@@ -255,7 +318,7 @@ void bind_conv(py::module_& m) {
         const Conv conv{"conv1d_backward", false};
         return with_dtype(conv.op, "dy", dy, [&](auto zero) {
           return backward_as<decltype(zero)>(conv, dy, x, w, options, has_bias, need_dx, need_dw, dw, db,
-                                             py::none(), std::nullopt);
+                                             py::none(), std::nullopt, std::nullopt);
         });
       },
       py::arg("dy"), py::arg("x"), py::arg("w"), py::arg("options"), py::arg("has_bias"), py::arg("need_dx"),

@@ -409,7 +409,8 @@ def conv2d_backward(
     dw: typing.Any = None,
     db: typing.Any = None,
     dx_residual: typing.Any = None,
-    norm: tuple | None = None,
+    before: tuple | None = None,
+    behind: tuple | None = None,
 ) -> tuple: ...
 def conv2d_forward(
     x: typing.Any, w: typing.Any, b: typing.Any, options: ConvOptions, stats: bool = False, relu: bool = False

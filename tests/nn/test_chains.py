@@ -69,6 +69,14 @@ def test_sums_arrive_and_gradients_stay(monkeypatch: pytest.MonkeyPatch) -> None
         return backward(*args, **options)
 
     monkeypatch.setattr(norm, "_batchnorm_backward", record)
+
+    behind = nn.BatchNorm2d.backward_behind
+
+    def record_behind(self: nn.BatchNorm2d, *args: Any) -> Any:
+        given.append(True)
+        return behind(self, *args)
+
+    monkeypatch.setattr(nn.BatchNorm2d, "backward_behind", record_behind)
     fused = gradients(chain())
     # From the end. Not told: the last norm, whose dy is the caller's; those before and beside the paths of a
     # block that are added in another place.

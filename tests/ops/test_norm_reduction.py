@@ -11,7 +11,7 @@ import fastnn
 from fastnn import _runtime
 from fastnn import functional as F
 from fastnn.functional.conv import _conv2d_backward
-from fastnn.functional.norm import _batchnorm_backward, _batchnorm_forward
+from fastnn.functional.norm import BatchNormBehind, _batchnorm_backward, _batchnorm_forward
 
 # Shape of x, filters, kernel, stride, groups: pieces of several images and of parts of one; phases; slices.
 CASES: dict[str, tuple[tuple[int, int, int, int], int, int, int, int]] = {
@@ -58,7 +58,7 @@ def test_sums_are_those_of_the_norm_alone(case: str, relu: bool, joined: bool, i
         assert dx is not None
         assert sums is not None
         np.testing.assert_array_equal(dx, np.where((cache.x > 0) | (not relu), whole, 0))
-        np.testing.assert_array_equal(dw_beside, dw)
+        np.testing.assert_allclose(dw_beside, dw, rtol=1e-9, atol=1e-10)
         results = _batchnorm_backward(dx, norm, sums=sums)
     assert results[3 if joined else 0] is dx
     for mine, theirs in zip(results, expected, strict=True):
@@ -66,6 +66,31 @@ def test_sums_are_those_of_the_norm_alone(case: str, relu: bool, joined: bool, i
             assert mine is None
         else:
             np.testing.assert_allclose(mine, theirs, rtol=1e-9, atol=1e-10)
+
+
+@pytest.mark.parametrize("isa", _runtime.available_isas())
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("case", CASES)
+def test_the_norm_behind_comes_along(case: str, bias: bool, isa: str) -> None:
+    with _runtime.isa_override(isa):
+        dy, cache, norm, added = problem(case, True, False)
+        cache = cache._replace(has_bias=bias)
+        y = 2 + 3 * np.random.default_rng(4).normal(size=dy.shape)
+        gamma, beta = np.linspace(0.5, 1.5, dy.shape[1]), np.linspace(-1, 1, dy.shape[1])
+        _, behind = _batchnorm_forward(y, gamma, beta, activation="relu")
+        products = dy * (y - behind.mean[:, None, None])
+        sums = np.stack([dy.sum((0, 2, 3)), products.sum((0, 2, 3))])
+        between, *expected = _batchnorm_backward(dy.copy(), behind, sums=sums)
+        expected[2:] = _conv2d_backward(between, cache, dx_residual=added, norm=norm)
+        results: list[Any] = [np.empty_like(gamma), np.empty_like(beta)]
+        taken = BatchNormBehind(behind, sums, *results)
+        for mine in (dy.copy(), fastnn.channels_last(dy).copy(order="K")):
+            found = _conv2d_backward(mine, cache, dx_residual=added, norm=norm, behind=taken)
+            for got, wanted in zip([*results, *found], expected, strict=True):
+                if wanted is None:
+                    assert got is None
+                else:
+                    np.testing.assert_allclose(got, wanted, rtol=1e-8, atol=1e-9)
 
 
 @pytest.mark.parametrize("case", CASES)

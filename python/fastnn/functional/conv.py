@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fastnn import _core, _runtime
 from fastnn._arguments import integer
 from fastnn.functional._args import Array, size_pair
-from fastnn.functional.norm import BatchNormCache
+from fastnn.functional.norm import BatchNormBehind, BatchNormCache
 
 IntOrPair: TypeAlias = int | tuple[int, int]
 Padding2d: TypeAlias = IntOrPair | Literal["same"]
@@ -191,20 +191,23 @@ def _conv2d_backward(
     db: Array | None = None,
     dx_residual: Array | None = None,
     norm: BatchNormCache | None = None,
+    behind: BatchNormBehind | None = None,
 ) -> tuple[Array | None, Array | None, Array | None, NDArray[np.float64] | None]:
     """Like `conv2d_backward`; ``dw`` and ``db`` are where to write the gradients of those names.
 
     ``dx_residual``, of dx's shape, is added to dx. ``norm`` is of the batch norm whose output x was: where
     the kernel can, it masks dx by that norm's ReLU, and the fourth result, else None, are the ``sums`` that
-    `_batchnorm_backward` takes.
+    `_batchnorm_backward` takes. ``behind`` is of the batch norm that took y: dy is then the masked gradient
+    of its output, and may be written over.
     """
     x, w, has_bias, options = cache
     into = need_dx, need_dw, dw, db, dx_residual
-    before: tuple[object, ...] | None = None
-    if norm is not None:
-        relu = norm.activation == "relu"
-        before = norm.x, norm.gamma, norm.beta, norm.statistics, norm.eps, relu, norm.residual
-    return _core.conv2d_backward(dy, x, w, options, has_bias, *into, before)
+    before = None if norm is None else norm.arguments
+    after: tuple[object, ...] | None = None
+    if behind is not None:
+        cached, sums, dgamma, dbeta = behind
+        after = *cached.arguments, cached.training, sums, dgamma, dbeta
+    return _core.conv2d_backward(dy, x, w, options, has_bias, *into, before, after)
 
 
 class Conv1dCache(NamedTuple):

@@ -29,6 +29,12 @@ class BatchNormCache(NamedTuple):
     residual: Array | None
 
     @property
+    def arguments(self) -> tuple[object, ...]:
+        """What a convolution beside this norm is told of it."""
+        relu = self.activation == "relu"
+        return self.x, self.gamma, self.beta, self.statistics, self.eps, relu, self.residual
+
+    @property
     def mean(self) -> Array:
         """Mean of every channel, (C,), in x's dtype."""
         mean: Array = self.statistics[0].astype(self.x.dtype)
@@ -39,6 +45,18 @@ class BatchNormCache(NamedTuple):
         """Biased variance of every channel, (C,), in x's dtype."""
         var: Array = self.statistics[1].astype(self.x.dtype)
         return var
+
+
+class BatchNormBehind(NamedTuple):
+    """A batch norm without residual whose backward pass the convolution before it takes along.
+
+    ``sums`` are those that `_batchnorm_backward` takes; ``dgamma`` and ``dbeta`` are where to write.
+    """
+
+    cache: BatchNormCache
+    sums: NDArray[np.float64]
+    dgamma: Array
+    dbeta: Array
 
 
 def batchnorm_forward(

@@ -172,11 +172,12 @@ class Conv2d(Layer):
         need_dx: bool = True,
         residual: Array | None = None,
         norm: Any = None,
+        behind: Any = None,
     ) -> tuple[Array | None, Array | None]:
         """Return dx, to which the residual is added, and what the norm can use of it.
 
         ``norm`` is the cache of a batch norm whose output this layer's input was. The second result, if not
-        None, are its ``sums``, and dx is already masked by its ReLU.
+        None, are its ``sums``, and dx is already masked by its ReLU. ``behind`` is a `BatchNormBehind`.
         """
         grads = self.grads if grads is None else grads
         dx, (sums,) = _add_gradients(
@@ -188,6 +189,7 @@ class Conv2d(Layer):
             need_dw=self.trainable,
             dx_residual=residual,
             norm=norm,
+            behind=behind,
         )
         return dx, sums
 

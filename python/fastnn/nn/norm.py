@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
 
 from .. import init
 from .._arguments import integer, number
-from ..functional.norm import _batchnorm_backward, _batchnorm_forward, _batchnorm_track
+from ..functional.norm import BatchNormBehind, _batchnorm_backward, _batchnorm_forward, _batchnorm_track
 from ..keys import Key
 from .layer import Array, Grads, Layer
 from .parameters import blank
@@ -96,6 +97,19 @@ class _BatchNorm(Layer):
             grads["weight"] += dgamma
             grads["bias"] += dbeta
         return dx, dresidual
+
+    def backward_behind(
+        self, cache: Any, grads: Grads | None, sums: Array, backward: Callable[..., tuple[Any, Any]]
+    ) -> tuple[Any, Any]:
+        """Have the convolution before it take the norm along, by its ``backward``; add dgamma and dbeta."""
+        grads = self.grads if grads is None else grads
+        fresh = blank(grads)
+        dgamma, dbeta = (fresh[n] if fresh else np.empty_like(self.params[n]) for n in ("weight", "bias"))
+        result = backward(behind=BatchNormBehind(cache, sums, dgamma, dbeta))
+        if not fresh:
+            grads["weight"] += dgamma
+            grads["bias"] += dbeta
+        return result
 
     def config(self) -> dict[str, Any]:
         return {"num_features": self.num_features, "eps": self.eps, "momentum": self.momentum}

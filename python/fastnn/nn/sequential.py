@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -289,6 +290,17 @@ class Sequential(Container):
     ) -> tuple[Array | None, Array | None, Array | None]:
         dx: Array | None = dy
         dresidual: Array | None = None
+        product: Any = None if run.product is None else self.children[run.product]
+        convolution: Callable[..., tuple[Array | None, Array | None]] | None = None
+        if run.product is not None and type(product) is Conv2d:
+            convolution = partial(
+                product.backward_fused,
+                cache=cache.product,
+                grads=self._scope(run.product, grads),
+                need_dx=need_dx,
+                residual=dx_residual,
+                norm=norm_below,
+            )
         if run.norm is None:
             assert cache.y is not None
             dx = F.relu_backward(dy, F.ReluCache(cache.y))
@@ -296,18 +308,17 @@ class Sequential(Container):
                 dx = self.children[run.pool].backward(dx, cache.pool)
         else:
             norm: Any = self.children[run.norm]
-            dx, dresidual = norm.backward_fused(dy, cache.norm, self._scope(run.norm, grads), sums=sums)
+            scope = self._scope(run.norm, grads)
+            if convolution is not None and sums is not None and cache.norm.residual is None:
+                dx, sums = norm.backward_behind(cache.norm, scope, sums, partial(convolution, dy))
+                return dx, None, sums
+            dx, dresidual = norm.backward_fused(dy, cache.norm, scope, sums=sums)
         sums = None
-        if run.product is not None:
-            assert dx is not None
-            product: Any = self.children[run.product]
-            if type(product) is Conv2d:
-                scope = self._scope(run.product, grads)
-                dx, sums = product.backward_fused(
-                    dx, cache.product, scope, need_dx=need_dx, residual=dx_residual, norm=norm_below
-                )
-            else:
-                dx = self._backward_child(run.product, dx, cache.product, grads, need_dx)
+        assert dx is not None
+        if convolution is not None:
+            dx, sums = convolution(dx)
+        elif run.product is not None:
+            dx = self._backward_child(run.product, dx, cache.product, grads, need_dx)
         return dx, dresidual, sums
 
     def walk(self, x: Array, path: str = "") -> Generator[Visit, None, Array]:

@@ -47,6 +47,7 @@ struct Inputs {
     band.dy_row = dy.row_stride();
     band.residual = residual.row(row);
     band.residual_row = residual.row_stride();
+    band.out_row = bands.channels;
     return band;
   }
 };
@@ -132,17 +133,7 @@ void batchnorm_backward(const TensorView<const T>& dy, const TensorView<const T>
   sums ? void(std::copy_n(sums, 2 * channels, totals.get()))
        : reduce(kernel, inputs, coefficients, norm.relu, dresidual.data, totals.get());
 
-  const double count = static_cast<double>(bands.rows);
-  for (int64_t c = 0; c < channels; ++c) {
-    const double rstd = BatchNormCoefficients<T>::rstd(norm, c), lost = coefficients.lost(norm, c);
-    const double sum_dy = totals[c], sum_dy_xhat = rstd * (totals[channels + c] - lost * sum_dy);
-    const double scale = norm.gamma[c] * rstd;
-    const double slope = training ? scale * rstd * sum_dy_xhat / count : 0;
-    coefficients.slope()[c] = static_cast<T>(slope);
-    coefficients.offset()[c] = static_cast<T>(training ? scale * sum_dy / count - slope * lost : 0);
-    dgamma[c] = static_cast<T>(sum_dy_xhat);
-    dbeta[c] = static_cast<T>(sum_dy);
-  }
+  coefficients.set_backward(norm, totals.get(), training, bands.rows, dgamma, dbeta);
 
   parallel_for(bands.count, bands.work_ns<T>(3), [&](int64_t i) {
     BatchNormBand<T> band = inputs.band(i);

@@ -40,6 +40,17 @@ struct NormReduction {
   double *sum, *product;  // (C,)
 };
 
+// batchnorm_backward as part of a pass that reads dx piece by piece: dx is never written. dy is dy' and has
+// `sums`; there is no residual.
+template <class T>
+struct NormBackward {
+  TensorView<const T> x;
+  BatchNorm<T> norm;
+  bool training;
+  const double* sums;
+  T *dgamma, *dbeta;
+};
+
 template <class T>
 void batchnorm_statistics(const TensorView<const T>& x, double* mean, double* var);
 

@@ -24,6 +24,22 @@ struct BatchNormCoefficients {
       shift()[c] = static_cast<T>(norm.beta[c] - scale * lost(norm, c));
     }
   }
+  // slope and offset, and with them dgamma and dbeta. `totals` are the sums of dy' and of dy' (x - center)
+  // over `count` values a channel.
+  void set_backward(const BatchNorm<T>& norm, const double* totals, bool training, int64_t values, T* dgamma,
+                    T* dbeta) const {
+    const double count = static_cast<double>(values);
+    for (int64_t c = 0; c < channels; ++c) {
+      const double rstd = this->rstd(norm, c), lost = this->lost(norm, c);
+      const double sum_dy = totals[c], sum_dy_xhat = rstd * (totals[channels + c] - lost * sum_dy);
+      const double scale = norm.gamma[c] * rstd;
+      const double slope = training ? scale * rstd * sum_dy_xhat / count : 0;
+      this->slope()[c] = static_cast<T>(slope);
+      offset()[c] = static_cast<T>(training ? scale * sum_dy / count - slope * lost : 0);
+      dgamma[c] = static_cast<T>(sum_dy_xhat);
+      dbeta[c] = static_cast<T>(sum_dy);
+    }
+  }
   static double rstd(const BatchNorm<T>& norm, int64_t c) { return 1 / std::sqrt(norm.var[c] + norm.eps); }
   // What rounding the mean to T took from it.
   double lost(const BatchNorm<T>& norm, int64_t c) const {

@@ -22,8 +22,10 @@ struct BatchNormBand {
   const T *center, *scale, *shift;
   bool relu;
   const T *slope, *offset;  // backward: dx = scale * dy' - slope * (x - center) - offset
-  T* out;                   // (rows, channels), dense: y, dy' (or null) or dx
-  T* sums;                  // (2, channels)
+  T* out;                   // (rows, channels): y, dy' (or null) or dx
+  int64_t out_row;
+  T* sums;    // (2, channels)
+  bool near;  // rows lie in cache already
 };
 
 template <class T>

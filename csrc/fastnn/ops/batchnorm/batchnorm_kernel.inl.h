@@ -2,13 +2,14 @@
 
 namespace fastnn::FASTNN_ISA {
 
-// Rows that are finished for one strip of channels before the next. Long rows are taken one by one: memory is
-// then read in one stream, which hardware foresees, while strips of several long rows make many short ones
-// and take two to three times as long out of cache. Sums are taken tile by tile, which bounds their error.
+// Rows that are finished for one strip of channels before the next. Long rows are taken one by one, unless
+// they are near: memory is then read in one stream, which hardware foresees, while strips of several long
+// rows make many short ones and take two to three times as long out of cache. Sums are taken tile by tile,
+// which bounds their error.
 template <class T>
-static int64_t tile_rows(int64_t channels) {
+static int64_t tile_rows(const BatchNormBand<T>& band) {
   constexpr int64_t kShortBytes = 256, kShortRows = 32;
-  return channels * static_cast<int64_t>(sizeof(T)) <= kShortBytes ? kShortRows : 1;
+  return band.near || band.channels * static_cast<int64_t>(sizeof(T)) <= kShortBytes ? kShortRows : 1;
 }
 
 // A strip of kVecs registers of channels, from channel `c`; masked, it is one register of `n` channels.
@@ -33,7 +34,7 @@ template <class T, class Pass>
 static FASTNN_INLINE void for_each_strip(const BatchNormBand<T>& band, Pass pass) {
   using V = Vec<T>;
   constexpr int kWide = V::registers == 32 ? 4 : 2;  // the widest pass holds five registers a register of x
-  const int64_t rows = tile_rows<T>(band.channels);
+  const int64_t rows = tile_rows(band);
   for (int64_t row = 0; row < band.rows; row += rows) {
     const int64_t end = row + rows < band.rows ? row + rows : band.rows;
     int64_t c = 0;
@@ -107,7 +108,7 @@ struct ForwardPass {
         V y = fma(strip.load(band.x + i * band.x_row, v) - center[v], scale[v], shift[v]);
         if (kResidual) y = y + strip.load(band.residual + i * band.residual_row, v);
         if (kRelu) y = max(V::zero(), y);
-        strip.store(band.out + i * band.channels, v, y);
+        strip.store(band.out + i * band.out_row, v, y);
       }
     }
   }
@@ -143,7 +144,7 @@ struct ReducePass {
       for (int v = 0; v < kVecs; ++v) {
         const V x = strip.load(band.x + i * band.x_row, v) - center[v];
         const V dy = masked_dy<kRelu, kResidual>(band, i, strip, v, x, scale[v], shift[v]);
-        if (band.out) strip.store(band.out + i * band.channels, v, dy);
+        if (band.out) strip.store(band.out + i * band.out_row, v, dy);
         sum[v] = sum[v] + dy;
         product[v] = fma(dy, x, product[v]);
       }
@@ -175,7 +176,7 @@ struct BackwardPass {
       for (int v = 0; v < kVecs; ++v) {
         const V x = strip.load(band.x + i * band.x_row, v) - center[v];
         const V dy = masked_dy<kRelu, kResidual>(band, i, strip, v, x, scale[v], shift[v]);
-        strip.store(band.out + i * band.channels, v,
+        strip.store(band.out + i * band.out_row, v,
                     fma(dy, scale[v], fnma(x, slope[v], V::zero() - offset[v])));
       }
     }

@@ -6,10 +6,10 @@
 
 #include "fastnn/base/pixel_rows.h"
 #include "fastnn/base/shape.h"
-#include "fastnn/ops/batchnorm/piece_reduction.h"
 #include "fastnn/ops/conv2d/conv2d_depthwise.h"
 #include "fastnn/ops/conv2d/conv2d_direct.h"
 #include "fastnn/ops/conv2d/conv2d_im2col.h"
+#include "fastnn/ops/conv2d/conv2d_pointwise.h"
 #include "fastnn/ops/winograd/winograd.h"
 
 namespace fastnn {
@@ -93,38 +93,6 @@ void backward_data(const TensorView<const T>& dy, const TensorView<const T>& w, 
   plain_sums(settings) ? correlate<T>(all, {}, {}) : correlate_jointly<T>(all, {}, {});
 }
 
-// Whether every pixel is multiplied by the same matrix, the filters.
-bool pointwise(const Conv2dSettings& settings) {
-  const auto stays = [](const WindowAxis& a) {
-    return a.kernel == 1 && a.stride == 1 && a.padding == 0 && a.overhang == 0;
-  };
-  return settings.groups == 1 && stays(settings.window.h) && stays(settings.window.w);
-}
-
-// dx of pointwise filters, reduced.
-template <class T>
-void pointwise_backward_data(const TensorView<const T>& dy, const TensorView<const T>& w,
-                             const TensorView<T>& dx, const Epilogue<T>& epilogue,
-                             const NormReduction<T>& reduction) {
-  constexpr int64_t kPieceElements = 1 << 16;  // of dx
-  const PixelRows<T> from(dy);
-  const int64_t rows = from.matrix().rows, filters = dy.shape[1], channels = dx.shape[1];
-  const PackedMatrix<T> packed =
-      gemm_pack(MatrixView<const T>{w.data, filters, channels, w.stride[0], w.stride[1]});
-  const int64_t pieces = ceil_div(rows * channels, kPieceElements);
-  const PieceReduction<T> reduce(reduction, pieces);
-  const double flops = 2.0 * static_cast<double>(dx.size()) * static_cast<double>(filters);
-  parallel_for(pieces, flops / kFlopsPerNs, [&](int64_t i) {
-    const int64_t first = part_begin(rows, pieces, i), count = part_begin(rows, pieces, i + 1) - first;
-    Epilogue<T> finish = epilogue;
-    if (finish.residual.data) finish.residual.data += first * finish.residual.row_stride;
-    const MatrixView<const T> a{from.row(first), count, filters, from.row_stride(), 1};
-    gemm<T>(a, packed, row_major(dx.data + first * channels, count, channels), {}, finish);
-    reduce.run(i, first, count, dx.data);
-  });
-  reduce.join();
-}
-
 // dw and db by direct convolution.
 template <class T>
 void backward_weights(const TensorView<const T>& dy, const TensorView<const T>& x, const TensorView<T>& dw,
@@ -194,7 +162,13 @@ bool conv2d_reduces(const TensorView<const T>& x, const TensorView<const T>& w,
                     const Conv2dSettings& settings) {
   const ConvAlgo algo = resolve<T>(x, w.shape[0], settings);
   if (algo != ConvAlgo::direct) return algo == ConvAlgo::winograd;
-  return depthwise_applies(w, settings.groups) || pointwise(settings);
+  return depthwise_applies(w, settings.groups) || pointwise_applies(settings);
+}
+
+template <class T>
+bool conv2d_takes_norm(const TensorView<const T>& x, const TensorView<const T>& w,
+                       const Conv2dSettings& settings) {
+  return resolve<T>(x, w.shape[0], settings) == ConvAlgo::direct && pointwise_applies(settings);
 }
 
 template <class T>
@@ -222,7 +196,8 @@ void conv2d_forward(TensorView<const T> x, TensorView<const T> w, TensorView<T> 
 template <class T>
 void conv2d_backward(TensorView<const T> dy, TensorView<const T> x, TensorView<const T> w, TensorView<T> dx,
                      TensorView<T> dw, T* db, const Conv2dSettings& settings,
-                     const TensorView<const T>& dx_residual, const NormReduction<T>* reduction) {
+                     const TensorView<const T>& dx_residual, const NormReduction<T>* before,
+                     const NormBackward<T>* behind) {
   const ConvAlgo algo = resolve<T>(x, w.shape[0], settings);
   const PixelRows<T> residual(dx_residual);
   const bool depthwise = depthwise_applies(w, settings.groups);
@@ -234,31 +209,34 @@ void conv2d_backward(TensorView<const T> dy, TensorView<const T> x, TensorView<c
   } else if (algo == ConvAlgo::winograd) {
     const int64_t pad_h = settings.window.h.padding, pad_w = settings.window.w.padding;
     if (dx.data)
-      winograd_backward_data<T>(winograd_tile(dx.shape), dy, w, pad_h, pad_w, dx, epilogue, reduction);
+      winograd_backward_data<T>(winograd_tile(dx.shape), dy, w, pad_h, pad_w, dx, epilogue, before);
     if (dw.data) winograd_backward_weights<T>(winograd_tile(dy.shape), dy, x, pad_h, pad_w, dw.data);
     if (db) column_sums<T>(PixelRows<T>(dy).matrix(), db);
   } else if (depthwise) {
-    if (dx.data) depthwise_backward_data(dy, w, dx, settings, epilogue, reduction);
+    if (dx.data) depthwise_backward_data(dy, w, dx, settings, epilogue, before);
     if (dw.data) depthwise_backward_weights(dy, x, dw, settings);
     if (db) column_sums<T>(PixelRows<T>(dy).matrix(), db);
+  } else if (before || behind) {
+    pointwise_backward(dy, x, w, dx, dw, db, epilogue, before, behind);
   } else {
     dy = channels_stride(dy);
-    if (dx.data && reduction) pointwise_backward_data(dy, w, dx, epilogue, *reduction);
-    if (dx.data && !reduction) backward_data(dy, w, dx, settings, epilogue.residual);
+    if (dx.data) backward_data(dy, w, dx, settings, epilogue.residual);
     if (dw.data) backward_weights(dy, channels_stride(x), dw, db, settings);
   }
   if (dx.data && residual.matrix().data && !epilogue.residual.data) add_rows(residual.matrix(), dx);
 }
 
-#define FASTNN_X(T)                                                                                     \
-  template ConvAlgo conv2d_choose<T>(const int64_t(&)[kMaxRank], int64_t, const Conv2dSettings&, bool); \
-  template void conv2d_forward(TensorView<const T>, TensorView<const T>, TensorView<T>,                 \
-                               const Conv2dSettings&, const Prologue<T>&, const Epilogue<T>&, Kept*);   \
-  template void conv2d_backward(TensorView<const T>, TensorView<const T>, TensorView<const T>,          \
-                                TensorView<T>, TensorView<T>, T*, const Conv2dSettings&,                \
-                                const TensorView<const T>&, const NormReduction<T>*);                   \
-  template bool conv2d_reduces<T>(const TensorView<const T>&, const TensorView<const T>&,               \
-                                  const Conv2dSettings&);
+#define FASTNN_X(T)                                                                                        \
+  template ConvAlgo conv2d_choose<T>(const int64_t(&)[kMaxRank], int64_t, const Conv2dSettings&, bool);    \
+  template void conv2d_forward(TensorView<const T>, TensorView<const T>, TensorView<T>,                    \
+                               const Conv2dSettings&, const Prologue<T>&, const Epilogue<T>&, Kept*);      \
+  template void conv2d_backward(                                                                           \
+      TensorView<const T>, TensorView<const T>, TensorView<const T>, TensorView<T>, TensorView<T>, T*,     \
+      const Conv2dSettings&, const TensorView<const T>&, const NormReduction<T>*, const NormBackward<T>*); \
+  template bool conv2d_reduces<T>(const TensorView<const T>&, const TensorView<const T>&,                  \
+                                  const Conv2dSettings&);                                                  \
+  template bool conv2d_takes_norm<T>(const TensorView<const T>&, const TensorView<const T>&,               \
+                                     const Conv2dSettings&);
 FASTNN_X(float)
 FASTNN_X(double)
 #undef FASTNN_X

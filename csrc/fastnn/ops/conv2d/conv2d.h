@@ -53,13 +53,18 @@ template <class T>
 bool conv2d_reduces(const TensorView<const T>& x, const TensorView<const T>& w,
                     const Conv2dSettings& settings);
 
+// Whether conv2d_backward can take the batch norm behind it along: each piece of dy meets all that it is for.
+template <class T>
+bool conv2d_takes_norm(const TensorView<const T>& x, const TensorView<const T>& w,
+                       const Conv2dSettings& settings);
+
 // dx and dw are skipped where their data is null, and so is db, which needs dw. dx_residual, of dx's shape,
 // is added to dx where it has data. Of x only the shape counts without dw. `reduction`, or null, is for the
 // batch norm whose output x was; only where conv2d_reduces.
 template <class T>
 void conv2d_backward(TensorView<const T> dy, TensorView<const T> x, TensorView<const T> w, TensorView<T> dx,
                      TensorView<T> dw, T* db, const Conv2dSettings& settings,
-                     const TensorView<const T>& dx_residual = {},
-                     const NormReduction<T>* reduction = nullptr);
+                     const TensorView<const T>& dx_residual = {}, const NormReduction<T>* before = nullptr,
+                     const NormBackward<T>* behind = nullptr);
 
 }  // namespace fastnn

@@ -205,7 +205,7 @@ class LinesAhead {
   struct Range {
     const T *begin = nullptr, *end = nullptr;
   };
-  Range ranges_[2];
+  Range ranges_[3];
   int count_ = 0;
 };
 

@@ -32,6 +32,7 @@ struct Examples {
     band.x_row = x.row_stride();
     band.dy = dy.row(n * pixels);
     band.dy_row = dy.row_stride();
+    band.out_row = channels;
     return band;
   }
   double group_size() const { return static_cast<double>(group_channels) * static_cast<double>(pixels); }

@@ -1,5 +1,4 @@
-// NormReduction for a gradient that is written as rows of pixels, piece by piece: each is reduced while it is
-// in cache.
+// Passes of batch norm for convolutions that work on rows of pixels piece by piece, while those are in cache.
 #pragma once
 
 #include <algorithm>
@@ -9,6 +8,7 @@
 
 namespace fastnn {
 
+// NormReduction, for the norm before a convolution.
 template <class T>
 class PieceReduction {
  public:
@@ -42,9 +42,25 @@ class PieceReduction {
     BatchNormBand<T> band = this->band(piece, first);
     band.rows = count;
     band.dy = band.out = gradient + first * channels();
-    band.dy_row = channels();
+    band.dy_row = band.out_row = channels();
+    band.near = true;
     kernel_.reduce(band);
   }
+
+  // Whether the norm's output is worth computing again, from nothing but x, instead of reading it.
+  bool remakes() const { return !to_.norm.residual.data; }
+
+  // The norm's output, rows [first, first + count).
+  void remake(int64_t first, int64_t count, T* out, int64_t out_row) const {
+    BatchNormBand<T> band = this->band(0, first);
+    band.rows = count;
+    band.out = out;
+    band.out_row = out_row;
+    band.near = true;
+    kernel_.forward(band);
+  }
+
+  const T* row(int64_t i) const { return x_.row(i); }
 
   // Adds all pieces up, in their order and in double.
   void join() const {
@@ -69,6 +85,40 @@ class PieceReduction {
   PixelRows<T> x_, residual_;
   int64_t pieces_;
   Buffer<T> sums_;
+};
+
+// The norm behind a convolution on its way back.
+template <class T>
+class PieceBackward {
+ public:
+  explicit PieceBackward(const NormBackward<T>& norm)
+      : coefficients_(norm.norm, norm.x.shape[1]), x_(norm.x) {
+    coefficients_.set_backward(norm.norm, norm.sums, norm.training, x_.matrix().rows, norm.dgamma,
+                               norm.dbeta);
+  }
+
+  // out = the norm's dx, rows from `first` on, of which dy' is given.
+  void run(const MatrixView<const T>& dy, int64_t first, T* out, int64_t out_row) const {
+    BatchNormBand<T> band{};
+    band.rows = dy.rows;
+    band.channels = dy.cols;
+    band.x = x_.row(first);
+    band.x_row = x_.row_stride();
+    band.dy = dy.data;
+    band.dy_row = dy.row_stride;
+    band.out = out;
+    band.out_row = out_row;
+    band.near = true;
+    coefficients_.give_to(band);
+    kernel_.backward(band);
+  }
+
+  const T* row(int64_t i) const { return x_.row(i); }
+
+ private:
+  BatchNormKernel<T> kernel_ = FASTNN_DISPATCH(batchnorm_kernel<T>)();
+  BatchNormCoefficients<T> coefficients_;
+  PixelRows<T> x_;
 };
 
 }  // namespace fastnn
