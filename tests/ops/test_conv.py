@@ -233,7 +233,13 @@ def test_the_algorithm_can_be_chosen_for_all() -> None:
 @pytest.mark.parametrize("algo", ["auto", "direct", "im2col"])
 @pytest.mark.parametrize(
     ("x_shape", "w_shape", "settings"),
-    [*CORNERS, ((2, 32, 8, 9), (32, 32, 3, 3), {"padding": 1}), ((3, 20, 7, 7), (24, 20, 1, 1), {})],
+    [
+        *CORNERS,
+        ((2, 32, 8, 9), (32, 32, 3, 3), {"padding": 1}),
+        ((3, 20, 7, 7), (24, 20, 1, 1), {}),
+        ((2, 3, 9, 11), (16, 3, 5, 5), {"padding": 2, "stride": 2}),
+        ((2, 18, 9, 11), (20, 18, 3, 3), {"padding": 1, "stride": 2}),
+    ],
 )
 def test_dx_takes_a_residual(
     algo: str, x_shape: tuple[int, ...], w_shape: tuple[int, ...], settings: dict[str, Any]

@@ -10,6 +10,7 @@
 #include "fastnn/ops/conv2d/conv2d_direct.h"
 #include "fastnn/ops/conv2d/conv2d_im2col.h"
 #include "fastnn/ops/conv2d/conv2d_pointwise.h"
+#include "fastnn/ops/conv2d/conv2d_scatter.h"
 #include "fastnn/ops/winograd/winograd.h"
 
 namespace fastnn {
@@ -65,6 +66,8 @@ void backward_data(const TensorView<const T>& dy, const TensorView<const T>& w, 
                    const Conv2dSettings& settings, const MatrixView<const T>& residual) {
   const WindowAxis &h = settings.window.h, &v = settings.window.w;
   const int64_t filters = w.shape[0] / settings.groups;
+  if (scatter_pays(dy, dx, settings, !plain_sums(settings)))
+    return scatter_backward_data(dy, w, dx, settings, residual);
   if (!every_phase_has_taps(h) || !every_phase_has_taps(v)) fill_zero(dx);
   Correlation<T> all{dy, settings.groups, {}};
   for (int64_t i = 0; i < h.stride; ++i) {

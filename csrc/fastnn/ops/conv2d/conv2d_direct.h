@@ -143,6 +143,10 @@ void correlate_weights(const WeightCorrelation<T>& sum, T* dw, T* db);
 template <class T>
 void correlate_jointly(const Correlation<T>& all, const Prologue<T>& prologue, const Epilogue<T>& epilogue,
                        Kept* kept = nullptr);
+// Multiply-adds of registers for a row of such a sum, for each of its channels and rows of taps.
+template <class T>
+int64_t joint_cost(const TapAxis& axis, int64_t filters);
+
 template <class T>
 void correlate_weights_jointly(const WeightCorrelation<T>& sum, T* dw, T* db);
 

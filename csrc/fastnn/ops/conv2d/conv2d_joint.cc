@@ -17,19 +17,33 @@ namespace {
 // Fewer accumulators wait for one another.
 constexpr int64_t kAccumulators = 8;
 
-// How many pixels to take together: the least of `cost(outputs, pixels)`, the multiply-adds for `outputs`
-// pixels of a row, if it gains a tenth. Those left over at the end of a row are taken one by one.
+// How many pixels to take together, and the multiply-adds of a row that way.
+struct Joining {
+  int64_t pixels, cost;
+};
+
+// The least of `cost(outputs, pixels)`, the multiply-adds for `outputs` pixels of a row, if it gains a tenth.
+// Those left over at the end of a row are taken one by one.
 template <class T, class Cost>
-int64_t choose_pixels(const GemmKernel<T>& gemm, int64_t outputs, int64_t filters, const Cost& cost) {
-  int64_t best = 1, least = cost(outputs, 1) * 9 / 10;
+Joining choose_pixels(const GemmKernel<T>& gemm, int64_t outputs, int64_t filters, const Cost& cost) {
+  Joining best{1, cost(outputs, 1)};
+  const int64_t worth = best.cost * 9 / 10;
   for (int64_t pixels = 2; pixels <= outputs && pixels * filters <= gemm.cols; ++pixels) {
     const int64_t rest = outputs % pixels, total = cost(outputs - rest, pixels) + (rest ? cost(rest, 1) : 0);
-    if (total < least) best = pixels, least = total;
+    if (total < std::min(worth, best.cost)) best = {pixels, total};
   }
   return best;
 }
 
 int64_t taps_of(const TapAxis& axis, int64_t pixels) { return pixels == 1 ? axis.taps : axis.span(pixels); }
+
+template <class T>
+Joining choose_pixels(const GemmKernel<T>& gemm, const TapAxis& axis, int64_t filters) {
+  return choose_pixels(gemm, axis.out, filters, [&](int64_t outputs, int64_t pixels) {
+    const int64_t registers = ceil_div(pixels * filters, gemm.lanes);
+    return taps_of(axis, pixels) * std::max(outputs / pixels * registers, kAccumulators);
+  });
+}
 
 // The horizontal axis of the first outputs, `pixels` at a time, and of the last `count`, one by one.
 TapAxis joined(TapAxis axis, int64_t pixels) {
@@ -91,6 +105,11 @@ Buffer<T> joint_filters(const FilterView<T>& w, const TapAxis& h, const TapAxis&
 }  // namespace
 
 template <class T>
+int64_t joint_cost(const TapAxis& axis, int64_t filters) {
+  return choose_pixels(FASTNN_DISPATCH(gemm_kernel<T>)(), axis, filters).cost;
+}
+
+template <class T>
 void correlate_jointly(const Correlation<T>& all, const Prologue<T>& prologue, const Epilogue<T>& epilogue,
                        Kept* kept) {
   const GemmKernel<T> gemm = FASTNN_DISPATCH(gemm_kernel<T>)();
@@ -101,11 +120,7 @@ void correlate_jointly(const Correlation<T>& all, const Prologue<T>& prologue, c
     const int64_t in = all.x.shape[1], out = sum.y.shape[1];
     const bool fits = all.groups == 1 && dense_pixels(sum.y) && !epilogue.mean &&
                       (!sum.residual.data || dense_pixels(sum.residual));
-    const auto cost = [&](int64_t outputs, int64_t pixels) {
-      const int64_t registers = ceil_div(pixels * out, gemm.lanes);
-      return taps_of(sum.v, pixels) * std::max(outputs / pixels * registers, kAccumulators);
-    };
-    const int64_t pixels = fits ? choose_pixels(gemm, sum.v.out, out, cost) : 1;
+    const int64_t pixels = fits ? choose_pixels(gemm, sum.v, out).pixels : 1;
     if (pixels == 1 || sum.h.taps * sum.v.taps < 2) {
       joint.sums.push_back(sum);
       continue;
@@ -145,7 +160,7 @@ void correlate_weights_jointly(const WeightCorrelation<T>& sum, T* dw, T* db) {
     return outputs / pixels * std::max(taps_of(sum.v, pixels) * in * registers, kAccumulators);
   };
   const bool fits = sum.groups == 1 && dense_pixels(sum.dy);
-  const int64_t pixels = fits ? choose_pixels(gemm, sum.v.out, out, cost) : 1;
+  const int64_t pixels = fits ? choose_pixels(gemm, sum.v.out, out, cost).pixels : 1;
   if (pixels == 1) return correlate_weights(sum, dw, db);
 
   const int64_t rest = sum.v.out % pixels, rows = in * sum.h.taps, width = sum.v.span(pixels);
@@ -171,6 +186,7 @@ void correlate_weights_jointly(const WeightCorrelation<T>& sum, T* dw, T* db) {
 }
 
 #define FASTNN_X(T)                                                                                      \
+  template int64_t joint_cost<T>(const TapAxis&, int64_t);                                               \
   template void correlate_jointly(const Correlation<T>&, const Prologue<T>&, const Epilogue<T>&, Kept*); \
   template void correlate_weights_jointly(const WeightCorrelation<T>&, T*, T*);
 FASTNN_X(float)

@@ -1,5 +1,5 @@
-// What convolution needs besides gemm's micro-kernel: gathering pixels into scratch, and the sliding sums of
-// depthwise filters, whose channels lie along the lanes.
+// What convolution needs besides gemm's micro-kernel: gathering pixels into scratch, adding up what is
+// scattered, and the sliding sums of depthwise filters, whose channels lie along the lanes.
 #pragma once
 
 #include <stdint.h>
@@ -23,6 +23,14 @@ struct ConvGather {
   bool relu;
   T* out;
   int64_t out_pixel;
+};
+
+// The sum of rows of numbers: out[j] = sum_i in[i * in_row + j], j < width
+template <class T>
+struct ConvSumRows {
+  const T* in;
+  int64_t in_row, rows, width;
+  T* out;
 };
 
 // Neighbouring taps of one row of a filter, above a row of pixels: tap k meets output pixel i in column
@@ -85,6 +93,7 @@ struct DepthwiseWeights {
 template <class T>
 struct Conv2dKernel {
   void (*gather)(const ConvGather<T>&);
+  void (*sum_rows)(const ConvSumRows<T>&);
   void (*depthwise_row)(const DepthwiseRow<T>&);
   void (*depthwise_weights)(const DepthwiseWeights<T>&);
 };

@@ -60,6 +60,19 @@ static void gather(const ConvGather<T>& g) {
   g.relu ? gather_as<T, false, true>(g) : gather_as<T, false, false>(g);
 }
 
+template <class T>
+static void sum_rows(const ConvSumRows<T>& g) {
+  using V = Vec<T>;
+  const auto vector = [&](int64_t j, auto... n) __attribute__((always_inline)) {
+    V sum = V::load(g.in + j, n...);
+    for (int64_t i = 1; i < g.rows; ++i) sum = sum + V::load(g.in + i * g.in_row + j, n...);
+    sum.store(g.out + j, n...);
+  };
+  int64_t j = 0;
+  for (; j + V::lanes <= g.width; j += V::lanes) vector(j);
+  if (j < g.width) vector(j, static_cast<int>(g.width - j));
+}
+
 // A tile is up to this many output pixels by one register of channels. With the taps of a run they fit into
 // sixteen registers, and a pixel that is loaded once meets every tap of a run.
 constexpr int kDepthwisePixels = 8;
@@ -285,7 +298,7 @@ static void depthwise_row(const Work& g) {
 
 template <class T>
 Conv2dKernel<T> conv2d_kernel() {
-  return {gather<T>, depthwise_row<T, DepthwiseSums, DepthwiseRow<T>>,
+  return {gather<T>, sum_rows<T>, depthwise_row<T, DepthwiseSums, DepthwiseRow<T>>,
           depthwise_row<T, DepthwiseProducts, DepthwiseWeights<T>>};
 }
 

@@ -144,6 +144,8 @@ ROWS: tuple[OpCase, ...] = (
             lambda n: _direct((2, n, 4, 3), (n, 1, 3, 3), padding=1, groups=n),
             lambda n: _conv((2, 3, 4, n + 4), (5, 3, 2, 5)),  # few filters: several pixels at a time
             lambda n: _conv((2, 2, 4, 24), (n, 2, 3, 5), padding=(1, 2)),
+            lambda n: _conv((2, 3, 5, n + 4), (16, 3, 3, 5), padding=(1, 2), stride=(2, 3)),  # few channels
+            lambda n: _direct((2, n, 7, 9), (16, n, 4, 3), padding=(2, 3), stride=(1, 2), dilation=(1, 2)),
             lambda n: _direct((1, 17, 3, n), (17, 1, 3, 3), padding=1, stride=(1, 2), groups=17),
         ],
         bench=[*_resnet20(128), _conv((128, 64, 32, 32), (64, 64, 3, 3), bias=False, padding=1)],
