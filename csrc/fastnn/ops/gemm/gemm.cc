@@ -116,11 +116,13 @@ struct Product {
 
   // A is read where it lies if nothing is to be applied on the way, and if there are few columns to reuse it
   // or the lines that a tile needs at a time do not crowd a few sets of the first cache: one for each of its
-  // rows, or those of the columns that it fetches ahead.
+  // rows, or those of the columns that it fetches ahead. A low tile would use too little of a column's line.
   bool a_in_place() const {
     constexpr int64_t kWayBytes = 4096, kMostLines = 7;  // of a set, which holds 8
+    constexpr int kLeastRows = 8;
     if (!prologue.empty() || (a.col_stride != 1 && a.row_stride != 1)) return false;
     if (grid.panels <= 2) return true;
+    if (a.col_stride != 1 && kernel.rows < kLeastRows) return false;
     const int64_t stride = a.col_stride == 1 ? a.row_stride : a.col_stride;
     const int64_t lines = a.col_stride == 1 ? std::min<int64_t>(kernel.rows, a.rows) : kFetchedAhead;
     return lines * std::gcd(stride * static_cast<int64_t>(sizeof(T)), kWayBytes) <= kMostLines * kWayBytes;
