@@ -169,7 +169,7 @@ struct PointwiseBackward {
       T* total = row < in ? totals.get() + row * out : db;
       for (int64_t f = 0; f < out; ++f) total[f] = static_cast<T>(sum[f]);
     });
-    transpose(totals.get(), out, out, in, dw.data);
+    transpose(totals.get(), out, out, in, dw.data, in);
   }
 
   void run() {
