@@ -123,7 +123,7 @@ struct Cost {
   double winograd(int m, double tiles) const {
     const double planes = (m + 2) * (m + 2);
     const double transforms = planes * 18 * (std::ceil(c / lanes) + std::ceil(f / lanes));
-    const double filters = filters_ready ? 0 : planes * c * std::ceil(f / lanes) * 16;
+    const double filters = filters_ready ? 0 : planes * c * std::ceil(f / lanes) * 3;
     return tiles * (planes * c * std::ceil(f / lanes) / 0.75 + transforms) + filters;
   }
 };
