@@ -51,7 +51,7 @@ class OrderedView {
       const int64_t rows =
           crossed && index % inner == 0 ? rows_together(index / inner, (count - done) / inner) : 0;
       if (rows > 1) {
-        transpose<std::remove_const_t<T>>(at(index), stride_[rank_ - 1], rows, inner, scratch + done, inner);
+        transpose<std::remove_const_t<T>>(at(index), stride_[rank_ - 1], rows, inner, scratch + done);
         done += rows * inner;
       } else {
         const int64_t n = std::min(count - done, inner - index % inner), stride = stride_[rank_ - 1];

@@ -60,4 +60,10 @@ void transpose(const T* from, int64_t from_stride, int64_t rows, int64_t cols, T
   }
 }
 
+// The same with rows that follow each other.
+template <class T>
+void transpose(const T* from, int64_t from_stride, int64_t rows, int64_t cols, T* to) {
+  transpose(from, from_stride, rows, cols, to, cols);
+}
+
 }  // namespace fastnn
