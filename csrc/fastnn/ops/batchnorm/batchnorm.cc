@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "fastnn/base/pixel_rows.h"
-#include "fastnn/ops/batchnorm/batchnorm_coefficients.h"
 
 namespace fastnn {
 namespace {

@@ -14,7 +14,7 @@
 
 #include "fastnn/base/parallel.h"
 #include "fastnn/base/pixel_rows.h"
-#include "fastnn/ops/batchnorm/norm_pieces.h"
+#include "fastnn/ops/batchnorm/batchnorm.h"
 #include "fastnn/ops/conv2d/conv2d_direct.h"
 
 namespace fastnn {

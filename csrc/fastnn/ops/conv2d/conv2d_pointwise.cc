@@ -8,7 +8,7 @@
 
 #include "fastnn/base/parallel.h"
 #include "fastnn/base/transpose.h"
-#include "fastnn/ops/batchnorm/norm_pieces.h"
+#include "fastnn/ops/batchnorm/batchnorm.h"
 #include "fastnn/ops/conv2d/conv2d_direct.h"
 #include "fastnn/ops/gemm/gemm_kernel.h"
 

@@ -10,7 +10,7 @@
 #include "fastnn/base/parallel.h"
 #include "fastnn/base/pixel_rows.h"
 #include "fastnn/base/shape.h"
-#include "fastnn/ops/batchnorm/batchnorm_coefficients.h"
+#include "fastnn/ops/batchnorm/batchnorm.h"
 #include "fastnn/ops/gemm/gemm_kernel.h"
 #include "fastnn/ops/winograd/winograd_tiles.h"
 
