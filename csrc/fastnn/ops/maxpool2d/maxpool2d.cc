@@ -15,6 +15,7 @@ void run(void (*kernel)(const MaxPoolBand<T>&), const TensorView<const T>& in, c
   const PixelImages<T> images(in);
   const int64_t height = out.shape[2], width = out.shape[3], channels = out.shape[1];
   const int64_t bands = bands_an_image(height, channels * width), cells = windows.cols.longest();
+  const bool apart = rows.longest() <= 1 && cols.longest() <= 1;
   const double bytes = 5.0 * sizeof(T) * static_cast<double>(out.size());
   parallel_for(out.shape[0] * bands, bytes / kBytesPerNs, [&](int64_t chunk) {
     const int64_t n = chunk / bands, own = windows.shared ? 0 : n;
@@ -38,6 +39,7 @@ void run(void (*kernel)(const MaxPoolBand<T>&), const TensorView<const T>& in, c
     band.last_col = cols.last.data() + own * width;
     band.window_row = windows.rows.first.data() + own * y_shape[2];
     band.window_col = windows.cols.first.data() + own * y_shape[3];
+    band.apart = apart;
     kernel(band);
   });
 }

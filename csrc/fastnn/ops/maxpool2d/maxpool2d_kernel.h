@@ -20,8 +20,9 @@ struct MaxPoolBand {
   T* winner_wide;
   // Of each row and column of the result, forward the pixels in its window, backward the windows over it.
   const int32_t *first_row, *last_row, *first_col, *last_col;
-  // Backward: where windows begin.
+  // Backward: where windows begin, and whether no two of them overlap.
   const int32_t *window_row, *window_col;
+  bool apart;
 };
 
 template <class T>

@@ -90,9 +90,40 @@ static FASTNN_INLINE Vec<T> gather_gradient(const MaxPoolBand<T>& b, const Index
   return sum;
 }
 
+// Where one register holds all channels and each pixel has at most one window, whose gradients stay in
+// registers along its row.
+template <class T, class Index>
+static FASTNN_INLINE void maxpool_backward_few(const MaxPoolBand<T>& b, const Index* winners) {
+  using V = Vec<T>;
+  const int n = static_cast<int>(b.channels);
+  for (int64_t h = b.row_begin; h < b.row_end; ++h) {
+    const int64_t i = b.first_row[h];
+    const bool covered = i < b.last_row[h];
+    const int64_t row = covered ? (h - b.window_row[i]) * b.cells : 0;
+    V dy = V::zero(), winner = V::zero();
+    int64_t loaded = -1;
+    T* dx = b.out + h * b.width * b.channels;
+    for (int64_t w = 0; w < b.width; ++w, dx += b.channels) {
+      const int64_t j = b.first_col[w];
+      if (!covered || j >= b.last_col[w]) {
+        V::zero().store(dx, n);
+        continue;
+      }
+      if (j != loaded) {
+        dy = V::load(b.in + i * b.in_row + j * b.in_pixel, n);
+        winner = load_winner<T>(winners + (i * b.out_width + j) * b.channels, n);
+        loaded = j;
+      }
+      const V place = V::set(static_cast<T>(row + w - b.window_col[j]));
+      select(winner == place, dy, V::zero()).store(dx, n);
+    }
+  }
+}
+
 template <class T, class Index>
 static FASTNN_INLINE void maxpool_backward_as(const MaxPoolBand<T>& b, const Index* winners) {
   using V = Vec<T>;
+  if (b.apart && b.channels <= V::lanes) return maxpool_backward_few(b, winners);
   for (int64_t h = b.row_begin; h < b.row_end; ++h) {
     for (int64_t w = 0; w < b.width; ++w) {
       T* dx = b.out + (h * b.width + w) * b.channels;
