@@ -19,6 +19,7 @@ constexpr int64_t kPartialBytes = 8 << 20;  // partial results in all; one is al
 constexpr int64_t kMostPartials = 16;
 constexpr int64_t kPartPixels = 512;  // fewer would spend their time on combining
 constexpr int64_t kWantedChunks = 8;
+constexpr int kRowsAhead = 6;         // lower tiles are bound by their loads, and a fetch is one more
 constexpr int64_t kSharedRows = 128;  // rows of a tile column from which on a packed panel pays
 
 // Pixels a power of two apart would share a few sets of the first cache: tiles step from pixel to pixel, so
@@ -154,7 +155,7 @@ struct WeightTiles : Weights<T> {
           const int64_t first = part_begin(height, tiles, t);
           tile.rows = static_cast<int>(part_begin(height, tiles, t + 1) - first);
           tile.a = corner + first;
-          tile.ahead = ahead.take(tile.runs * tile.depth);
+          tile.ahead = tile.rows < kRowsAhead ? nullptr : ahead.take(tile.runs * tile.depth);
           tile.c = this->partial_row(part, g, tap * in + first) + col;
           gemm.tile(tile);
         }
