@@ -19,22 +19,24 @@ static FASTNN_INLINE void store_winner(Vec<T> winner, T* p, int n) {
   winner.store(p, n);
 }
 
-// kVecs registers of channels of window (i, j), or one register of n channels if masked; x is pixel (0, 0).
-template <class T, int kVecs, bool kMasked, class Index>
-static FASTNN_INLINE void take_maximum(const MaxPoolBand<T>& b, int64_t i, int64_t j, const T* x, int n, T* y,
-                                       Index* winner) {
+// kVecs registers of channels of a window, or one register of n channels if masked. kSide is its size if that
+// is known: then the loops are unrolled, which makes small windows twice as fast.
+template <class T, int kVecs, bool kMasked, int kSide, class Index>
+static FASTNN_INLINE void take_maximum(const MaxPoolBand<T>& b, const T* corner, int64_t rows, int64_t cols,
+                                       int n, T* y, Index* winner) {
   using V = Vec<T>;
-  const int64_t row = b.first_row[i], rows = b.last_row[i] - row;
-  const int64_t col = b.first_col[j], cols = b.last_col[j] - col;
-  const T* corner = x + row * b.in_row + col * b.in_pixel;
+  if (kSide) rows = cols = kSide;
   V best[kVecs], place_of[kVecs];
 #pragma GCC unroll 4
   for (int v = 0; v < kVecs; ++v) {
     best[v] = kMasked ? V::load(corner, n) : V::load(corner + v * V::lanes);
     place_of[v] = V::zero();
   }
+#pragma GCC unroll 2
   for (int64_t kh = 0; kh < rows; ++kh) {
-    for (int64_t kw = kh == 0 ? 1 : 0; kw < cols; ++kw) {
+#pragma GCC unroll 2
+    for (int64_t kw = 0; kw < cols; ++kw) {
+      if (kh + kw == 0) continue;
       const T* p = corner + kh * b.in_row + kw * b.in_pixel;
       const V place = V::set(static_cast<T>(kh * b.cells + kw));
 #pragma GCC unroll 4
@@ -53,21 +55,35 @@ static FASTNN_INLINE void take_maximum(const MaxPoolBand<T>& b, int64_t i, int64
   }
 }
 
-template <class T, class Index>
-static FASTNN_INLINE void maxpool_forward_as(const MaxPoolBand<T>& b, Index* winners) {
+// All channels of a window.
+template <class T, int kSide, class Index>
+static FASTNN_INLINE void take_maxima(const MaxPoolBand<T>& b, const T* corner, int64_t rows, int64_t cols,
+                                      T* y, Index* winner) {
   using V = Vec<T>;
   constexpr int kWide = 4;
+  int64_t c = 0;
+  for (; c + kWide * V::lanes <= b.channels; c += kWide * V::lanes)
+    take_maximum<T, kWide, false, kSide>(b, corner + c, rows, cols, 0, y + c, winner + c);
+  for (; c + V::lanes <= b.channels; c += V::lanes)
+    take_maximum<T, 1, false, kSide>(b, corner + c, rows, cols, 0, y + c, winner + c);
+  const int n = static_cast<int>(b.channels - c);
+  if (n) take_maximum<T, 1, true, kSide>(b, corner + c, rows, cols, n, y + c, winner + c);
+}
+
+template <class T, class Index>
+static FASTNN_INLINE void maxpool_forward_as(const MaxPoolBand<T>& b, Index* winners) {
   for (int64_t i = b.row_begin; i < b.row_end; ++i) {
-    for (int64_t j = 0; j < b.width; ++j) {
-      T* y = b.out + (i * b.width + j) * b.channels;
-      Index* winner = winners + (i * b.width + j) * b.channels;
-      int64_t c = 0;
-      for (; c + kWide * V::lanes <= b.channels; c += kWide * V::lanes)
-        take_maximum<T, kWide, false>(b, i, j, b.in + c, 0, y + c, winner + c);
-      for (; c + V::lanes <= b.channels; c += V::lanes)
-        take_maximum<T, 1, false>(b, i, j, b.in + c, 0, y + c, winner + c);
-      if (c < b.channels)
-        take_maximum<T, 1, true>(b, i, j, b.in + c, static_cast<int>(b.channels - c), y + c, winner + c);
+    const int64_t row = b.first_row[i], rows = b.last_row[i] - row;
+    T* y = b.out + i * b.width * b.channels;
+    Index* winner = winners + i * b.width * b.channels;
+    for (int64_t j = 0; j < b.width; ++j, y += b.channels, winner += b.channels) {
+      const int64_t col = b.first_col[j], cols = b.last_col[j] - col;
+      const T* corner = b.in + row * b.in_row + col * b.in_pixel;
+      if (rows == 2 && cols == 2) {
+        take_maxima<T, 2>(b, corner, 2, 2, y, winner);
+      } else {
+        take_maxima<T, 0>(b, corner, rows, cols, y, winner);
+      }
     }
   }
 }
