@@ -19,6 +19,8 @@ def relu_flag(op: str, activation: str | None) -> bool:
 
 def size_pair(op: str, name: str, value: int | tuple[int, int]) -> tuple[int, int]:
     """An integer for both axes, or a pair (height, width), as two integers."""
+    if type(value) is int and -(2**63) < value < 2**63:
+        return value, value
     if isinstance(value, tuple) and len(value) == 2 and type(value[0]) is int and type(value[1]) is int:
         return value  # what layers give, on every call
     pair = value if isinstance(value, tuple | list) else (value, value)
