@@ -38,15 +38,14 @@ struct Shortcut<Fn, Result(Args...)> {
 
   static PyObject* call(PyObject* self, PyObject* const* given, Py_ssize_t count, PyObject* names) {
     const auto* shortcut = static_cast<const Shortcut*>(PyCapsule_GetPointer(self, nullptr));
-    std::tuple<py::detail::make_caster<Args>...> args;
-    if (names || !shortcut->load(args, given, count, Indices()))
-      return PyObject_Vectorcall(shortcut->general_.ptr(), given, static_cast<size_t>(count), names);
-    try {
-      return shortcut->run(args, Indices());
+    try {  // reading an argument may run Python, which may raise
+      std::tuple<py::detail::make_caster<Args>...> args;
+      if (!names && shortcut->load(args, given, count, Indices())) return shortcut->run(args, Indices());
     } catch (...) {
       py::detail::try_translate_exceptions();
       return nullptr;
     }
+    return PyObject_Vectorcall(shortcut->general_.ptr(), given, static_cast<size_t>(count), names);
   }
 
   template <class Casters, size_t... I>

@@ -229,6 +229,19 @@ assert allowed < cores and len(cores - allowed) == 1, (allowed, cores)
     succeed(code)
 
 
+def test_what_an_argument_raises_arrives() -> None:
+    class Sizes:
+        def __len__(self) -> int:
+            return 4
+
+        def __getitem__(self, axis: int) -> int:
+            raise RuntimeError("unknown size")
+
+    sizes: Any = Sizes()
+    with pytest.raises(RuntimeError, match="unknown size"):
+        fastnn.conv_algo(sizes, (1, 1, 3, 3))
+
+
 @pytest.mark.parametrize(
     ("variable", "message"),
     [
