@@ -361,6 +361,31 @@ del y, p
     assert "memory beside a block of 60 bytes was overwritten" in done.stderr
 
 
+@pytest.mark.parametrize("isa", _runtime.available_isas())
+def test_products_read_nothing_behind_their_arrays(isa: str) -> None:
+    code = """
+import ctypes, itertools, mmap
+
+def last(shape, dtype):
+    # Ones that end where a page begins which must not be touched.
+    count = int(np.prod(shape))
+    page = mmap.PAGESIZE
+    memory = np.frombuffer(mmap.mmap(-1, 2 * page), dtype)
+    assert ctypes.CDLL(None).mprotect(ctypes.c_void_p(memory.ctypes.data + page), page, 0) == 0
+    ones = memory[: page // memory.itemsize][-count:].reshape(shape)
+    ones[...] = 1
+    return ones
+
+for dtype in (np.float32, np.float64):
+    for m, n, k in itertools.product(range(1, 7), [*range(1, 10), 15, 16, 17, 31, 32, 33], (1, 6)):
+        b = last((k, n), dtype)
+        assert (F.gemm(last((m, k), dtype), b) == k).all()
+        assert (F.gemm(last((k, m), dtype).T, b) == k).all()
+        assert (F.gemm(last((m, k), dtype), last((n, k), dtype).T) == k).all()
+"""
+    succeed(code, FASTNN_MAX_ISA=isa)
+
+
 def test_debug_blocks_hold_nan_and_are_not_cached() -> None:
     code = PRODUCT + "del a; assert _core.cached_bytes() == 0; print(F.softmax(np.zeros((2, 2)))[0, 0])"
     assert succeed(code, FASTNN_DEBUG_ALLOC="1") == "0.5"

@@ -17,6 +17,7 @@ from fastnn.functional.norm import BatchNormBehind, _batchnorm_backward, _batchn
 CASES: dict[str, tuple[tuple[int, int, int, int], int, int, int, int]] = {
     "pointwise": ((3, 19, 5, 7), 33, 1, 1, 1),
     "pointwise, many pieces": ((2, 70, 33, 31), 9, 1, 1, 1),
+    "pointwise, pieces that share a sum": ((2, 300, 31, 32), 9, 1, 1, 1),
     "depthwise": ((9, 17, 6, 5), 17, 3, 1, 17),
     "depthwise, large images": ((2, 35, 40, 41), 35, 3, 1, 35),
     "depthwise, strided": ((3, 20, 9, 8), 20, 3, 2, 20),
