@@ -137,8 +137,8 @@ py::array maxout_forward_as(py::handle x_obj, int64_t pieces) {
   const char* op = "maxout_forward";
   const ArrayArg<T> x(op, "x", x_obj);
   require_rows(op, "pieces*C", x);
-  check(x.dim(1) % pieces == 0, op, "pieces: expected a divisor of the ", x.dim(1), " channels of x, got ",
-        pieces);
+  check(pieces > 0 && x.dim(1) % pieces == 0, op, "pieces: expected a divisor of the ", x.dim(1),
+        " channels of x, got ", pieces);
   auto y = new_rows(x.view(), x.dim(1) / pieces);
   const TensorView<T> out = view_of(y);
   run_kernel([&] { maxout_forward<T>(x.view(), out); });
@@ -149,6 +149,8 @@ template <class T>
 py::array maxout_backward_as(py::handle dy_obj, py::handle x_obj, int64_t pieces) {
   const char* op = "maxout_backward";
   const ArrayArg<T> x(op, "x", x_obj), dy(op, "dy", dy_obj);
+  require_rows(op, "pieces*C", x);
+  check(pieces > 0, op, "pieces: expected a positive integer, got ", pieces);
   const int64_t channels = x.dim(1) / pieces;
   if (x.rank() == 4) {
     dy.shaped({x.dim(0), channels, x.dim(2), x.dim(3)}, "of y");

@@ -27,8 +27,8 @@ struct GroupNormArgs {
     gamma.shaped({channels});
     beta.shaped({channels});
     norm = {gamma.contiguous(), beta.contiguous(), groups.value_or(channels), eps};
-    check(channels % norm.groups == 0, op, "num_groups: expected a divisor of the ", channels,
-          " channels of x, got ", norm.groups);
+    check(norm.groups > 0 && channels % norm.groups == 0, op, "num_groups: expected a divisor of the ",
+          channels, " channels of x, got ", norm.groups);
   }
 };
 

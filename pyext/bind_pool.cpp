@@ -44,6 +44,8 @@ PoolWindows equal_windows(const char* op, const int64_t* x_shape, IntPair output
   constexpr int64_t kMost = 1 << 24;  // so that the list of windows stays small
   check(std::min(output.first, output.second) >= 1 && std::max(output.first, output.second) <= kMost, op,
         "output_size: expected integers from 1 to 2^24, got ", text(output));
+  check(std::min(x_shape[2], x_shape[3]) >= 1, op, "x: expected no zero dimension, got images of ",
+        text({x_shape[2], x_shape[3]}));
   return {adaptive_windows(x_shape[2], output.first), adaptive_windows(x_shape[3], output.second)};
 }
 

@@ -412,3 +412,23 @@ def test_the_suite_runs_on_every_isa_of_this_cpu() -> None:
     wanted = {"avx2"} if " avx2 " in flags and " fma " in flags else set()
     wanted |= {"avx512"} if " avx512bw " in flags and " avx512vl " in flags else set()
     assert wanted <= set(_runtime.available_isas())
+
+
+def test_sizes_of_zero_in_a_cache_are_errors() -> None:
+    """Whoever fills a cache by hand gets a message, not a division by zero."""
+    x = np.ones((2, 4, 3, 3), np.float32)
+    _, maxout = F.maxout_forward(x, 2)
+    _, groups = F.groupnorm_forward(x, x[0, :, 0, 0], x[0, :, 0, 0], 2)
+    _, pooled = F.adaptive_avgpool2d_forward(x, 1)
+    with pytest.raises(ValueError, match=r"\[maxout_backward\] pieces"):
+        F.maxout_backward(x[:, :2], maxout._replace(pieces=0))
+    with pytest.raises(ValueError, match=r"\[groupnorm_backward\] num_groups"):
+        F.groupnorm_backward(x, groups._replace(num_groups=0))
+    with pytest.raises(ValueError, match=r"\[adaptive_avgpool2d_backward\] x"):
+        F.adaptive_avgpool2d_backward(x[:, :, :1, :1], pooled._replace(x_shape=(2, 4, 0, 3)))
+
+
+@pytest.mark.parametrize("stride", [(2**70, 1), (1, -(2**63)), 2**63])
+def test_integers_beyond_64_bits_are_refused(stride: Any) -> None:
+    with pytest.raises(ValueError, match=r"\[conv2d_forward\] stride: expected integers below 2\^63"):
+        F.conv2d_forward(np.ones((1, 1, 3, 3)), np.ones((1, 1, 3, 3)), stride=stride)

@@ -45,11 +45,12 @@ struct Worker {
 
   void keep_off(int core) {
     if (barred == core || busy || thread == 0) return;
-    barred = core;
     cpu_set_t cores;
     if (sched_getaffinity(0, sizeof(cores), &cores) != 0) return;
     CPU_CLR(core, &cores);
-    if (CPU_COUNT(&cores) > 0) sched_setaffinity(thread, sizeof(cores), &cores);
+    if (CPU_COUNT(&cores) == 0) return;
+    barred = core;  // tried once, even if it is not allowed
+    sched_setaffinity(thread, sizeof(cores), &cores);
   }
 };
 

@@ -19,10 +19,12 @@ def relu_flag(op: str, activation: str | None) -> bool:
 
 def size_pair(op: str, name: str, value: int | tuple[int, int]) -> tuple[int, int]:
     """An integer for both axes, or a pair (height, width), as two integers."""
-    if type(value) is int and -(2**63) < value < 2**63:
+    if type(value) is int and abs(value) < 2**63:
         return value, value
-    if isinstance(value, tuple) and len(value) == 2 and type(value[0]) is int and type(value[1]) is int:
-        return value  # what layers give, on every call
+    if isinstance(value, tuple) and len(value) == 2 and type(value[0]) is type(value[1]) is int:
+        down, right = value  # what layers give, on every call
+        if abs(down) < 2**63 and abs(right) < 2**63:
+            return value
     pair = value if isinstance(value, tuple | list) else (value, value)
     if len(pair) != 2 or not all(isinstance(v, int | np.integer) and not isinstance(v, bool) for v in pair):
         raise ValueError(f"[{op}] {name}: expected an integer or a pair of integers, got {value!r}")

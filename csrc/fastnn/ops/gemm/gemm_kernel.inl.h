@@ -118,8 +118,8 @@ struct GemmTileKernel {
         tile.step(rows, row);
         rows.advance();
         b += t.b_row;
-        // Of pairs of single elements GCC 12 makes vectors, and reads a row beyond the last.
-        if (kLanes == 1 && kVecs == 2) asm("" : "+r"(b));
+        // Of single floats GCC 12 makes vectors with halves of two rows, one of them beyond the last.
+        if (kLanes == 1 && sizeof(T) == 4) asm("" : "+r"(b));
       }
     }
   }
