@@ -321,7 +321,7 @@ void correlate_tiles(int m, const TensorView<const T>& x, const TensorView<const
   const GemmKernel<T> gemm = FASTNN_DISPATCH(gemm_kernel<T>)();
   const int64_t c = x.shape[1], f = y.shape[1], planes = (m + 2) * (m + 2);
   const bool narrow = f <= winograd.lanes;
-  // Then transformed filters would take more memory than all tiles, and each be used only once or twice.
+  // Then the transformed filters are four times as large as all tiles, or more.
   const bool by_filters = !narrow && 4 * grid.count() <= f;
   std::optional<KeptOr<Filters<T>>> filters;
   if (kept || !by_filters) {
