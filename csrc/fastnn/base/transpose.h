@@ -12,7 +12,7 @@ namespace fastnn {
 
 // to[r * to_stride + c] = from[c * from_stride + r] for four rows r and kCols columns c. Writes four columns
 // of each row: whatever belongs after the kCols-th must be written later. Goes through registers: element by
-// element, the writes cost five times as much.
+// element it takes about twice as long.
 template <int kCols, class T>
 inline void transpose_square(const T* from, int64_t from_stride, T* to, int64_t to_stride) {
   for (int r = 0; r < 4; ++r) {
