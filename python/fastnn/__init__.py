@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from fastnn import data as data
     from fastnn import functional as functional
     from fastnn import history as history
+    from fastnn import inference as inference
     from fastnn import init as init
     from fastnn import io as io
     from fastnn import losses as losses
@@ -70,6 +71,7 @@ else:
             "data",
             "functional",
             "history",
+            "inference",
             "init",
             "io",
             "losses",

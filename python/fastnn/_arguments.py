@@ -44,6 +44,14 @@ def integer(op: str, name: str, value: Any, *, low: int = 1) -> int:
     return result
 
 
+def pair(op: str, name: str, value: Any, *, low: int) -> tuple[int, int]:
+    """Return an integer or a pair of them as (vertical, horizontal), each at least ``low``."""
+    values = value if isinstance(value, (tuple, list)) else (value, value)
+    if len(values) != 2:
+        raise ValueError(f"[{op}] {name}: expected an integer or a pair of integers, got {value!r}")
+    return integer(op, name, values[0], low=low), integer(op, name, values[1], low=low)
+
+
 def choice(op: str, name: str, value: Any, options: Sequence[str]) -> str:
     """Return ``value`` if it is one of ``options``."""
     if not isinstance(value, str) or value not in options:

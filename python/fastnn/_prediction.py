@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+
+import fastnn
 
 from . import metrics
 from ._answers import answers, probabilities
@@ -15,9 +17,6 @@ from .keys import Key
 from .losses import Loss, LossFunction
 from .nn.container import Container
 from .nn.layer import Layer
-
-if TYPE_CHECKING:
-    from .inference import Predictor
 
 Array: TypeAlias = npt.NDArray[Any]
 
@@ -111,7 +110,7 @@ class Predicting:
 
         return self._in_batches(X, batch_size, run)
 
-    def for_inference(self) -> Predictor:
+    def for_inference(self) -> fastnn.inference.Predictor:
         """Return a `Predictor` with the scores of this moment: batch norm folded, one call, no training.
 
         Example:

@@ -89,6 +89,9 @@ class EarlyStopping(Callback):
         patience: epochs without improvement after which the run ends, >= 1.
         min_delta: an improvement must be larger than this.
 
+    Raises:
+        ValueError: an argument out of range; in training, no such metric.
+
     Example:
         >>> stopping = EarlyStopping("val_accuracy", mode="max", patience=3)
     """
@@ -129,6 +132,9 @@ class ModelCheckpoint(Callback):
         path: the file; it is always whole, the last good one or the new one.
         metric: name of an epoch column; None saves after every epoch.
         mode: ``"min"`` if smaller is better, ``"max"`` if larger is.
+
+    Raises:
+        ValueError: an unknown ``mode``; in training, no such metric.
 
     Example:
         >>> keep_best = ModelCheckpoint("best.safetensors", "val_accuracy", mode="max")

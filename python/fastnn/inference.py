@@ -83,6 +83,9 @@ class Predictor:
         Args:
             X: (N, ...); N may be 0.
             batch_size: how many examples run at once; bounds the memory.
+
+        Raises:
+            ValueError: X is not a batch that the net can take, or ``batch_size`` is not positive.
         """
         return answers(self._in_batches(X, batch_size), self.task)
 

@@ -18,7 +18,7 @@ from .keys import hash_bits
 Array: TypeAlias = npt.NDArray[Any]
 Shape: TypeAlias = tuple[int, ...]
 # Quoted: np.random is loaded when it is first named.
-Initializer: TypeAlias = "Callable[[Shape, np.random.Generator], Array]"
+Initializer: TypeAlias = Callable[[Shape, "np.random.Generator"], Array]
 Mode: TypeAlias = Literal["fan_in", "fan_avg", "fan_out"]
 
 
@@ -42,6 +42,9 @@ def fans(shape: Shape) -> tuple[int, int]:
 
     Linear (out, in): ``in`` and ``out``. Convolution (F, C/groups, KH, KW): ``KH*KW*C/groups`` and
     ``KH*KW*F``.
+
+    Raises:
+        ValueError: fewer than two axes.
 
     Example:
         >>> fans((16, 3, 5, 5))
@@ -91,6 +94,9 @@ def kaiming_uniform(
     shape: Shape, rng: np.random.Generator, *, mode: Mode = "fan_in", gain: float = math.sqrt(2)
 ) -> Array:
     """Draw as `kaiming_normal`, uniformly: ``U(-a, a)`` with ``a = gain * sqrt(3 / fan)``, the same variance.
+
+    Raises:
+        ValueError: an unknown ``mode``.
 
     Example:
         >>> w = kaiming_uniform((100, 50), generator(0, "weight"))
@@ -143,6 +149,9 @@ def xavier_uniform(
 def normal(shape: Shape, rng: np.random.Generator, *, mean: float = 0.0, std: float = 0.01) -> Array:
     """Draw ``N(mean, std^2)``; the default is the small random weight of the lecture.
 
+    Raises:
+        ValueError: ``std`` is negative or not finite.
+
     Example:
         >>> normal((2, 3), generator(0, "weight")).shape
         (2, 3)
@@ -152,6 +161,9 @@ def normal(shape: Shape, rng: np.random.Generator, *, mean: float = 0.0, std: fl
 
 def uniform(shape: Shape, rng: np.random.Generator, *, low: float = -0.01, high: float = 0.01) -> Array:
     """Draw ``U(low, high)``.
+
+    Raises:
+        ValueError: ``high`` is less than ``low``, or one of them not finite.
 
     Example:
         >>> bool(uniform((9,), generator(0, "bias"), low=1, high=2).min() >= 1)
@@ -227,6 +239,9 @@ def gain(activation: str, negative_slope: float = 0.01) -> float:
         activation: ``"linear"``, ``"sigmoid"``, ``"tanh"``, ``"relu"``, ``"leaky_relu"`` or ``"selu"``.
         negative_slope: of leaky ReLU.
 
+    Raises:
+        ValueError: an unknown activation.
+
     Example:
         >>> gain("leaky_relu", 1.0)
         1.0
@@ -264,6 +279,9 @@ def random_walk(shape: Shape, rng: np.random.Generator, *, activation: str = "re
 
     ``randn * g / sqrt(fan_in)`` with ``g = sqrt(2) exp(1.2 / (max(n, 6) - 2.4))`` for ReLU and
     ``exp(1 / (2 n))`` for linear layers, n the fan-in: a little above Kaiming's, most for narrow layers.
+
+    Raises:
+        ValueError: an unknown ``activation``.
 
     Example:
         >>> w = random_walk((100, 50), generator(0, "weight"))

@@ -135,6 +135,9 @@ class Hinge(Loss):
     Args:
         margin: by which the right score should win, > 0.
 
+    Raises:
+        ValueError: ``margin`` is not a finite number above 0.
+
     Example:
         >>> import numpy as np
         >>> value, dscores = Hinge()(np.array([[3.0, 1.0, 2.5]]), [0])
@@ -242,6 +245,9 @@ class Huber(_Pointwise):
     Args:
         delta: where the two parts meet, > 0.
 
+    Raises:
+        ValueError: ``delta`` is not a finite number above 0.
+
     Example:
         >>> import numpy as np
         >>> value, dscores = Huber()(np.array([[1.0], [4.0]]), np.array([1.0, 1.0]))
@@ -293,7 +299,11 @@ class BinaryCrossEntropy(_Pointwise):
 
 
 def check_labels(op: str, scores: Array, labels: Array, ignore_index: int | None = None) -> Array:
-    """Return integer labels of the scores' examples as int64, refusing others."""
+    """Return integer labels of the scores' examples as int64, refusing others.
+
+    Raises:
+        ValueError: they are of another shape or type, or name no class.
+    """
     if scores.ndim != 2:
         raise ValueError(f"[{op}] scores: expected shape (N, C), got {scores.shape}")
     n, classes = scores.shape
@@ -311,7 +321,11 @@ def check_labels(op: str, scores: Array, labels: Array, ignore_index: int | None
 
 
 def check_weights(op: str, weights: Any, scores: Array) -> Array | None:
-    """Return sample weights in the scores' dtype, refusing negative, infinite and all-zero ones."""
+    """Return sample weights in the scores' dtype, refusing negative, infinite and all-zero ones.
+
+    Raises:
+        ValueError: such weights, or another number of them.
+    """
     if weights is None:
         return None
     array = np.asarray(weights)
@@ -354,6 +368,9 @@ def to_config(loss: Loss) -> dict[str, Any]:
 
 def from_config(config: dict[str, Any] | str) -> Loss:
     """Return the loss that ``config`` describes; a bare name is one without options.
+
+    Raises:
+        ValueError: there is no loss of that name, or an option is out of range.
 
     Example:
         >>> from_config(to_config(Huber(delta=0.5)))

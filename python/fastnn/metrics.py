@@ -48,6 +48,9 @@ def top_k_accuracy(scores: Any, y: Any, k: int = 5, ignore_index: int | None = N
     Among equal scores the class of lower number comes first. A score that is NaN is never right. Targets and
     ``ignore_index`` are those of `accuracy`.
 
+    Raises:
+        ValueError: no examples, labels that do not fit the scores, or ``k`` below 1.
+
     Example:
         >>> top_k_accuracy([[0.1, 0.5, 0.4], [0.6, 0.3, 0.1]], [2, 2], k=2)
         0.5
@@ -62,6 +65,9 @@ def top_k_accuracy(scores: Any, y: Any, k: int = 5, ignore_index: int | None = N
 
 def confusion_matrix(scores: Any, y: Any) -> Array:
     """Return (C, C) counts: row the right class, column the class of the greatest score.
+
+    Raises:
+        ValueError: labels that do not fit the scores, or no examples.
 
     Example:
         >>> confusion_matrix([[0.1, 0.9], [0.8, 0.2]], [1, 1]).tolist()
@@ -79,6 +85,9 @@ def binary_accuracy(scores: Any, y: Any) -> float:
     Args:
         scores: (N, ...) before the sigmoid, N at least 1.
         y: 0 or 1, shape of ``scores``, or (N,) for scores (N, 1).
+
+    Raises:
+        ValueError: shapes that differ, or no examples.
 
     Example:
         >>> binary_accuracy([[2.0], [-1.0]], [1, 1])
@@ -114,6 +123,9 @@ def mean_absolute_error(scores: Any, y: Any) -> float:
 
 def r2(scores: Any, y: Any) -> float:
     """Return the share of variance explained, ``1 - sum (s - y)^2 / sum (y - mean(y))^2``.
+
+    Raises:
+        ValueError: shapes that differ, or equal targets.
 
     Example:
         >>> r2([[1.0], [3.0]], [1.0, 3.0]), r2([[2.0], [2.0]], [1.0, 3.0])

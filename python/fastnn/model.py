@@ -6,10 +6,12 @@ import copy
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, overload
+from typing import Any, Protocol, TypeAlias, overload
 
 import numpy as np
 import numpy.typing as npt
+
+import fastnn
 
 from . import init, losses, regularizers
 from ._arguments import integer
@@ -23,9 +25,6 @@ from .nn.layer import Layer, adopt, is_weight
 from .nn.parameters import BoundDict, FlatDict, LayerGrads, Turn
 from .nn.sequential import MAKERS
 from .nn.summary import Summary, summarize
-
-if TYPE_CHECKING:
-    from .solver import History
 
 Array: TypeAlias = npt.NDArray[Any]
 
@@ -62,6 +61,10 @@ class Model(Predicting):
             checkpoint.
         example: number, within the step, of the first example of the next batch, for gradient accumulation.
         task: ``"classification"``, ``"binary"`` or ``"regression"``, the loss's.
+
+    Raises:
+        TypeError: ``net``, ``loss`` or ``regularizer`` is no such object.
+        ValueError: ``seed`` or ``dtype`` is out of range, or there is no loss of that name.
 
     Example:
         >>> from fastnn import nn
@@ -111,6 +114,9 @@ class Model(Predicting):
             weight: initialiser of all weights (parameters with at least two axes, a norm's left out) in place
                 of the layers' own.
             bias: initialiser of the biases beside such weights, as `fastnn.init.relu_bias`.
+
+        Raises:
+            TypeError: ``weight`` or ``bias`` is no initialiser.
 
         Example:
             >>> from functools import partial
@@ -199,7 +205,7 @@ class Model(Predicting):
         optimizer.step(self.params, grads)
         return value
 
-    def fit(self, X: Any, y: Any = None, **options: Any) -> History:
+    def fit(self, X: Any, y: Any = None, **options: Any) -> fastnn.history.History:
         """Train, and return the history: ``Solver(self, (X, y), **options).train()``.
 
         Args:
@@ -218,6 +224,9 @@ class Model(Predicting):
 
         Args:
             input_shape: of one example; by default the model's.
+
+        Raises:
+            ValueError: no shape is given, and the model has seen none.
         """
         shape = self.input_shape if input_shape is None else tuple(input_shape)
         if shape is None:
@@ -277,7 +286,11 @@ class Model(Predicting):
         self._freeze(self.params.frozen | self._below(prefixes))
 
     def unfreeze(self, *prefixes: str) -> None:
-        """Let parameters at or below the given paths train again; without any, all."""
+        """Let parameters at or below the given paths train again; without any, all.
+
+        Raises:
+            ValueError: if a prefix names no parameter.
+        """
         self._freeze(self.params.frozen - self._below(prefixes))
 
     def _below(self, prefixes: tuple[str, ...]) -> set[str]:
@@ -303,7 +316,11 @@ class Model(Predicting):
         return copy.deepcopy(self)
 
     def astype(self, dtype: npt.DTypeLike) -> Model:
-        """Return a copy whose parameters, statistics and inputs are of ``dtype``."""
+        """Return a copy whose parameters, statistics and inputs are of ``dtype``.
+
+        Raises:
+            ValueError: another dtype than float32 and float64.
+        """
         kind = _floating(dtype)
         twin = self.clone()
         twin.dtype = kind

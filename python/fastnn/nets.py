@@ -36,6 +36,9 @@ def two_layer_net(
         seed: names the initial parameters and the randomness of training.
         dtype: float32 or float64.
 
+    Raises:
+        ValueError: an argument out of range.
+
     Example:
         >>> two_layer_net(4, 8, 3).summary().params
         67
@@ -73,6 +76,9 @@ def mlp(
         seed: names the initial parameters and the randomness of training.
         dtype: float32 or float64.
 
+    Raises:
+        ValueError: an argument out of range.
+
     Example:
         >>> mlp(4, (8,), 3).summary().params
         83
@@ -104,6 +110,9 @@ def lenet(
         classes: number of outputs.
         seed: names the initial parameters and the randomness of training.
         dtype: float32 or float64.
+
+    Raises:
+        ValueError: an argument out of range, or images too small for the net.
 
     Example:
         >>> lenet().summary().params
@@ -149,6 +158,9 @@ def convnet(
         seed: names the initial parameters and the randomness of training.
         dtype: float32 or float64.
 
+    Raises:
+        ValueError: an argument out of range, or images too small for the net.
+
     Example:
         >>> convnet((1, 8, 8)).predict(np.zeros((2, 1, 8, 8))).shape
         (2,)
@@ -185,6 +197,9 @@ def course_convnet(
         hidden: width of the hidden linear layer.
         seed: names the initial parameters and the randomness of training.
         dtype: float32 or float64.
+
+    Raises:
+        ValueError: an argument out of range, or images too small for the net.
 
     Example:
         >>> course_convnet().summary().params
@@ -223,6 +238,9 @@ def vgg_small(
         drop_prob: of dropout after each stage; 0 leaves it out.
         seed: names the initial parameters and the randomness of training.
         dtype: float32 or float64.
+
+    Raises:
+        ValueError: an argument out of range, or images too small for the net.
 
     Example:
         >>> vgg_small(channels=(4, 8, 16)).predict(np.zeros((1, 3, 32, 32))).shape
@@ -269,6 +287,9 @@ def resnet(
         seed: names the initial parameters and the randomness of training.
         dtype: float32 or float64.
 
+    Raises:
+        ValueError: an argument out of range, or images too small for the net.
+
     Example:
         >>> resnet(14).summary().params
         175258
@@ -288,6 +309,9 @@ def resnet8(
 ) -> Model:
     """Return the `resnet` of depth 8, one block a stage.
 
+    Raises:
+        ValueError: an argument out of range, or images too small for the net.
+
     Example:
         >>> resnet8().summary().params
         78042
@@ -299,6 +323,9 @@ def resnet20(
     input_shape: Shape = (3, 32, 32), classes: int = 10, *, seed: int = 0, dtype: npt.DTypeLike = np.float32
 ) -> Model:
     """Return the `resnet` of depth 20, three blocks a stage.
+
+    Raises:
+        ValueError: an argument out of range, or images too small for the net.
 
     Example:
         >>> resnet20().summary().params
@@ -312,6 +339,9 @@ def resnet32(
 ) -> Model:
     """Return the `resnet` of depth 32, five blocks a stage.
 
+    Raises:
+        ValueError: an argument out of range, or images too small for the net.
+
     Example:
         >>> resnet32().summary().params
         466906
@@ -323,6 +353,9 @@ def resnet56(
     input_shape: Shape = (3, 32, 32), classes: int = 10, *, seed: int = 0, dtype: npt.DTypeLike = np.float32
 ) -> Model:
     """Return the `resnet` of depth 56, nine blocks a stage.
+
+    Raises:
+        ValueError: an argument out of range, or images too small for the net.
 
     Example:
         >>> resnet56().summary().params
@@ -348,6 +381,9 @@ def resnet18(
             7x7 with stride 2 and max pooling.
         seed: names the initial parameters and the randomness of training.
         dtype: float32 or float64.
+
+    Raises:
+        ValueError: an argument out of range, or images too small for the net.
 
     Example:
         >>> resnet18((3, 64, 64), 1000, stem="large").summary().params
@@ -383,6 +419,9 @@ def mobilenet(
         classes: number of outputs.
         seed: names the initial parameters and the randomness of training.
         dtype: float32 or float64.
+
+    Raises:
+        ValueError: an argument out of range, or images too small for the net.
 
     Example:
         >>> mobilenet().summary().params

@@ -41,7 +41,11 @@ class Affine:
         return result
 
     def tables(self, shape: tuple[int, ...], dtype: np.typing.DTypeLike) -> tuple[Array, Array]:
-        """Return ``mean`` and ``std`` for examples of the given shape, spread over it, in the given dtype."""
+        """Return ``mean`` and ``std`` for examples of the given shape, spread over it, in the given dtype.
+
+        Raises:
+            ValueError: it is not fitted, or examples of that shape do not fit.
+        """
         op = type(self).__name__
         if self.mean is None or self.std is None:
             raise ValueError(f"[{op}] expected a call of fit before transform, got none")
@@ -57,7 +61,11 @@ class Affine:
         return {"kind": type(self).__name__, "mean": self.mean, "std": self.std}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over what ``state_dict`` of the same class returned."""
+        """Take over what ``state_dict`` of the same class returned.
+
+        Raises:
+            ValueError: the state of another thing.
+        """
         op = type(self).__name__
         if state.get("kind") != op:
             raise ValueError(f"[{op}] state: expected one of kind {op}, got {state.get('kind')!r}")
@@ -69,6 +77,9 @@ class Affine:
 
 def from_state_dict(state: Mapping[str, Any]) -> Affine:
     """Return the preprocessing that ``state_dict`` described.
+
+    Raises:
+        ValueError: the state of no step.
 
     Example:
         >>> step = Standardise().fit(np.array([[1.0], [3.0]]))
@@ -88,6 +99,9 @@ class Scale(Affine):
 
     Args:
         divisor: a finite number, not 0.
+
+    Raises:
+        ValueError: ``divisor`` is 0 or not finite.
 
     Example:
         >>> Scale().fit(np.empty((0, 1))).transform(np.array([[0, 51, 255]], np.uint8)).tolist()
@@ -117,7 +131,11 @@ class ZeroCentre(Affine):
     """
 
     def fit(self, X: Array) -> ZeroCentre:
-        """Take the mean of each feature of X (N, ...) and return self."""
+        """Take the mean of each feature of X (N, ...) and return self.
+
+        Raises:
+            ValueError: X is no batch of numbers.
+        """
         _check_rows("ZeroCentre", X)
         self.mean, self.std = X.mean(axis=0, dtype=np.float64), np.ones(())
         return self
@@ -135,7 +153,11 @@ class Standardise(Affine):
     """
 
     def fit(self, X: Array) -> Standardise:
-        """Take mean and standard deviation of X (N, ...) and return self."""
+        """Take mean and standard deviation of X (N, ...) and return self.
+
+        Raises:
+            ValueError: X is no batch of numbers.
+        """
         _check_rows("Standardise", X)
         axes = (0, 2, 3) if X.ndim == 4 else 0
         mean = X.mean(axis=axes, dtype=np.float64, keepdims=True)

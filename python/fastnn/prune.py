@@ -108,6 +108,9 @@ class Pruned(Optimizer):
     Attributes:
         lr: the optimizer's learning rate; a schedule writes it before every step.
 
+    Raises:
+        TypeError: ``optimizer`` is none.
+
     Example:
         >>> from fastnn.optim import SGD
         >>> optimizer = Pruned(SGD(0.5), {"w": np.array([[True, False]])})

@@ -42,6 +42,9 @@ class ElasticNet(Regularizer):
         l1: strength of the first term, >= 0.
         l2: strength of the second, >= 0.
 
+    Raises:
+        ValueError: a strength is negative or not finite.
+
     Example:
         >>> import numpy as np
         >>> ElasticNet(l1=1.0, l2=1.0)(np.array([2.0, -1.0]))
@@ -76,6 +79,9 @@ class L2(ElasticNet):
     Args:
         strength: >= 0; some texts leave the half out, so theirs is half of this.
 
+    Raises:
+        ValueError: a strength is negative or not finite.
+
     Example:
         >>> import numpy as np
         >>> L2(0.1)(np.array([2.0, -1.0]))
@@ -99,6 +105,9 @@ class L1(ElasticNet):
     Args:
         strength: >= 0.
 
+    Raises:
+        ValueError: a strength is negative or not finite.
+
     Example:
         >>> import numpy as np
         >>> L1(0.1)(np.array([2.0, -1.0, 0.0]))[1].tolist()
@@ -121,6 +130,9 @@ class ByName:
 
     Args:
         penalties: pattern, as of file names, to penalty: ``"*.weight"``, ``"3.*"``, ``"head.bias"``.
+
+    Raises:
+        TypeError: a value is no penalty.
 
     Example:
         >>> import numpy as np
@@ -183,6 +195,9 @@ def to_config(regularizer: Regularizer | ByName | None) -> dict[str, Any] | None
 
 def from_config(config: dict[str, Any] | None) -> Regularizer | ByName | None:
     """Return the regularizer that ``config`` describes.
+
+    Raises:
+        ValueError: there is no penalty of that name, or a strength is out of range.
 
     Example:
         >>> from_config(to_config(L2(0.5)))

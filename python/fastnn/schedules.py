@@ -95,6 +95,9 @@ class Step(Schedule):
         gamma: factor of one drop.
         by: count ``n`` in ``"epoch"`` or ``"step"``.
 
+    Raises:
+        ValueError: an argument out of range.
+
     Example:
         >>> Step(30)(0.5, Progress(step=310, total_steps=900, steps_per_epoch=10))
         0.05
@@ -120,6 +123,9 @@ class MultiStep(Schedule):
         gamma: factor of one drop.
         by: milestones in ``"epoch"`` or ``"step"``.
 
+    Raises:
+        ValueError: an argument out of range.
+
     Example:
         >>> MultiStep([30, 60])(0.5, Progress(step=310, total_steps=900, steps_per_epoch=10))
         0.05
@@ -143,6 +149,9 @@ class Exponential(Schedule):
         gamma: factor of one epoch (or step, see ``by``).
         by: count ``n`` in ``"epoch"`` or ``"step"``.
 
+    Raises:
+        ValueError: an argument out of range.
+
     Example:
         >>> Exponential(0.5)(0.1, Progress(step=20, total_steps=100, steps_per_epoch=10))
         0.025
@@ -162,6 +171,9 @@ class InverseTime(Schedule):
     Args:
         decay: how fast the rate falls; after ``1/decay`` epochs it is halved.
         by: count ``n`` in ``"epoch"`` or ``"step"``.
+
+    Raises:
+        ValueError: an argument out of range.
 
     Example:
         >>> InverseTime(1.0)(0.1, Progress(step=30, total_steps=100, steps_per_epoch=10))
@@ -187,6 +199,9 @@ class Polynomial(Schedule):
         total_iters: length of the descent, by default the whole run.
         power: 1 for a straight line.
         by: count ``n`` and ``total_iters`` in ``"epoch"`` or ``"step"``.
+
+    Raises:
+        ValueError: an argument out of range.
 
     Example:
         >>> Polynomial(power=2)(0.4, Progress(step=50, total_steps=100, steps_per_epoch=10))
@@ -220,6 +235,9 @@ class Cosine(Schedule):
         eta_min: the lowest rate.
         by: count ``n`` and ``T_max`` in ``"epoch"`` or ``"step"``.
 
+    Raises:
+        ValueError: an argument out of range.
+
     Example:
         >>> Cosine()(0.1, Progress(step=50, total_steps=100, steps_per_epoch=10))
         0.05
@@ -246,6 +264,9 @@ class WarmRestarts(Schedule):
         T_mult: length of a descent over that of the one before, an integer.
         eta_min: the lowest rate.
         by: count in ``"epoch"`` or ``"step"``.
+
+    Raises:
+        ValueError: an argument out of range.
 
     Example:
         >>> restarts = WarmRestarts(10, T_mult=2)
@@ -283,6 +304,9 @@ class Cyclic(Schedule):
             ``"exp_range"`` multiplies it by ``gamma`` with every step.
         gamma: see ``"exp_range"``.
         by: count in ``"epoch"`` or ``"step"``.
+
+    Raises:
+        ValueError: an argument out of range.
 
     Example:
         >>> cyclic = Cyclic(0.5, step_size_up=10, mode="triangular2")
@@ -332,6 +356,9 @@ class OneCycle(Schedule):
         div_factor: peak over first rate.
         final_div_factor: first rate over last rate.
 
+    Raises:
+        ValueError: an argument out of range.
+
     Example:
         >>> OneCycle(div_factor=10)(0.5, Progress(step=29, total_steps=100, steps_per_epoch=10))
         0.5
@@ -368,6 +395,9 @@ class LinearWarmup(Schedule):
         start_factor: first rate over base rate.
         by: count in ``"epoch"`` or ``"step"``.
 
+    Raises:
+        ValueError: an argument out of range.
+
     Example:
         >>> LinearWarmup(10, 0.5)(0.5, Progress(step=5, total_steps=100, steps_per_epoch=10))
         0.375
@@ -394,9 +424,13 @@ class ReduceOnPlateau(Schedule):
         mode: ``"min"`` if smaller is better, ``"max"`` if larger is.
         factor: factor of one reduction.
         patience: epochs without improvement that are tolerated.
-        threshold: relative improvement that counts as one.
+        threshold: the least change that counts as an improvement.
+        threshold_mode: whether that is a part of the best value so far, ``"rel"``, or a number, ``"abs"``.
         cooldown: epochs after a reduction during which nothing is counted.
         min_lr: the rate never goes below this.
+
+    Raises:
+        ValueError: an argument out of range.
 
     Example:
         >>> plateau = ReduceOnPlateau(patience=0, factor=0.5)
@@ -414,6 +448,7 @@ class ReduceOnPlateau(Schedule):
         factor: float = 0.1,
         patience: int = 10,
         threshold: float = 1e-4,
+        threshold_mode: Literal["rel", "abs"] = "rel",
         cooldown: int = 0,
         min_lr: float = 0.0,
     ) -> None:
@@ -423,6 +458,7 @@ class ReduceOnPlateau(Schedule):
         self.factor = check.number(name, "factor", factor, high=1.0, below=True)
         self.patience = check.integer(name, "patience", patience, low=0)
         self.threshold = check.number(name, "threshold", threshold)
+        self.threshold_mode = check.choice(name, "threshold_mode", threshold_mode, ("rel", "abs"))
         self.cooldown = check.integer(name, "cooldown", cooldown, low=0)
         self.min_lr = check.number(name, "min_lr", min_lr)
         self._best = math.inf if mode == "min" else -math.inf
@@ -453,9 +489,8 @@ class ReduceOnPlateau(Schedule):
     def _improves(self, value: float) -> bool:
         if math.isinf(self._best):
             return value < self._best if self.mode == "min" else value > self._best
-        if self.mode == "min":
-            return value < self._best * (1.0 - self.threshold)
-        return value > self._best * (1.0 + self.threshold)
+        margin = self.threshold * (self._best if self.threshold_mode == "rel" else 1.0)
+        return value < self._best - margin if self.mode == "min" else value > self._best + margin
 
     def state_dict(self) -> dict[str, Any]:
         return {
@@ -521,6 +556,9 @@ class Sequence(_Composite):
         schedules: the parts, in order.
         milestones: where part 2, part 3, … begin: one number fewer than there are parts.
         by: milestones in ``"epoch"`` or ``"step"``.
+
+    Raises:
+        ValueError: an argument out of range.
 
     Example:
         >>> sequence = Sequence([LinearWarmup(10, 0.0), Cosine()], milestones=[10])

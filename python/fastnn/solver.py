@@ -7,11 +7,13 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+import fastnn
 from fastnn import _arguments as check
 from fastnn._model_port import ModelPort
 from fastnn.data import ArrayDataset, Dataset, Loader, Splits
@@ -20,10 +22,7 @@ from fastnn.optim import Adam, Optimizer, ParameterAverage, clip_grad_norm, clip
 from fastnn.schedules import Progress, RateFunction, Schedule
 
 if TYPE_CHECKING:
-    from types import FrameType
-
     from fastnn._checkpoint import CheckpointFile
-    from fastnn.callbacks import Callback
 
 Array = NDArray[Any]
 Data = Dataset | tuple[Array, Array]
@@ -115,7 +114,7 @@ class Solver:
         sample_weights: ArrayLike | None = None,
         preprocess: Any = None,
         augment: Sequence[Any] = (),
-        callbacks: Sequence[Callback] = (),
+        callbacks: Sequence[fastnn.callbacks.Callback] = (),
         seed: int = 0,
         checkpoint_dir: str | os.PathLike[str] | None = None,
         checkpoint_every: int | None = None,

@@ -118,11 +118,12 @@ def test_equals_torch_over_1000_steps(name: str) -> None:
 
 
 @pytest.mark.parametrize("mode", ["min", "max"])
+@pytest.mark.parametrize("threshold_mode", ["rel", "abs"])
 @pytest.mark.parametrize(
     ("patience", "cooldown", "threshold", "min_lr"), [(3, 0, 1e-4, 0.0), (0, 4, 0.05, 1e-3)]
 )
 def test_plateau_equals_torch(
-    mode: Any, patience: int, cooldown: int, threshold: float, min_lr: float
+    mode: Any, threshold_mode: Any, patience: int, cooldown: int, threshold: float, min_lr: float
 ) -> None:
     torch = pytest.importorskip("torch")
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=BASE)
@@ -131,13 +132,14 @@ def test_plateau_equals_torch(
         "patience": patience,
         "cooldown": cooldown,
         "threshold": threshold,
+        "threshold_mode": threshold_mode,
         "min_lr": min_lr,
     }
     theirs = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, mode, eps=0.0, **settings)
     ours = S.ReduceOnPlateau("metric", mode, **settings)
     sign = 1 if mode == "min" else -1
     for epoch in range(1000):
-        metric = 1 + sign * (math.exp(-epoch / 20) + 0.3 * math.sin(epoch) * math.exp(-epoch / 60))
+        metric = 3 + sign * (math.exp(-epoch / 20) + 0.3 * math.sin(epoch) * math.exp(-epoch / 60))
         ours.observe({"metric": metric})
         theirs.step(metric)
         assert ours(BASE, Progress(0, 1, 1)) == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-12)
@@ -202,6 +204,10 @@ def test_tiny_runs_stay_finite_and_within_the_base(schedule: S.Schedule, steps: 
         (lambda: S.OneCycle(div_factor=0), r"\[OneCycle\] div_factor: expected a finite number > 0, got 0"),
         (lambda: S.LinearWarmup(2.5), r"\[LinearWarmup\] total_iters: expected an integer >= 1, got 2.5"),  # type: ignore[arg-type]
         (lambda: S.ReduceOnPlateau(factor=1.0), r"\[ReduceOnPlateau\] factor: .* < 1, got 1.0"),
+        (
+            lambda: S.ReduceOnPlateau(threshold_mode="absolute"),  # type: ignore[arg-type]
+            r"\[ReduceOnPlateau\] threshold_mode: expected one of 'rel', 'abs', got 'absolute'",
+        ),
         (lambda: S.ReduceOnPlateau(mode="up"), r"\[ReduceOnPlateau\] mode: expected one of 'min', 'max'"),  # type: ignore[arg-type]
         (lambda: S.Sequence([S.Constant()], [3]), r"\[Sequence\] milestones: expected 0 rising numbers"),
         (

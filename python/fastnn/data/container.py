@@ -138,6 +138,9 @@ class Splits:
         """Return these splits with ``count`` training examples, drawn from ``seed``, as the validation part.
 
         The choice depends on the seed and on nothing else: ``RandomState`` draws the same on every NumPy.
+
+        Raises:
+            ValueError: ``count`` leaves no training example, or none to hold out.
         """
         if not 0 < count < len(self.X_train):
             raise ValueError(f"[hold_out] count: expected 1 to {len(self.X_train) - 1}, got {count}")

@@ -27,7 +27,11 @@ MAX_DEFLATE_RATIO = 1032
 
 
 def find_file(op: str, folder: Path, names: list[str]) -> Path:
-    """Return the first of ``names`` that is a file in ``folder``."""
+    """Return the first of ``names`` that is a file in ``folder``.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
     for name in names:
         if (folder / name).is_file():
             return folder / name
@@ -35,7 +39,12 @@ def find_file(op: str, folder: Path, names: list[str]) -> Path:
 
 
 def read_bytes(op: str, path: Path, limit: int) -> bytes:
-    """Return the content of a file of at most ``limit`` bytes."""
+    """Return the content of a file of at most ``limit`` bytes.
+
+    Raises:
+        ValueError: it is larger.
+        OSError: it cannot be read.
+    """
     try:
         size = path.stat().st_size
         if size > limit:
@@ -46,7 +55,11 @@ def read_bytes(op: str, path: Path, limit: int) -> bytes:
 
 
 def open_plain(op: str, path: Path) -> BinaryIO:
-    """Open a file for reading bytes."""
+    """Open a file for reading bytes.
+
+    Raises:
+        OSError: it cannot be read.
+    """
     try:
         return path.open("rb")
     except OSError as error:
@@ -67,6 +80,10 @@ def read_exactly(op: str, path: Path, file: BinaryIO, count: int) -> np.ndarray[
     """Return the next ``count`` bytes of ``file``; a shorter or broken stream is refused.
 
     The caller has bounded ``count``; pages of the result that the stream never reaches are never touched.
+
+    Raises:
+        ValueError: it ends before, or is broken.
+        OSError: it cannot be read.
     """
     result = np.empty(count, np.uint8)
     view = result.data
@@ -81,7 +98,12 @@ def read_exactly(op: str, path: Path, file: BinaryIO, count: int) -> np.ndarray[
 
 
 def expect_end(op: str, path: Path, file: BinaryIO) -> None:
-    """Refuse a file that goes on; at most one further byte is unpacked. Checks gzip's checksum too."""
+    """Refuse a file that goes on; at most one further byte is unpacked. Checks gzip's checksum too.
+
+    Raises:
+        ValueError: it goes on, or is broken.
+        OSError: it cannot be read.
+    """
     with _decompressing(op, path):
         if file.read(1):
             raise ValueError(f"[{op}] {path}: expected the end of the file after its values, got more")

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
+import fastnn
 from fastnn._batch import assemble
 from fastnn.data.container import Array, ArrayDataset, Dataset
-
-if TYPE_CHECKING:
-    from fastnn.augment import Augmentation
-    from fastnn.preprocess import Affine
 
 __all__ = ["Batch", "Loader"]
 
@@ -68,8 +65,8 @@ class Loader:
         shuffle: bool = True,
         drop_last: bool = False,
         seed: int = 0,
-        preprocess: Affine | None = None,
-        augment: Sequence[Augmentation] = (),
+        preprocess: fastnn.preprocess.Affine | None = None,
+        augment: Sequence[fastnn.augment.Augmentation] = (),
         dtype: np.typing.DTypeLike = np.float32,
         prefetch: bool = True,
     ) -> None:
@@ -110,6 +107,9 @@ class Loader:
         """Iterate over the batches of an epoch from number ``start_step`` on.
 
         The iterator may be left at any time; the thread behind it ends with it.
+
+        Raises:
+            ValueError: no such epoch or step, or the data set returns another number of rows than asked for.
         """
         if not 0 <= start_step <= len(self):
             raise ValueError(f"[Loader] start_step: expected 0 to {len(self)}, got {start_step}")
@@ -156,7 +156,7 @@ class Loader:
 
 
 def _make_inputs(
-    X: Array, rows: Array, preprocess: Affine | None, moves: Array, dtype: np.dtype[Any]
+    X: Array, rows: Array, preprocess: fastnn.preprocess.Affine | None, moves: Array, dtype: np.dtype[Any]
 ) -> Array:
     """Return the rows of X, preprocessed and moved; images in channels-last memory."""
     shape = X.shape[1:]

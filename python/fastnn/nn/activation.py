@@ -84,6 +84,9 @@ class LeakyReLU(_Pointwise):
     Args:
         negative_slope: factor of negative values.
 
+    Raises:
+        ValueError: an argument out of range.
+
     Example:
         >>> import numpy as np
         >>> LeakyReLU()(np.array([[-1.0, 2.0]])).tolist()
@@ -110,6 +113,9 @@ class ELU(_Pointwise):
     Args:
         alpha: minus the limit of large negative x.
         learned: whether it is a parameter, ``alpha`` (1,), that begins with this value.
+
+    Raises:
+        ValueError: an argument out of range.
 
     Example:
         >>> import numpy as np
@@ -173,6 +179,9 @@ class GELU(_Pointwise):
     Args:
         approximate: ``"none"``, or ``"tanh"`` for the formula of the first transformers.
 
+    Raises:
+        ValueError: an unknown ``approximate``.
+
     Example:
         >>> import numpy as np
         >>> GELU()(np.array([[0.0, 1e4]])).tolist()
@@ -214,6 +223,9 @@ class Softplus(_Pointwise):
     Args:
         beta: positive; the larger, the sharper the corner.
         threshold: where ``beta x`` is larger, y is x.
+
+    Raises:
+        ValueError: an argument out of range.
 
     Example:
         >>> import numpy as np

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 
 from .. import functional as F
 from .. import init
-from .._arguments import choice, integer
+from .._arguments import choice, integer, pair
 from ..functional.conv import Padding1d, Padding2d, _conv1d_backward, _conv2d_backward, _conv2d_forward
 from ..functional.conv_transpose import _conv_transpose2d_backward
 from ..keys import Key
@@ -17,14 +17,6 @@ from .layer import Array, Grads, Layer
 from .parameters import blank
 
 IntOrPair: TypeAlias = int | tuple[int, int]
-
-
-def pair(op: str, name: str, value: Any, *, low: int) -> tuple[int, int]:
-    """Return an integer or a pair of them as (vertical, horizontal), each at least ``low``."""
-    values = value if isinstance(value, (tuple, list)) else (value, value)
-    if len(values) != 2:
-        raise ValueError(f"[{op}] {name}: expected an integer or a pair of integers, got {value!r}")
-    return integer(op, name, values[0], low=low), integer(op, name, values[1], low=low)
 
 
 def compact(value: tuple[int, int]) -> int | list[int]:
@@ -91,6 +83,10 @@ class Conv2d(Layer):
         bias: whether to add ``b``; batch norm after it makes it idle.
 
     Parameters are ``weight`` (F, C/groups, KH, KW), Kaiming normal, and ``bias`` (F,), zero.
+
+    Raises:
+        ValueError: an argument out of range, or groups that do not divide the channels, or ``"same"`` with a
+            stride.
 
     Example:
         >>> import numpy as np
@@ -227,6 +223,10 @@ class Conv1d(Layer):
 
     Parameters are ``weight`` (F, C/groups, K), Kaiming normal, and ``bias`` (F,), zero.
 
+    Raises:
+        ValueError: an argument out of range, or groups that do not divide the channels, or ``"same"`` with a
+            stride.
+
     Example:
         >>> import numpy as np
         >>> Conv1d(3, 8, 5, padding="same")(np.ones((1, 3, 100), np.float32)).shape
@@ -326,6 +326,9 @@ class ConvTranspose2d(Layer):
     Parameters are ``weight`` (C, F/groups, KH, KW), normal with variance ``2 SH SW / (C/groups KH KW)``, and
     ``bias`` (F,), zero. That is Kaiming's rule for the number of terms in an output; PyTorch counts the
     second axis and all cells instead.
+
+    Raises:
+        ValueError: an argument out of range, or groups that do not divide the channels.
 
     Example:
         >>> import numpy as np

@@ -49,6 +49,9 @@ class DropConnectLinear(Linear):
 
     Parameters are those of `Linear`.
 
+    Raises:
+        ValueError: an argument out of range, or, in training, no key.
+
     Example:
         >>> import numpy as np
         >>> DropConnectLinear(3, 2)(np.ones((5, 3), np.float32)).shape
@@ -105,6 +108,9 @@ class DropConnectConv2d(Conv2d):
         drop_prob: chance of a zero, in [0, 1).
 
     Parameters are those of `Conv2d`.
+
+    Raises:
+        ValueError: an argument out of range, or, in training, no key.
 
     Example:
         >>> import numpy as np

@@ -23,6 +23,9 @@ class Dropout(Layer):
         drop_prob: chance of a zero, in [0, 1); courses before 2018 and CS231n's code give the chance to keep.
         inverted: which of the two.
 
+    Raises:
+        ValueError: ``drop_prob`` outside [0, 1), or, in training, no key.
+
     Example:
         >>> import numpy as np
         >>> Dropout(0.5)(np.ones((1, 3))).tolist(), Dropout(0.5, inverted=False)(np.ones((1, 3))).tolist()

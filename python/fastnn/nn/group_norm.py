@@ -57,6 +57,9 @@ class LayerNorm(_ExampleNorm):
 
     Parameters are ``weight`` (gamma, ones) and ``bias`` (beta, zeros), of ``normalized_shape``.
 
+    Raises:
+        ValueError: an argument out of range.
+
     Example:
         >>> LayerNorm(2)(np.array([[1.0, 3.0]], np.float32)).round(3).tolist()
         [[-1.0, 1.0]]
@@ -109,6 +112,9 @@ class GroupNorm(_ExampleNorm):
 
     Parameters are ``weight`` (gamma, ones) and ``bias`` (beta, zeros), both (C,).
 
+    Raises:
+        ValueError: an argument out of range, or groups that do not divide the channels.
+
     Example:
         >>> GroupNorm(1, 2)(np.array([[1.0, 3.0]], np.float32)).round(3).tolist()
         [[-1.0, 1.0]]
@@ -156,6 +162,9 @@ class InstanceNorm2d(_ExampleNorm):
         affine: whether y is scaled by gamma and shifted by beta; by default not, as in PyTorch.
 
     Parameters, with ``affine``, are ``weight`` (gamma, ones) and ``bias`` (beta, zeros), both (C,).
+
+    Raises:
+        ValueError: an argument out of range.
 
     Example:
         >>> InstanceNorm2d(1)(np.array([1.0, 3.0], np.float32).reshape(1, 1, 1, 2)).round(3).ravel().tolist()

@@ -30,6 +30,9 @@ class Residual(Container):
         shortcut: layer whose output has the body's shape; None for the identity.
         activation: None, or ``"relu"`` after the addition.
 
+    Raises:
+        ValueError: an unknown ``activation``.
+
     Example:
         >>> from fastnn import nn
         >>> block = Residual(nn.Linear(4, 4), activation="relu")

@@ -74,7 +74,12 @@ class Layer:
         self.initializers: dict[str, Initializer] = {}
 
     def add_param(self, name: str, shape: tuple[int, ...], initializer: Initializer) -> None:
-        """Create a float32 parameter and its gradient; `Model` redraws it from its own seed."""
+        """Create a float32 parameter and its gradient; `Model` redraws it from its own seed.
+
+        Raises:
+            ValueError: more elements than any memory holds.
+            MemoryError: more than this one does.
+        """
         self.initializers[name] = initializer
         refusal = f"[{type(self).__name__}] {name}: expected a shape that fits in memory, got {shape}"
         if math.prod(shape) > _MOST_ELEMENTS:

@@ -23,6 +23,9 @@ class Linear(Layer):
 
     Parameters are ``weight`` (out_features, in_features), Kaiming normal, and ``bias`` (out_features,), zero.
 
+    Raises:
+        ValueError: an argument out of range.
+
     Example:
         >>> import numpy as np
         >>> Linear(3, 2)(np.ones((5, 3), np.float32)).shape

@@ -22,6 +22,9 @@ class SpatialDropout(Layer):
     Args:
         drop_prob: chance of a zero, in [0, 1).
 
+    Raises:
+        ValueError: ``drop_prob`` outside [0, 1), or, in training, no key.
+
     Example:
         >>> import numpy as np
         >>> SpatialDropout(0.5)(np.ones((1, 2, 1, 1))).ravel().tolist()
@@ -62,6 +65,9 @@ class StochasticDepth(SpatialDropout):
     Args:
         drop_prob: chance of a zero, in [0, 1).
 
+    Raises:
+        ValueError: ``drop_prob`` outside [0, 1), or, in training, no key.
+
     Example:
         >>> from fastnn import nn
         >>> block = nn.Residual(nn.Sequential(nn.Linear(2, 2), StochasticDepth(0.2)))
@@ -78,6 +84,9 @@ class GaussianNoise(Layer):
 
     Args:
         std: of the noise, >= 0.
+
+    Raises:
+        ValueError: ``std`` is negative or not finite, or, in training, there is no key.
 
     Example:
         >>> import numpy as np

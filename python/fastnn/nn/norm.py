@@ -131,6 +131,9 @@ class BatchNorm1d(_BatchNorm):
 
     Parameters are ``weight`` (gamma, ones) and ``bias`` (beta, zeros), both (C,).
 
+    Raises:
+        ValueError: an argument out of range, or inputs of another shape.
+
     Example:
         >>> y, _ = BatchNorm1d(1).forward(np.array([[1.0], [3.0]], np.float32), train=True)
         >>> y.round(3).tolist()
@@ -154,6 +157,9 @@ class BatchNorm2d(_BatchNorm):
         momentum: weight of the new batch, as in PyTorch (the course's momentum is one minus this); None
             averages all batches alike.
 
+    Raises:
+        ValueError: an argument out of range, or inputs of another shape.
+
     Example:
         >>> BatchNorm2d(3)(np.ones((2, 3, 4, 4), np.float32)).shape
         (2, 3, 4, 4)
@@ -176,6 +182,9 @@ def recompute_statistics(net: Layer, X: Array, *, batch_size: int = 100, key: Ke
         X: training inputs, the batch on the first axis.
         batch_size: large enough that a batch's variance is a good estimate; a last batch of one is left out.
         key: names the randomness of dropout and its like.
+
+    Raises:
+        ValueError: ``batch_size`` is less than 2.
 
     Example:
         >>> norm = BatchNorm1d(1)

@@ -24,6 +24,9 @@ class PReLU(Layer):
 
     Parameter is ``weight``, (num_parameters,).
 
+    Raises:
+        ValueError: an argument out of range.
+
     Example:
         >>> import numpy as np
         >>> PReLU()(np.array([[-1.0, 2.0]], np.float32)).tolist()
@@ -63,6 +66,9 @@ class Maxout(Layer):
 
     Args:
         pieces: number of pieces, often called k; a divisor of x's channels.
+
+    Raises:
+        ValueError: an argument out of range.
 
     Example:
         >>> import numpy as np

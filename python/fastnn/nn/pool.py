@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from .. import functional as F
-from .._arguments import number
+from .._arguments import number, pair
 from ..keys import Key
-from .conv import IntOrPair, compact, pair
+from .conv import IntOrPair, compact
 from .layer import Array, Grads, Layer
 
 
@@ -50,6 +50,9 @@ class MaxPool2d(_Pool2d):
         padding: integer or pair, at most half the kernel.
         ceil_mode: whether to round the output's size up: a last window may hang over.
 
+    Raises:
+        ValueError: an argument out of range.
+
     Example:
         >>> import numpy as np
         >>> MaxPool2d(2)(np.arange(16.0).reshape(1, 1, 4, 4)).tolist()
@@ -83,6 +86,9 @@ class AvgPool2d(_Pool2d):
         ceil_mode: whether to round the output's size up: a last window may hang over.
         count_include_pad: whether padding counts as zeros (PyTorch's default) or not at all; what hangs over
             beyond it never does.
+
+    Raises:
+        ValueError: an argument out of range.
 
     Example:
         >>> import numpy as np
@@ -168,6 +174,9 @@ class AdaptiveAvgPool2d(_AdaptivePool2d):
     Args:
         output_size: integer or (OH, OW).
 
+    Raises:
+        ValueError: an argument out of range.
+
     Example:
         >>> import numpy as np
         >>> AdaptiveAvgPool2d((1, 2))(np.arange(5.0).reshape(1, 1, 1, 5)).tolist()
@@ -195,6 +204,9 @@ class AdaptiveMaxPool2d(_AdaptivePool2d):
 
     Args:
         output_size: integer or (OH, OW).
+
+    Raises:
+        ValueError: an argument out of range.
 
     Example:
         >>> import numpy as np
@@ -227,6 +239,9 @@ class FractionalMaxPool2d(Layer):
             regions are disjoint.
         output_size: integer or (OH, OW).
         output_ratio: output by input size, number or pair in (0, 1]; exactly one of the two is needed.
+
+    Raises:
+        ValueError: an argument out of range, or both or neither of ``output_size`` and ``output_ratio``.
 
     Example:
         >>> import numpy as np

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, ClassVar, Literal, TypeAlias
 
 from .. import functional as F
-from .._arguments import choice, integer
+from .._arguments import choice, integer, pair
 from ..keys import Key
-from .conv import IntOrPair, compact, pair
+from .conv import IntOrPair, compact
 from .layer import Array, Grads, Layer
 
 Margins: TypeAlias = int | tuple[int, int, int, int]
@@ -46,6 +46,9 @@ class ZeroPad2d(_Pad2d):
     Args:
         padding: integer, or (left, right, top, bottom) as in PyTorch.
 
+    Raises:
+        ValueError: ``padding`` is neither one integer >= 0 nor four.
+
     Example:
         >>> import numpy as np
         >>> ZeroPad2d((1, 2, 0, 0))(np.ones((1, 1, 1, 2))).tolist()
@@ -60,6 +63,9 @@ class ReflectionPad2d(_Pad2d):
 
     Args:
         padding: integer, or (left, right, top, bottom) as in PyTorch; less than the images' size.
+
+    Raises:
+        ValueError: ``padding`` is neither one integer >= 0 nor four.
 
     Example:
         >>> import numpy as np
@@ -78,6 +84,9 @@ class Upsample(Layer):
     Args:
         scale_factor: integer or (SH, SW).
         mode: ``"nearest"``, the only one.
+
+    Raises:
+        ValueError: an argument out of range.
 
     Example:
         >>> import numpy as np

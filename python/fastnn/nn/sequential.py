@@ -337,6 +337,10 @@ class Sequential(Container):
 
 
 def check_join(op: str, name: str, first: Array, other: Array) -> None:
-    """Refuse to add arrays of two shapes."""
+    """Refuse to add arrays of two shapes.
+
+    Raises:
+        ValueError: they differ.
+    """
     if first.shape != other.shape:
         raise ValueError(f"[{op}] {name}: expected the body's shape {first.shape}, got {other.shape}")

@@ -25,6 +25,9 @@ class Standardise(Layer):
 
     Buffers are ``mean`` and ``std``, both (C,): zeros and ones before `fit`.
 
+    Raises:
+        ValueError: ``num_features`` is below 1, or inputs do not have so many.
+
     Example:
         >>> layer = Standardise(1).fit(np.array([[1], [3]], np.uint8))
         >>> layer(np.array([[1.0], [5.0]], np.float32)).tolist()

@@ -23,6 +23,9 @@ class ParameterAverage:
     Args:
         decay: memory of the average, in [0, 1); None for the plain mean.
 
+    Raises:
+        ValueError: an argument out of range.
+
     Example:
         >>> params = {"w": np.array([0.0])}
         >>> average = ParameterAverage(decay=None)
@@ -71,7 +74,11 @@ class ParameterAverage:
 
     @contextmanager
     def swapped_into(self, params: Mapping[str, Array]) -> Iterator[None]:
-        """Let ``params`` hold the averages inside a ``with``, and their own values again after it."""
+        """Let ``params`` hold the averages inside a ``with``, and their own values again after it.
+
+        Raises:
+            ValueError: no update yet, or other parameters than those followed.
+        """
         self._require_update()
         own = [value.copy() for _, value in _pairs(self._averages, params)]
         self.copy_into(params)
@@ -82,7 +89,11 @@ class ParameterAverage:
                 value[...] = kept
 
     def copy_into(self, params: Mapping[str, Array]) -> None:
-        """Write the averages over ``params``."""
+        """Write the averages over ``params``.
+
+        Raises:
+            ValueError: no update yet, or other parameters than those followed.
+        """
         self._require_update()
         for average, value in _pairs(self._averages, params):
             value[...] = average

@@ -24,6 +24,9 @@ def clip_grad_norm(grads: Mapping[str, Array], max_norm: float) -> float:
     Returns:
         The norm before clipping.
 
+    Raises:
+        ValueError: ``max_norm`` is not a finite number above 0.
+
     Example:
         >>> grads = {"a": np.array([3.0]), "b": np.array([4.0])}
         >>> clip_grad_norm(grads, 1.0), grads["b"].round(6).item()
@@ -48,6 +51,9 @@ def clip_grad_value(grads: Mapping[str, Array], clip_value: float) -> None:
     Args:
         grads: name to gradient, written in place.
         clip_value: > 0.
+
+    Raises:
+        ValueError: ``clip_value`` is not a finite number above 0.
 
     Example:
         >>> grads = {"a": np.array([3.0, -0.5])}

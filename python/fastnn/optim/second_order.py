@@ -179,6 +179,9 @@ class Newton:
         damping: added to the diagonal, which keeps steps short where the parabola is flat or a saddle.
         tolerance_grad: stop when no element of the gradient is larger.
 
+    Raises:
+        ValueError: an argument out of range.
+
     Example:
         >>> params, scale = {"w": np.array([3.0, -1.0])}, np.array([1.0, 100.0])
         >>> def bowl():
