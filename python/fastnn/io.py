@@ -155,7 +155,8 @@ def load_tensors(
     except FileNotFoundError as error:
         raise FileNotFoundError(f"[load_tensors] {path}: no such file") from error
     except OSError as error:
-        raise type(error)(f"[load_tensors] {path}: cannot read: {error.strerror or error}") from error
+        reason = "it is a folder" if os.path.isdir(path) else error.strerror or str(error)
+        raise type(error)(f"[load_tensors] {path}: cannot read: {reason}") from error
     return tensors, metadata
 
 

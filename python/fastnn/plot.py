@@ -73,7 +73,19 @@ def _draw_loss(panel: Any, loss: NDArray[np.float64]) -> None:
     panel.plot(steps[window - 1 :], (sums[window:] - sums[:-window]) / window, color="tab:blue")
     if (loss > 0).all():
         panel.set_yscale("log")
+        _label_plainly(panel)
     panel.set_ylabel("training loss per step")
+
+
+def _label_plainly(panel: Any) -> None:
+    """Write the labels of a logarithmic axis as 0.2 and 5, not as powers; beyond a decade only 1, 2, 5."""
+
+    def label(value: float, _: int) -> str:
+        low, high = panel.get_ylim()
+        return f"{value:g}" if high < 10 * low or f"{value:e}"[0] in "125" else ""
+
+    panel.yaxis.set_major_formatter(label)
+    panel.yaxis.set_minor_formatter(label)
 
 
 def _draw_epoch_loss(panel: Any, history: History) -> None:
@@ -84,13 +96,14 @@ def _draw_epoch_loss(panel: Any, history: History) -> None:
 def _draw_metric(panel: Any, history: History) -> None:
     name = "r2" if {"train_r2", "val_r2"} & set(history.columns) else "accuracy"
     panel.set_ylabel("R2" if name == "r2" else "accuracy")
+    _draw_columns(panel, history, {f"train_{name}": "training", f"val_{name}": "validation"})
     if f"val_{name}" in history.columns:
         values = getattr(history, f"val_{name}")
         best = int(np.nanargmax(values))
         panel.plot(
             history.step[best], values[best], "o", color="tab:orange", label=f"best: {values[best]:.4f}"
         )
-    _draw_columns(panel, history, {f"train_{name}": "training", f"val_{name}": "validation"})
+        panel.legend()
 
 
 def _draw_columns(panel: Any, history: History, columns: dict[str, str]) -> None:

@@ -157,3 +157,18 @@ def test_a_diverging_run(run: Run, problem: list[str]) -> None:
     status, _, err = run("train", *problem, "--out", "run", "--optimizer", "sgd", "--lr", "1e30")
     assert status == 2
     assert "try a smaller learning rate" in err.splitlines()[-1]
+
+
+def test_a_file_in_the_place_of_the_folder(run: Run, problem: list[str]) -> None:
+    Path("run").write_text("mine")
+    assert run("train", *problem, "--out", "run") == (
+        2,
+        "",
+        "error: --out: expected a folder, got the file run\n",
+    )
+    assert Path("run").read_text() == "mine"
+
+
+def test_a_folder_in_the_place_of_the_model(run: Run, trained: Path) -> None:
+    status, _, err = run("predict", trained, "data.npz")
+    assert (status, err) == (2, f"error: [load_tensors] {trained}: cannot read: it is a folder\n")

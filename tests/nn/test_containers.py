@@ -395,9 +395,6 @@ def test_config_rebuilds_a_net() -> None:
     "config",
     [
         {},
-        {"type": "Layer2"},
-        {"type": "to_config"},
-        {"type": "Linear", "wrong": 1},
         {"type": "Same", "as": 4},
         {"type": "Sequential", "layers": 3, "fuse": True},
     ],
@@ -405,3 +402,25 @@ def test_config_rebuilds_a_net() -> None:
 def test_a_strange_config_is_refused(config: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"^\[from_config\] config: expected the description of a net, got "):
         nn.from_config(config)
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"type": "Layer2"}, "[from_config] type: expected a layer of fastnn.nn, got 'Layer2'"),
+        ({"type": "to_config"}, "[from_config] type: expected a layer of fastnn.nn, got 'to_config'"),
+        (
+            {"type": "Linear", "wrong": 1},
+            "[from_config] Linear: expected arguments of (in_features, out_features, bias), "
+            "got missing a required argument: 'in_features'",
+        ),
+        (
+            {"type": "ReLU", "slope": 0.1},
+            "[from_config] ReLU: expected arguments of (), got an unexpected keyword argument 'slope'",
+        ),
+    ],
+)
+def test_a_misspelt_layer_or_argument_is_named(config: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        nn.from_config(config)
+    assert str(caught.value) == message

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -39,7 +41,7 @@ def _root(
         typer.echo(context.get_help())
 
 
-@app.command()
+@app.command(short_help="Train a net.")
 def train(
     context: typer.Context,
     data: Annotated[str, typer.Option(help=DATA_HELP)] = "",
@@ -96,7 +98,7 @@ def _resumable(out: Path | None, given: Sequence[str]) -> Path:
     return out
 
 
-@app.command()
+@app.command(short_help="Predict with a trained net.")
 def predict(
     model: Annotated[Path, typer.Argument(help="A model.safetensors that `fastnn train` left.")],
     data: Annotated[str, typer.Argument(help=DATA_HELP + "; or an .npy file of examples")],
@@ -109,7 +111,7 @@ def predict(
     prediction.predict(model, data, _place(out))
 
 
-@app.command()
+@app.command(short_help="Measure a trained net on a data set.")
 def evaluate(
     model: Annotated[Path, typer.Argument(help="A model.safetensors that `fastnn train` left.")],
     data: Annotated[str, typer.Argument(help=DATA_HELP)],
@@ -121,11 +123,13 @@ def evaluate(
     prediction.evaluate(model, data)
 
 
-@app.command()
+@app.command(short_help="Show version, instruction set and threads.")
 def info() -> None:
     """Print the version, the instruction set, the threads and the kernels in use."""
+    width = shutil.get_terminal_size().columns
     for name, value in fastnn.show_config().items():
-        typer.echo(f"{name:12} {value}")
+        words = ", ".join(value) if isinstance(value, (list, dict)) else str(value)
+        typer.echo(textwrap.fill(f"{name:16}{words}", width, subsequent_indent=" " * 16))
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

@@ -37,6 +37,8 @@ def start(settings: Settings, folder: Path, *, overwrite: bool = False) -> None:
         ValueError: they do not, or ``folder`` holds a run already and is not to be replaced.
         KeyboardInterrupt: after Ctrl-C, with the checkpoint kept.
     """
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"--out: expected a folder, got the file {folder}")
     if settings.net.endswith(".toml"):
         settings = dataclasses.replace(settings, layers=read_net(Path(settings.net)))
     older = [folder / name for name in (CONFIG, CHECKPOINT, MODEL, HISTORY, CURVES)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 from .container import Container
@@ -79,11 +80,22 @@ def _build(config: dict[str, Any], built: list[Layer]) -> Layer:
         if name in ("Parallel", "Concat"):
             joined = Parallel if name == "Parallel" else Concat
             return joined(*[_build(branch, built) for branch in options["branches"]])
-        kind = getattr(nn, name)
+        kind = getattr(nn, name, None)
         if not (isinstance(kind, type) and issubclass(kind, Layer)):
-            raise AttributeError(f"{name} is no layer")
-        layer: Layer = kind(**options)
+            raise ValueError(f"[from_config] type: expected a layer of fastnn.nn, got {name!r}")
+        layer = _with_arguments(kind, options)
         built.append(layer)
         return layer
-    except (AttributeError, IndexError, KeyError, TypeError) as error:
+    except (IndexError, KeyError, TypeError) as error:
         raise ValueError(f"[from_config] config: expected the description of a net, got {error}") from None
+
+
+def _with_arguments(kind: type[Layer], options: dict[str, Any]) -> Layer:
+    known = inspect.signature(kind)
+    try:
+        known.bind(**options)
+    except TypeError as error:
+        expected = f"arguments of ({', '.join(known.parameters)})"
+        got = str(error).removeprefix("got ")
+        raise ValueError(f"[from_config] {kind.__name__}: expected {expected}, got {got}") from None
+    return kind(**options)
