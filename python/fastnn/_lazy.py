@@ -30,7 +30,9 @@ def lazy_names(
         elif name in modules:
             value = importlib.import_module(f"{package}.{name}")
         else:
-            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+            message = f"module {package!r} has no attribute {name!r}"
+            # With the module at hand, a traceback proposes the name that was meant.
+            raise AttributeError(message, name=name, obj=sys.modules[package])
         namespace[name] = value
         return value
 

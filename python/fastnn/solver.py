@@ -268,9 +268,10 @@ class Solver:
         self.loss, grads = self._port.loss_and_grads(X, y, weights, self._piece)
         if not math.isfinite(self.loss):
             epoch = self.step // self.steps_per_epoch + 1
+            advice = "try a smaller learning rate" if np.isfinite(X).all() else "X holds NaN or infinity"
             self.history.stop_reason = (
                 f"[Solver] loss: expected a finite number, got {self.loss} at step {self.step + 1} "
-                f"(epoch {epoch}, learning rate {self.optimizer.lr:g}); try a smaller learning rate"
+                f"(epoch {epoch}, learning rate {self.optimizer.lr:g}); {advice}"
             )
             raise DivergedError(self.history.stop_reason)
         if self._clip_value is not None:

@@ -97,6 +97,19 @@ void expect_close(const Data<T>& actual, const Data<T>& expected, double epsilon
   expect(true, what);
 }
 
+// Sums whose terms may cancel: each differs by at most `epsilons` of the sum of its terms' magnitudes.
+template <class T>
+void expect_close_sums(const Data<T>& actual, const Data<T>& expected, const Data<double>& magnitudes,
+                       double epsilons, const char* what) {
+  for (int64_t i = 0; i < expected.count(); ++i) {
+    const double a = double(actual[i]), e = double(expected[i]);
+    const double allowed = epsilons * double(std::numeric_limits<T>::epsilon()) * magnitudes[i];
+    if (!(std::fabs(a - e) <= allowed)) return expect(false, what, a, e);
+  }
+  expect(actual.guards_intact(), "memory beside the result was written");
+  expect(true, what);
+}
+
 template <class T>
 void expect_equal(const Data<T>& actual, const Data<T>& expected, const char* what) {
   expect_close(actual, expected, 0, what);

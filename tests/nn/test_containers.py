@@ -256,6 +256,11 @@ def test_what_is_no_layer_is_refused() -> None:
         nn.Sequential(nn.ReLU)
 
 
+def test_a_watcher_that_cannot_be_called_is_refused() -> None:
+    with pytest.raises(TypeError, match=r"^\[watch\] watcher: expected a callable, got int$"):
+        nn.Sequential(nn.ReLU()).watch(3)  # type: ignore[arg-type]
+
+
 def test_watchers_see_activations_and_gradients() -> None:
     net, seen = conv_net(), []
     expected = gradients(conv_net())

@@ -114,8 +114,13 @@ def test_names_loaded_at_first_use_are_those_that_type_checkers_see(name: str) -
         assert getattr(package, each) is getattr(importlib.import_module(module), each)
     for each in modules:
         assert getattr(package, each) is importlib.import_module(f"{name}.{each}")
-    with pytest.raises(AttributeError, match=f"^module '{name}' has no attribute 'nothing'$"):
+    with pytest.raises(AttributeError, match=f"^module '{name}' has no attribute 'nothing'$") as caught:
         package.nothing  # noqa: B018
+    # From these a traceback proposes the name that was meant.
+    assert (caught.value.name, caught.value.obj) == (
+        "nothing",
+        package,
+    )
     # A module of the same name would take the place of the name once it is loaded.
     assert not {path.stem for path in Path(str(package.__file__)).parent.iterdir()} & set(places)
 

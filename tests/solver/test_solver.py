@@ -226,6 +226,13 @@ def test_a_loss_that_is_not_finite_ends_the_run_before_it_does_harm(bad: float) 
     assert model.params["n"].tolist() == [4.0]
 
 
+def test_data_that_are_not_finite_are_named_as_the_cause() -> None:
+    X, y = blobs(20)
+    X[7] = math.nan
+    with pytest.raises(DivergedError, match=r"got nan at step 1 .*; X holds NaN or infinity$"):
+        Solver(TwoLayer(), (X, y), epochs=1, batch_size=20).train()
+
+
 def test_the_training_metric_uses_a_spread_sample() -> None:
     X, y = blobs(300)
     order = np.argsort(y)

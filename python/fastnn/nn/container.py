@@ -115,6 +115,10 @@ class Container(Layer):
         Returns:
             A function that ends the watch.
 
+        Raises:
+            TypeError: ``watcher`` cannot be called.
+            ValueError: there is no such layer.
+
         Example:
             >>> import numpy as np
             >>> from fastnn import nn
@@ -124,6 +128,8 @@ class Container(Layer):
             1 (4, 3)
             >>> stop()
         """
+        if not callable(watcher):
+            raise TypeError(f"[watch] watcher: expected a callable, got {type(watcher).__name__}")
         if layers is None:
             layers = [path for path, layer in self.named_layers() if not isinstance(layer, Container)]
         seats = [self._seat(path) for path in layers]
