@@ -33,7 +33,8 @@ def _arguments() -> argparse.Namespace:
 
 
 def _run(threads: int, malloc: str, options: dict[str, Any]) -> dict[str, Any]:
-    print(f"{threads} thread{'s' if threads > 1 else ''}, {malloc} malloc: ratio, of minima", file=sys.stderr)
+    title = f"{threads} thread{'s' if threads > 1 else ''}, {malloc} malloc"
+    print(f"{title}: ratio, of minima, what, our time, best rival", file=sys.stderr)
     process = subprocess.run(
         [sys.executable, "-m", "bench.worker", json.dumps({**options, "threads": threads, "malloc": malloc})],
         cwd=environment.ROOT,

@@ -17,6 +17,7 @@ from bench.targets import TARGETS, Target, geometric_mean
 
 Record = dict[str, Any]
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+NOT_MEASURED = "not measured"
 
 
 def by_threads(records: Sequence[Record]) -> dict[int, list[Comparison]]:
@@ -75,7 +76,7 @@ def target_rows(records: Sequence[Record]) -> list[list[str]]:
         for comparisons in runs.values():
             values = target.values(comparisons)
             if not values:
-                cells.append("not measured")
+                cells.append(NOT_MEASURED)
                 continue
             reached = target.reached(values)
             worst = "" if target.mean or len(values) == 1 else f" ({_key(values, reached)})"
@@ -99,6 +100,21 @@ def detail_rows(comparisons: Sequence[Comparison]) -> list[list[str]]:
         rows.append(
             [c.name, *ratios, f"{ours:.4g} {c.unit}", rivals, *parts, f"{c.error:.0e}" if c.error else ""]
         )
+    return rows
+
+
+def step_rows(records: Sequence[Record]) -> list[list[str]]:
+    """Return one row a net: the ratios of its whole training step, for each number of threads."""
+    runs = {
+        threads: {c.name: c for c in least_flattering(comparisons) if c.group == "step"}
+        for threads, comparisons in by_threads(records).items()
+    }
+    rows = [["net and batch", *(title for n in runs for title in (_threads(n), "of minima"))]]
+    for name in dict.fromkeys(name for found in runs.values() for name in found):
+        rows.append([name.removeprefix("step ")])
+        for found in runs.values():
+            c = found.get(name)
+            rows[-1] += [_number(c.ratio()), _number(c.ratio_of_minima())] if c else ["", ""]
     return rows
 
 
@@ -138,12 +154,14 @@ def _left_out(records: Sequence[Record]) -> list[str]:
 
 
 def text(records: Sequence[Record]) -> str:
-    """Return everything for a terminal."""
-    parts = []
+    """Return everything for a terminal; of the targets those that were measured."""
+    parts = ["ratio: the best rival's time / ours, the median of all rounds; above 1 fastnn is faster"]
     for threads, comparisons in by_threads(records).items():
         parts.append(f"{_threads(threads)}\n{_aligned(detail_rows(comparisons))}")
-    parts += [_aligned(group_rows(records)), _aligned(target_rows(records))]
-    return "\n\n".join([*parts, "\n".join(_left_out(records))])
+    header, *rows = target_rows(records)
+    measured = [row for row in rows if set(row[3:]) != {NOT_MEASURED}]
+    parts += [_aligned(group_rows(records)), _aligned([header, *measured]), "\n".join(_left_out(records))]
+    return "\n\n".join(filter(None, parts))
 
 
 def markdown(records: Sequence[Record]) -> str:
@@ -155,6 +173,10 @@ def markdown(records: Sequence[Record]) -> str:
         f"compiler {where['compiler']}, commit {where['commit']}.",
         "### Targets",
         _markdown(target_rows(records)),
+        "### Whole training steps",
+        "PyTorch's time divided by ours, the least flattering first.",
+        _markdown(step_rows(records)),
+        "### Everything",
         "![Ratios by group](performance.png)",
     ]
     for threads, comparisons in by_threads(records).items():

@@ -105,8 +105,11 @@ def test_tables_and_picture(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     from bench.compare import BEGIN, END, text, update_docs
 
-    records = [record(comparison()), record(comparison(name="other"), threads=2)]
-    assert "goal met" in text(records)
+    steps = [comparison(name="step lenet-8", group="step"), comparison(name="other")]
+    records = [record(comparison()), *(record(step, threads=2) for step in steps)]
+    shown = text(records)
+    assert "goal met" in shown
+    assert "dropout" not in shown
     page = tmp_path / "performance.md"
     page.write_text(f"# Title\n{BEGIN}\nold\n{END}\nend\n")
     for _ in range(2):  # writing again changes nothing
@@ -116,4 +119,6 @@ def test_tables_and_picture(tmp_path: Path) -> None:
     assert written.endswith("end\n")
     assert "old" not in written
     assert "| gemm 512x512x512 | 2.00 | 1.50 |" in written
+    assert "| lenet-8 |  |  | 2.00 | 1.50 |" in written
+    assert "| dropout | >= 8 | >= 15 | not measured | not measured |" in written
     assert (tmp_path / "performance.png").stat().st_size > 1000
