@@ -55,34 +55,6 @@ ConvAlgo chosen(const std::array<int64_t, 4>& x, const std::array<int64_t, 4>& w
   return open ? conv2d_choose<T>(x_shape, w[0], {window, options.groups, options.algo}) : options.algo;
 }
 
-template <class T>
-py::tuple forward_as(const Conv& conv, py::handle x_obj, py::handle w_obj, py::handle b_obj,
-                     const ConvOptions& options, bool stats, bool relu) {
-  const char* op = conv.op;
-  const auto x = conv.arg<T>("x", x_obj, "(N, C, L)"), w = conv.arg<T>("w", w_obj, "(F, C/groups, K)");
-  auto b = optional_arg<T>(op, "b", b_obj);
-  const Conv2dSettings settings = conv.settings(x, w, options);
-  const int64_t n = x.dim(0), f = w.dim(0);
-  const int64_t oh = settings.window.h.outputs(x.dim(2)), ow = settings.window.w.outputs(x.dim(3));
-  Epilogue<T> epilogue;
-  epilogue.relu = relu;
-  if (b) {
-    b->shaped({f});
-    epilogue.bias = b->contiguous();
-  }
-  auto y = new_image<T>(n, f, oh, ow);
-  const TensorView<T> result = image_view(y.mutable_data(), n, f, oh, ow);
-  if (!stats) {
-    run_kernel([&] { conv2d_forward<T>(x.view(), w.view(), result, settings, {}, epilogue); });
-    return py::make_tuple(y, py::none());
-  }
-  check(n > 0, op, "x: expected at least one image to take statistics of, got shape ", x.shape());
-  ColumnStatistics statistics(f);
-  statistics.give_to(epilogue);
-  run_kernel([&] { conv2d_forward<T>(x.view(), w.view(), result, settings, {}, epilogue); });
-  return py::make_tuple(y, statistics.of(n * oh * ow));
-}
-
 // A batch norm beside a convolution, as a tuple: the norm's x, gamma, beta, statistics, eps, whether ReLU
 // follows, residual or None.
 template <class T>
@@ -122,6 +94,60 @@ class NormArg {
   bool relu_;
   std::optional<ArrayArg<T>> residual_;
 };
+
+// A norm that the convolution applies to x, its input, while it reads it; or none.
+template <class T>
+class InputNorm {
+ public:
+  InputNorm(const char* op, const ArrayArg<T>& x, const ArrayArg<T>& w, const Conv2dSettings& settings,
+            const std::optional<py::tuple>& norm) {
+    if (!norm) return;
+    check(conv2d_takes_input_norm<T>(x.view(), w.view(), settings), op,
+          "input_norm: expected a convolution that takes one, got x of shape ", x.shape());
+    arg_.emplace(op, x, *norm);
+    norm_ = arg_->norm();
+  }
+  const BatchNorm<T>* get() const { return arg_ ? &norm_ : nullptr; }
+
+ private:
+  std::optional<NormArg<T>> arg_;
+  BatchNorm<T> norm_{};
+};
+
+template <class T>
+py::tuple forward_as(const Conv& conv, py::handle x_obj, py::handle w_obj, py::handle b_obj,
+                     const ConvOptions& options, bool stats, bool relu,
+                     const std::optional<py::tuple>& input_norm_obj) {
+  const char* op = conv.op;
+  const auto x = conv.arg<T>("x", x_obj, "(N, C, L)"), w = conv.arg<T>("w", w_obj, "(F, C/groups, K)");
+  auto b = optional_arg<T>(op, "b", b_obj);
+  const Conv2dSettings settings = conv.settings(x, w, options);
+  const int64_t n = x.dim(0), f = w.dim(0);
+  const int64_t oh = settings.window.h.outputs(x.dim(2)), ow = settings.window.w.outputs(x.dim(3));
+  Epilogue<T> epilogue;
+  epilogue.relu = relu;
+  if (b) {
+    b->shaped({f});
+    epilogue.bias = b->contiguous();
+  }
+  InputNorm<T> input_norm(op, x, w, settings, input_norm_obj);
+  auto y = new_image<T>(n, f, oh, ow);
+  const TensorView<T> result = image_view(y.mutable_data(), n, f, oh, ow);
+  const auto run = [&] {
+    run_kernel([&] {
+      conv2d_forward<T>(x.view(), w.view(), result, settings, {}, epilogue, nullptr, input_norm.get());
+    });
+  };
+  if (!stats) {
+    run();
+    return py::make_tuple(y, py::none());
+  }
+  check(n > 0, op, "x: expected at least one image to take statistics of, got shape ", x.shape());
+  ColumnStatistics statistics(f);
+  statistics.give_to(epilogue);
+  run();
+  return py::make_tuple(y, statistics.of(n * oh * ow));
+}
 
 // The norm whose output the convolution's x was.
 template <class T>
@@ -182,8 +208,8 @@ template <class T>
 py::tuple backward_as(const Conv& conv, py::handle dy_obj, py::handle x_obj, py::handle w_obj,
                       const ConvOptions& options, bool has_bias, bool need_dx, bool need_dw,
                       py::handle dw_obj, py::handle db_obj, py::handle residual_obj,
-                      const std::optional<py::tuple>& before_obj,
-                      const std::optional<py::tuple>& behind_obj) {
+                      const std::optional<py::tuple>& before_obj, const std::optional<py::tuple>& behind_obj,
+                      const std::optional<py::tuple>& input_norm_obj) {
   const char* op = conv.op;
   const auto x = conv.arg<T>("x", x_obj, "(N, C, L)"), w = conv.arg<T>("w", w_obj, "(F, C/groups, K)");
   const Conv2dSettings settings = conv.settings(x, w, options);
@@ -204,6 +230,7 @@ py::tuple backward_as(const Conv& conv, py::handle dy_obj, py::handle x_obj, py:
     before.emplace(op, x, *before_obj);
     reduction = before->reduction();
   }
+  InputNorm<T> input_norm(op, x, w, settings, input_norm_obj);
   std::optional<NormBehind<T>> behind;
   NormBackward<T> taken{};
   if (behind_obj) behind.emplace(op, dy, *behind_obj);
@@ -223,7 +250,7 @@ py::tuple backward_as(const Conv& conv, py::handle dy_obj, py::handle x_obj, py:
   run_kernel([&] {
     conv2d_backward<T>(dy.view(), x.view(), w.view(), dx_view, dw ? dw->view() : TensorView<T>{},
                        db ? db->data() : nullptr, settings, residual ? residual->view() : TensorView<T>{},
-                       before ? &reduction : nullptr, takes ? &taken : nullptr);
+                       before ? &reduction : nullptr, takes ? &taken : nullptr, input_norm.get());
   });
   return py::make_tuple(dx, array_or_none(dw), array_or_none(db),
                         before ? py::object(before->sums()) : py::none());
@@ -279,35 +306,49 @@ void bind_conv(py::module_& m) {
       py::arg("x_shape"), py::arg("w_shape"), py::arg("options"), py::arg("wide"));
   def(
       m, "conv2d_forward",
-      [](py::object x, py::object w, py::object b, const ConvOptions& options, bool stats, bool relu) {
+      [](py::object x, py::object w, py::object b, const ConvOptions& options, bool stats, bool relu,
+         std::optional<py::tuple> input_norm) {
         const Conv conv{"conv2d_forward", true};
         return with_dtype(conv.op, "x", x, [&](auto zero) {
-          return forward_as<decltype(zero)>(conv, x, w, b, options, stats, relu);
+          return forward_as<decltype(zero)>(conv, x, w, b, options, stats, relu, input_norm);
         });
       },
       py::arg("x"), py::arg("w"), py::arg("b"), py::arg("options"), py::arg("stats") = false,
-      py::arg("relu") = false);
+      py::arg("relu") = false, py::arg("input_norm") = py::none());
+  def(
+      m, "conv2d_takes_input_norm",
+      [](py::object x, py::object w, const ConvOptions& options) {
+        const Conv conv{"conv2d_forward", true};
+        return with_dtype(conv.op, "x", x, [&](auto zero) {
+          using T = decltype(zero);
+          const ArrayArg<T> images(conv.op, "x", x), filters(conv.op, "w", w);
+          return conv2d_takes_input_norm<T>(images.view(), filters.view(),
+                                            conv.settings(images, filters, options));
+        });
+      },
+      py::arg("x"), py::arg("w"), py::arg("options"));
   def(
       m, "conv2d_backward",
       [](py::object dy, py::object x, py::object w, const ConvOptions& options, bool has_bias, bool need_dx,
          bool need_dw, py::object dw, py::object db, py::object dx_residual, std::optional<py::tuple> before,
-         std::optional<py::tuple> behind) {
+         std::optional<py::tuple> behind, std::optional<py::tuple> input_norm) {
         const Conv conv{"conv2d_backward", true};
         return with_dtype(conv.op, "dy", dy, [&](auto zero) {
           return backward_as<decltype(zero)>(conv, dy, x, w, options, has_bias, need_dx, need_dw, dw, db,
-                                             dx_residual, before, behind);
+                                             dx_residual, before, behind, input_norm);
         });
       },
       py::arg("dy"), py::arg("x"), py::arg("w"), py::arg("options"), py::arg("has_bias"), py::arg("need_dx"),
       py::arg("need_dw"), py::arg("dw") = py::none(), py::arg("db") = py::none(),
-      py::arg("dx_residual") = py::none(), py::arg("before") = py::none(), py::arg("behind") = py::none());
+      py::arg("dx_residual") = py::none(), py::arg("before") = py::none(), py::arg("behind") = py::none(),
+      py::arg("input_norm") = py::none());
   // Results have the axis for rows; so have dw and db where they are given.
   def(
       m, "conv1d_forward",
       [](py::object x, py::object w, py::object b, const ConvOptions& options) {
         const Conv conv{"conv1d_forward", false};
         return with_dtype(conv.op, "x", x, [&](auto zero) {
-          return forward_as<decltype(zero)>(conv, x, w, b, options, false, false);
+          return forward_as<decltype(zero)>(conv, x, w, b, options, false, false, std::nullopt);
         });
       },
       py::arg("x"), py::arg("w"), py::arg("b"), py::arg("options"));
@@ -318,7 +359,7 @@ void bind_conv(py::module_& m) {
         const Conv conv{"conv1d_backward", false};
         return with_dtype(conv.op, "dy", dy, [&](auto zero) {
           return backward_as<decltype(zero)>(conv, dy, x, w, options, has_bias, need_dx, need_dw, dw, db,
-                                             py::none(), std::nullopt, std::nullopt);
+                                             py::none(), std::nullopt, std::nullopt, std::nullopt);
         });
       },
       py::arg("dy"), py::arg("x"), py::arg("w"), py::arg("options"), py::arg("has_bias"), py::arg("need_dx"),

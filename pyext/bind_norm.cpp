@@ -46,7 +46,7 @@ void copy_statistic(const char* name, py::handle object, const Norm<T>& norm, do
 template <class T>
 py::tuple batchnorm_forward_as(py::handle x_obj, py::handle gamma_obj, py::handle beta_obj,
                                py::handle mean_obj, py::handle var_obj, py::handle statistics_obj, double eps,
-                               bool relu, py::handle residual_obj) {
+                               bool relu, py::handle residual_obj, bool deferred) {
   const char* op = "batchnorm_forward";
   Norm<T> args(op, x_obj, gamma_obj, beta_obj, residual_obj, eps, relu);
   const int64_t channels = args.x.dim(1);
@@ -73,11 +73,10 @@ py::tuple batchnorm_forward_as(py::handle x_obj, py::handle gamma_obj, py::handl
   }
   args.norm.mean = mean;
   args.norm.var = var;
+  if (compute) run_kernel([&] { batchnorm_statistics<T>(args.x.view(), mean, var); });
+  if (deferred) return py::make_tuple(py::none(), statistics);
   auto [y, out] = new_rows(args.x);
-  run_kernel([&, out = out] {
-    if (compute) batchnorm_statistics<T>(args.x.view(), mean, var);
-    batchnorm_forward<T>(args.x.view(), args.norm, out);
-  });
+  run_kernel([&, out = out] { batchnorm_forward<T>(args.x.view(), args.norm, out); });
   return py::make_tuple(y, statistics);
 }
 
@@ -146,14 +145,14 @@ void bind_norm(py::module_& m) {
   def(
       m, "batchnorm_forward",
       [](py::object x, py::object gamma, py::object beta, py::object mean, py::object var,
-         py::object statistics, double eps, bool relu, py::object residual) {
+         py::object statistics, double eps, bool relu, py::object residual, bool deferred) {
         return with_dtype("batchnorm_forward", "x", x, [&](auto zero) {
           return batchnorm_forward_as<decltype(zero)>(x, gamma, beta, mean, var, statistics, eps, relu,
-                                                      residual);
+                                                      residual, deferred);
         });
       },
       py::arg("x"), py::arg("gamma"), py::arg("beta"), py::arg("mean"), py::arg("var"), py::arg("statistics"),
-      py::arg("eps"), py::arg("relu"), py::arg("residual"));
+      py::arg("eps"), py::arg("relu"), py::arg("residual"), py::arg("deferred") = false);
   def(
       m, "batchnorm_backward",
       [](py::object dy, py::object x, py::object gamma, py::object beta, py::object statistics, double eps,

@@ -35,6 +35,7 @@ __all__: list[str] = [
     "conv1d_forward",
     "conv2d_backward",
     "conv2d_forward",
+    "conv2d_takes_input_norm",
     "conv_algo",
     "conv_transpose2d_backward",
     "conv_transpose2d_forward",
@@ -367,6 +368,7 @@ def batchnorm_forward(
     eps: typing.SupportsFloat | typing.SupportsIndex,
     relu: bool,
     residual: typing.Any,
+    deferred: bool = False,
 ) -> tuple: ...
 def batchnorm_track(
     statistics: typing.Any,
@@ -411,10 +413,18 @@ def conv2d_backward(
     dx_residual: typing.Any = None,
     before: tuple | None = None,
     behind: tuple | None = None,
+    input_norm: tuple | None = None,
 ) -> tuple: ...
 def conv2d_forward(
-    x: typing.Any, w: typing.Any, b: typing.Any, options: ConvOptions, stats: bool = False, relu: bool = False
+    x: typing.Any,
+    w: typing.Any,
+    b: typing.Any,
+    options: ConvOptions,
+    stats: bool = False,
+    relu: bool = False,
+    input_norm: tuple | None = None,
 ) -> tuple: ...
+def conv2d_takes_input_norm(x: typing.Any, w: typing.Any, options: ConvOptions) -> bool: ...
 def conv_algo(
     x_shape: typing.Annotated[
         collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], "FixedSize(4)"

@@ -164,3 +164,36 @@ def test_separable_convolutions_sum_up_too(monkeypatch: pytest.MonkeyPatch) -> N
         return nn.Sequential(*layers, fuse=fuse).astype(np.float64)
 
     assert_same(gradients(net(True)), gradients(net(False)))
+
+
+def test_a_norm_between_convolutions_is_never_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    def net(fuse: bool = True) -> nn.Sequential:
+        layers = (*conv_norm(2, 3, nn.ReLU()), *conv_norm(3, 4, nn.ReLU()), *conv_norm(4, 3))
+        return nn.Sequential(*layers, fuse=fuse).astype(np.float64)
+
+    for train in (True, False):
+        y, cache = net().forward(X, train=train)
+        kept = [step.norm for _, step in cache]
+        readers = [step.product.input_norm for _, step in cache]
+        assert readers[0] is None
+        assert all(reader is norm for reader, norm in zip(readers[1:], kept[:-1], strict=True))
+        assert all(step.product.x is norm.x for (_, step), norm in zip(cache[1:], kept[:-1], strict=True))
+        np.testing.assert_allclose(y, net(False).forward(X, train=train)[0], rtol=1e-12, atol=1e-12)
+    # Frozen below, so that only the last convolution's dw is made from what the norm was given.
+    frozen = []
+    for fuse in (True, False):
+        net_ = net(fuse)
+        for name in "01234":
+            net_.layer(name).trainable = False
+        net_.zero_grads()
+        scores, cache = net_.forward(X, train=True)
+        net_.backward(np.cos(scores), cache, need_dx=False)
+        frozen.append({name: grad.copy() for name, grad in net_.grads.items()})
+    for name, grad in frozen[0].items():
+        np.testing.assert_allclose(grad, frozen[1][name], rtol=1e-8, atol=1e-10, err_msg=name)
+    # A watched layer's output is written, and so is one that a direct sum reads.
+    watched = net()
+    watched.watch(lambda *_: None, ["2"])
+    assert watched.forward(X, train=True)[1][2][1].product.input_norm is None
+    monkeypatch.setattr(_runtime, "_conv_algo", "direct")
+    assert all(step.product.input_norm is None for _, step in net().forward(X, train=True)[1])

@@ -6,7 +6,7 @@ import doctest
 import importlib
 import itertools
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -14,6 +14,7 @@ import pytest
 import fastnn
 from fastnn import _core, _runtime, reference
 from fastnn import functional as F
+from fastnn.functional.norm import _batchnorm_forward
 
 RNG = np.random.default_rng(0)
 
@@ -258,6 +259,60 @@ def test_dx_takes_a_residual(
         np.testing.assert_array_equal(added, before)
     with pytest.raises(ValueError, match=r"^\[conv2d_backward\] dx_residual: expected shape "):
         _conv2d_backward(dy, cache, dx_residual=np.zeros((9, 9), np.float32))
+
+
+# x shape, filters, padding: edges only and pixels inside, lanes left over, more filters than tiles, one group
+# of tiles and several.
+@pytest.mark.parametrize(
+    ("x_shape", "filters", "padding"),
+    [
+        ((2, 3, 5, 6), 4, 1),
+        ((2, 17, 8, 8), 20, (0, 2)),
+        ((1, 33, 4, 4), 40, 1),
+        ((3, 16, 17, 18), 16, 1),
+        ((65, 4, 16, 16), 5, 1),
+    ],
+)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("activation", ["relu", None])
+def test_a_norm_is_applied_to_pixels_as_they_are_read(
+    isa: str,
+    x_shape: tuple[int, ...],
+    filters: int,
+    padding: Any,
+    dtype: Any,
+    activation: Literal["relu"] | None,
+) -> None:
+    # A large mean: the same roundings, so the same bits, as if the norm had run by itself.
+    x = fastnn.channels_last((RNG.normal(size=x_shape) + 1e3).astype(dtype))
+    gamma, beta = RNG.normal(size=(2, x_shape[1])).astype(dtype)
+    w = RNG.normal(size=(filters, x_shape[1], 3, 3)).astype(dtype)
+    pads = padding if isinstance(padding, tuple) else (padding, padding)
+    options = _core.ConvOptions("conv2d_forward", (1, 1), pads, (1, 1), 1, "winograd")
+    assert _core.conv2d_takes_input_norm(x, w, options)
+    before, norm = _batchnorm_forward(x, gamma, beta, activation=activation)
+    same, deferred = _batchnorm_forward(x, gamma, beta, activation=activation, deferred=True)
+    assert same is x
+    np.testing.assert_array_equal(deferred.statistics, norm.statistics)
+    expected, _ = _core.conv2d_forward(before, w, None, options)
+    y, _ = _core.conv2d_forward(x, w, None, options, input_norm=norm.arguments)
+    np.testing.assert_array_equal(y, expected)
+    dy = RNG.normal(size=y.shape).astype(dtype)
+    dx, dw, *_ = _core.conv2d_backward(dy, x, w, options, False, True, True, input_norm=norm.arguments)
+    truths = _core.conv2d_backward(dy, before, w, options, False, True, True)
+    for gradient, truth in zip((dx, dw), truths[:2], strict=True):
+        np.testing.assert_array_equal(gradient, truth)
+
+
+def test_an_input_norm_needs_a_convolution_that_takes_it() -> None:
+    x, w = integers((2, 3, 6, 6)), integers((4, 3, 3, 3))
+    _, norm = _batchnorm_forward(x, np.ones(3, np.float32), np.zeros(3, np.float32), deferred=True)
+    options = _core.ConvOptions("conv2d_forward", (1, 1), (1, 1), (1, 1), 1, "direct")
+    assert not _core.conv2d_takes_input_norm(x, w, options)
+    with pytest.raises(
+        ValueError, match=r"^\[conv2d_forward\] input_norm: expected .*, got x of shape \(2, 3, 6, 6\)$"
+    ):
+        _core.conv2d_forward(x, w, None, options, input_norm=norm.arguments)
 
 
 def assert_close(actual: Any, expected: Any, scale: float = 1e-10) -> None:

@@ -54,12 +54,16 @@ def conv2d_output_size(
 
 
 class Conv2dCache(NamedTuple):
-    """What :func:`conv2d_backward` needs: the inputs and the options."""
+    """What :func:`conv2d_backward` needs: the inputs and the options.
+
+    With an ``input_norm`` x is what that batch norm was given, and its output was never written.
+    """
 
     x: Array
     w: Array
     has_bias: bool
     options: _core.ConvOptions
+    input_norm: BatchNormCache | None = None
 
 
 # Checked and converted once, not on every call.
@@ -170,15 +174,31 @@ def _conv2d_forward(
     *,
     activation: Literal["relu"] | None = None,
     statistics: bool = False,
+    input_norm: BatchNormCache | None = None,
 ) -> tuple[Array, Conv2dCache, NDArray[np.float64] | None]:
     """Like `conv2d_forward`, for fused runs of layers.
 
     The third result is, where ``statistics`` asks for it, mean and biased variance of every channel of y,
-    (2, F), taken while y was in registers.
+    (2, F), taken while y was in registers. ``input_norm`` is of a batch norm that left x as it was: the
+    convolution applies it while it reads x. Only where `_conv2d_takes_input_norm`.
     """
     options = _options("conv2d_forward", stride, padding, dilation, groups, _runtime.default_conv_algo())
-    y, taken = _core.conv2d_forward(x, w, b, options, statistics, activation == "relu")
-    return y, Conv2dCache(x, w, b is not None, options), taken
+    before = None if input_norm is None else input_norm.arguments
+    y, taken = _core.conv2d_forward(x, w, b, options, statistics, activation == "relu", before)
+    return y, Conv2dCache(x, w, b is not None, options, input_norm), taken
+
+
+def _conv2d_takes_input_norm(
+    x: Array,
+    w: Array,
+    stride: tuple[int, int],
+    padding: tuple[int, int] | Literal["same"],
+    dilation: tuple[int, int],
+    groups: int,
+) -> bool:
+    """Return whether all passes of this convolution can apply a batch norm to x while they read it."""
+    options = _options("conv2d_forward", stride, padding, dilation, groups, _runtime.default_conv_algo())
+    return _core.conv2d_takes_input_norm(x, w, options)
 
 
 def _conv2d_backward(
@@ -200,14 +220,15 @@ def _conv2d_backward(
     `_batchnorm_backward` takes. ``behind`` is of the batch norm that took y: dy is then the masked gradient
     of its output, and may be written over.
     """
-    x, w, has_bias, options = cache
+    x, w, has_bias, options, input_norm = cache
     into = need_dx, need_dw, dw, db, dx_residual
     before = None if norm is None else norm.arguments
+    applied = None if input_norm is None else input_norm.arguments
     after: tuple[object, ...] | None = None
     if behind is not None:
         cached, sums, dgamma, dbeta = behind
         after = *cached.arguments, cached.training, sums, dgamma, dbeta
-    return _core.conv2d_backward(dy, x, w, options, has_bias, *into, before, after)
+    return _core.conv2d_backward(dy, x, w, options, has_bias, *into, before, after, applied)
 
 
 class Conv1dCache(NamedTuple):

@@ -151,15 +151,18 @@ def _batchnorm_forward(
     eps: float = 1e-5,
     activation: Literal["relu"] | None = None,
     residual: Array | None = None,
+    deferred: bool = False,
 ) -> tuple[Array, BatchNormCache]:
     """Like `batchnorm_forward`, for fused runs of layers, without its checks of settings.
 
     ``statistics`` (2, C) are x's own mean and biased variance, if whoever made x has taken them already.
-    ``residual``, of x's shape, is added before the activation.
+    ``residual``, of x's shape, is added before the activation. A ``deferred`` norm leaves all that to the
+    convolution that reads its output, by its ``input_norm``: y is x.
     """
     relu = activation == "relu"
-    y, used = _core.batchnorm_forward(x, gamma, beta, mean, var, statistics, eps, relu, residual)
-    return y, BatchNormCache(x, gamma, beta, used, eps, activation, mean is None, residual)
+    y, used = _core.batchnorm_forward(x, gamma, beta, mean, var, statistics, eps, relu, residual, deferred)
+    cache = BatchNormCache(x, gamma, beta, used, eps, activation, mean is None, residual)
+    return x if deferred else y, cache
 
 
 def _batchnorm_backward(

@@ -10,7 +10,14 @@ from typing import Any, Literal, TypeAlias
 from .. import functional as F
 from .. import init
 from .._arguments import choice, integer, pair
-from ..functional.conv import Padding1d, Padding2d, _conv1d_backward, _conv2d_backward, _conv2d_forward
+from ..functional.conv import (
+    Padding1d,
+    Padding2d,
+    _conv1d_backward,
+    _conv2d_backward,
+    _conv2d_forward,
+    _conv2d_takes_input_norm,
+)
 from ..functional.conv_transpose import _conv_transpose2d_backward
 from ..keys import Key
 from .layer import Array, Grads, Layer
@@ -137,10 +144,23 @@ class Conv2d(Layer):
         y, cache, _ = self.forward_fused(x)
         return y, cache
 
+    def takes_input_norm(self, x: Array) -> bool:
+        """Return whether this layer can apply a batch norm that stands before it while it reads x."""
+        settings = self.stride, self.padding, self.dilation, self.groups
+        return _conv2d_takes_input_norm(x, self.params["weight"], *settings)
+
     def forward_fused(
-        self, x: Array, *, activation: Literal["relu"] | None = None, statistics: bool = False
+        self,
+        x: Array,
+        *,
+        activation: Literal["relu"] | None = None,
+        statistics: bool = False,
+        input_norm: Any = None,
     ) -> tuple[Array, Any, Array | None]:
-        """Return output, cache, and for a batch norm that follows mean and variance of the output, (2, F)."""
+        """Return output, cache, and for a batch norm that follows mean and variance of the output, (2, F).
+
+        ``input_norm`` is the cache of a deferred batch norm: x is its input.
+        """
         return _conv2d_forward(
             x,
             self.params["weight"],
@@ -151,6 +171,7 @@ class Conv2d(Layer):
             self.groups,
             activation=activation,
             statistics=statistics,
+            input_norm=input_norm,
         )
 
     def backward(

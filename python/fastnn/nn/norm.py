@@ -44,6 +44,7 @@ class _BatchNorm(Layer):
         activation: Literal["relu"] | None = None,
         statistics: Array | None = None,
         residual: Array | None = None,
+        deferred: bool = False,
     ) -> tuple[Array, Any]:
         """Normalise x, add a residual and cut negative values off, in one pass.
 
@@ -54,6 +55,7 @@ class _BatchNorm(Layer):
             activation: ``"relu"`` or None.
             statistics: (2, C), the batch's mean and biased variance, where whoever made x took them already.
             residual: of x's shape, added before the activation.
+            deferred: whether that is left to the convolution that reads y, which is x then.
         """
         if x.ndim != self.ndim:
             axes = {2: "(N, C)", 4: "(N, C, H, W)"}[self.ndim]
@@ -70,6 +72,7 @@ class _BatchNorm(Layer):
             eps=self.eps,
             activation=activation,
             residual=residual,
+            deferred=deferred,
         )
         if own:
             count = x.size // self.num_features

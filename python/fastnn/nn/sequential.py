@@ -27,6 +27,9 @@ MAKERS = _PRODUCTS + _NORMS
 class Run(NamedTuple):
     """Neighbouring layers that run as one step, by name and in this order; those that it lacks are None.
 
+    The ``reader`` is the convolution of the next run where that is all that reads this one's norm: it may
+    apply the norm itself, while it reads what stands before it.
+
     Max pooling joins where ReLU follows a product: the gradient is masked after pooling, where it is small.
     That gives the same bits, since the greatest value of a window is positive if the pooled one is.
     """
@@ -35,10 +38,11 @@ class Run(NamedTuple):
     norm: str | None
     relu: str | None
     pool: str | None
+    reader: str | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
-        return tuple(name for name in self if name is not None)
+        return tuple(name for name in self[:4] if name is not None)
 
     @classmethod
     def first(cls, layers: Sequence[tuple[str, Layer]]) -> Run | None:
@@ -96,6 +100,11 @@ class Sequential(Container):
             run = Run.first(left[:watched]) if self.fuse else None
             self._plan.append(left[0][0] if run is None else run)
             del left[: 1 if run is None else len(run.names)]
+        for i, (step, after) in enumerate(zip(self._plan, self._plan[1:], strict=False)):
+            if not (isinstance(step, Run) and isinstance(after, Run) and step.norm and after.product):
+                continue
+            if type(self.children[after.product]) is Conv2d:
+                self._plan[i] = step._replace(reader=after.product)
 
     def plan(self) -> list[str]:
         """Return the steps as they run, the layers of a fused one joined by ``+``."""
@@ -129,14 +138,15 @@ class Sequential(Container):
         """Like `forward`; if it `takes_residual`, the last step adds one and applies the activation."""
         caches = []
         last = self._plan[-1] if self._plan else None
+        deferred: Any = None
         for step in self._plan:
             cache: Any
             if not isinstance(step, Run):
                 x, cache = self._forward_child(step, x, train, self._key_of(step, key))
             elif step is last:
-                x, cache = self._forward_run(step, x, train, residual, activation)
+                x, cache, _ = self._forward_run(step, x, train, deferred, residual, activation)
             else:
-                x, cache = self._forward_run(step, x, train)
+                x, cache, deferred = self._forward_run(step, x, train, deferred)
             caches.append((step, cache))
         return x, caches
 
@@ -145,9 +155,11 @@ class Sequential(Container):
         run: Run,
         x: Array,
         train: bool,
+        input_norm: Any,
         residual: Array | None = None,
         activation: Literal["relu"] | None = None,
-    ) -> tuple[Array, _RunCache]:
+    ) -> tuple[Array, _RunCache, Any]:
+        """Return output and cache, and that of the norm if it is left to the reader: its ``input_norm``."""
         product: Any = None
         statistics: Array | None = None
         norm: Any = None if run.norm is None else self.children[run.norm]
@@ -159,18 +171,21 @@ class Sequential(Container):
                 x,
                 activation=activation if norm is None else None,
                 statistics=norm is not None and train and norm.trainable,
+                **({} if input_norm is None else {"input_norm": input_norm}),
             )
         if norm is None:
             pool: Any = None
             if run.pool is not None:
                 x, pool = self.children[run.pool].forward(x, train=train)
-            return x, _RunCache(product, None, pool, x)
+            return x, _RunCache(product, None, pool, x), None
         if residual is not None:
             check_join("Residual", "shortcut", x, residual)
+        reader: Any = None if run.reader is None else self.children[run.reader]
+        deferred = reader is not None and x.ndim == 4 and reader.takes_input_norm(x)
         y, normalised = norm.forward(
-            x, train=train, activation=activation, statistics=statistics, residual=residual
+            x, train=train, activation=activation, statistics=statistics, residual=residual, deferred=deferred
         )
-        return y, _RunCache(product, normalised, None, None)
+        return y, _RunCache(product, normalised, None, None), normalised if deferred else None
 
     def backward(
         self, dy: Array, cache: Any, grads: Grads | None = None, *, need_dx: bool = True

@@ -175,14 +175,20 @@ bool conv2d_takes_norm(const TensorView<const T>& x, const TensorView<const T>& 
 }
 
 template <class T>
+bool conv2d_takes_input_norm(const TensorView<const T>& x, const TensorView<const T>& w,
+                             const Conv2dSettings& settings) {
+  return resolve<T>(x, w.shape[0], settings) == ConvAlgo::winograd;
+}
+
+template <class T>
 void conv2d_forward(TensorView<const T> x, TensorView<const T> w, TensorView<T> y,
                     const Conv2dSettings& settings, const Prologue<T>& prologue, const Epilogue<T>& epilogue,
-                    Kept* kept) {
+                    Kept* kept, const BatchNorm<T>* input_norm) {
   const ConvAlgo algo = resolve<T>(x, w.shape[0], settings, kept != nullptr);
   if (algo == ConvAlgo::im2col && prologue.empty()) return conv2d_forward_im2col(x, w, y, settings, epilogue);
   if (algo == ConvAlgo::winograd && prologue.empty()) {
     return winograd_forward<T>(winograd_tile(y.shape), x, w, settings.window.h.padding,
-                               settings.window.w.padding, y, epilogue, kept);
+                               settings.window.w.padding, y, epilogue, kept, input_norm);
   }
   if (depthwise_applies(w, settings.groups))
     return depthwise_forward(channels_stride(x), w, y, settings, prologue, epilogue);
@@ -200,7 +206,7 @@ template <class T>
 void conv2d_backward(TensorView<const T> dy, TensorView<const T> x, TensorView<const T> w, TensorView<T> dx,
                      TensorView<T> dw, T* db, const Conv2dSettings& settings,
                      const TensorView<const T>& dx_residual, const NormReduction<T>* before,
-                     const NormBackward<T>* behind) {
+                     const NormBackward<T>* behind, const BatchNorm<T>* input_norm) {
   const ConvAlgo algo = resolve<T>(x, w.shape[0], settings);
   const PixelRows<T> residual(dx_residual);
   const bool depthwise = depthwise_applies(w, settings.groups);
@@ -213,7 +219,8 @@ void conv2d_backward(TensorView<const T> dy, TensorView<const T> x, TensorView<c
     const int64_t pad_h = settings.window.h.padding, pad_w = settings.window.w.padding;
     if (dx.data)
       winograd_backward_data<T>(winograd_tile(dx.shape), dy, w, pad_h, pad_w, dx, epilogue, before);
-    if (dw.data) winograd_backward_weights<T>(winograd_tile(dy.shape), dy, x, pad_h, pad_w, dw.data);
+    if (dw.data)
+      winograd_backward_weights<T>(winograd_tile(dy.shape), dy, x, pad_h, pad_w, dw.data, input_norm);
     if (db) column_sums<T>(PixelRows<T>(dy).matrix(), db);
   } else if (depthwise) {
     if (dx.data) depthwise_backward_data(dy, w, dx, settings, epilogue, before);
@@ -229,16 +236,20 @@ void conv2d_backward(TensorView<const T> dy, TensorView<const T> x, TensorView<c
   if (dx.data && residual.matrix().data && !epilogue.residual.data) add_rows(residual.matrix(), dx);
 }
 
-#define FASTNN_X(T)                                                                                        \
-  template ConvAlgo conv2d_choose<T>(const int64_t(&)[kMaxRank], int64_t, const Conv2dSettings&, bool);    \
-  template void conv2d_forward(TensorView<const T>, TensorView<const T>, TensorView<T>,                    \
-                               const Conv2dSettings&, const Prologue<T>&, const Epilogue<T>&, Kept*);      \
-  template void conv2d_backward(                                                                           \
-      TensorView<const T>, TensorView<const T>, TensorView<const T>, TensorView<T>, TensorView<T>, T*,     \
-      const Conv2dSettings&, const TensorView<const T>&, const NormReduction<T>*, const NormBackward<T>*); \
-  template bool conv2d_reduces<T>(const TensorView<const T>&, const TensorView<const T>&,                  \
-                                  const Conv2dSettings&);                                                  \
-  template bool conv2d_takes_norm<T>(const TensorView<const T>&, const TensorView<const T>&,               \
+#define FASTNN_X(T)                                                                                          \
+  template ConvAlgo conv2d_choose<T>(const int64_t(&)[kMaxRank], int64_t, const Conv2dSettings&, bool);      \
+  template void conv2d_forward(TensorView<const T>, TensorView<const T>, TensorView<T>,                      \
+                               const Conv2dSettings&, const Prologue<T>&, const Epilogue<T>&, Kept*,         \
+                               const BatchNorm<T>*);                                                         \
+  template void conv2d_backward(TensorView<const T>, TensorView<const T>, TensorView<const T>,               \
+                                TensorView<T>, TensorView<T>, T*, const Conv2dSettings&,                     \
+                                const TensorView<const T>&, const NormReduction<T>*, const NormBackward<T>*, \
+                                const BatchNorm<T>*);                                                        \
+  template bool conv2d_takes_input_norm<T>(const TensorView<const T>&, const TensorView<const T>&,           \
+                                           const Conv2dSettings&);                                           \
+  template bool conv2d_reduces<T>(const TensorView<const T>&, const TensorView<const T>&,                    \
+                                  const Conv2dSettings&);                                                    \
+  template bool conv2d_takes_norm<T>(const TensorView<const T>&, const TensorView<const T>&,                 \
                                      const Conv2dSettings&);
 FASTNN_X(float)
 FASTNN_X(double)

@@ -42,11 +42,19 @@ template <class T>
 ConvAlgo conv2d_choose(const int64_t (&x_shape)[kMaxRank], int64_t f, const Conv2dSettings& settings,
                        bool filters_ready = false);
 
+// Whether conv2d_forward and conv2d_backward take an `input_norm`: they apply it to every pixel they read.
+template <class T>
+bool conv2d_takes_input_norm(const TensorView<const T>& x, const TensorView<const T>& w,
+                             const Conv2dSettings& settings);
+
 // `kept`, one for each w and settings, holds the filters as the kernels read them from one call to the next.
+// `input_norm`, or null, stands before the convolution and has no residual: x is its input, and its output,
+// around which padding is zero, is never written.
 template <class T>
 void conv2d_forward(TensorView<const T> x, TensorView<const T> w, TensorView<T> y,
                     const Conv2dSettings& settings, const Prologue<T>& prologue = {},
-                    const Epilogue<T>& epilogue = {}, Kept* kept = nullptr);
+                    const Epilogue<T>& epilogue = {}, Kept* kept = nullptr,
+                    const BatchNorm<T>* input_norm = nullptr);
 
 // Whether conv2d_backward can reduce on the way: it writes dx in one go, whole pixels at a time.
 template <class T>
@@ -60,11 +68,11 @@ bool conv2d_takes_norm(const TensorView<const T>& x, const TensorView<const T>& 
 
 // dx and dw are skipped where their data is null, and so is db, which needs dw. dx_residual, of dx's shape,
 // is added to dx where it has data. Of x only the shape counts without dw. `reduction`, or null, is for the
-// batch norm whose output x was; only where conv2d_reduces.
+// batch norm whose output x was; only where conv2d_reduces. `input_norm` as in conv2d_forward, for dw.
 template <class T>
 void conv2d_backward(TensorView<const T> dy, TensorView<const T> x, TensorView<const T> w, TensorView<T> dx,
                      TensorView<T> dw, T* db, const Conv2dSettings& settings,
                      const TensorView<const T>& dx_residual = {}, const NormReduction<T>* before = nullptr,
-                     const NormBackward<T>* behind = nullptr);
+                     const NormBackward<T>* behind = nullptr, const BatchNorm<T>* input_norm = nullptr);
 
 }  // namespace fastnn

@@ -132,7 +132,8 @@ Filters<T> transform_filters(const WinogradKernel<T>& winograd, int points, cons
 
 template <class T>
 struct Forward {
-  WinogradKernel<T> winograd;
+  const WinogradKernel<T>& winograd;
+  const PatchGather<T>& patch_to_planes;
   GemmKernel<T> gemm;
   TileGrid grid;
   TensorView<const T> x, w;
@@ -229,8 +230,7 @@ struct Forward {
   void gather(int64_t tile0, int64_t tiles, T* out, int64_t plane) const {
     TileCursor at(grid, tile0);
     for (int64_t t = 0; t < tiles; ++t, at.next()) {
-      winograd.gather(
-          {patch_of(x, at.image, at.top - pad_h, at.left - pad_w, points), c, out + t * c, plane});
+      patch_to_planes(patch_of(x, at.image, at.top - pad_h, at.left - pad_w, points), out + t * c, plane);
     }
   }
 
@@ -310,7 +310,7 @@ TensorView<const T> turned(TensorView<const T> w) {
 template <class T>
 void correlate_tiles(int m, const TensorView<const T>& x, const TensorView<const T>& w, int64_t pad_h,
                      int64_t pad_w, const TensorView<T>& y, const Epilogue<T>& epilogue,
-                     const NormReduction<T>* reduction, Kept* kept) {
+                     const NormReduction<T>* reduction, const BatchNorm<T>* input_norm, Kept* kept) {
   const TileGrid grid(m, y.shape[0], y.shape[2], y.shape[3]);
   if (reduction) {
     std::fill_n(reduction->sum, y.shape[1], 0.0);
@@ -341,7 +341,9 @@ void correlate_tiles(int m, const TensorView<const T>& x, const TensorView<const
   std::optional<BlockReduction<T>> norm;
   if (reduction) norm.emplace(*reduction, blocks);
   const PixelImages<T> images(x);
+  const PatchGather<T> patch_to_planes(winograd, c, input_norm);
   const Forward<T> forward{winograd,
+                           patch_to_planes,
                            gemm,
                            grid,
                            images.view(),
@@ -373,9 +375,10 @@ void correlate_tiles(int m, const TensorView<const T>& x, const TensorView<const
 
 template <class T>
 void winograd_forward(int m, TensorView<const T> x, TensorView<const T> w, int64_t pad_h, int64_t pad_w,
-                      TensorView<T> y, const Epilogue<T>& epilogue, Kept* kept) {
+                      TensorView<T> y, const Epilogue<T>& epilogue, Kept* kept,
+                      const BatchNorm<T>* input_norm) {
   const DenseFilters<T> dense(w);
-  correlate_tiles<T>(m, x, dense.view, pad_h, pad_w, y, epilogue, nullptr, kept);
+  correlate_tiles<T>(m, x, dense.view, pad_h, pad_w, y, epilogue, nullptr, input_norm, kept);
 }
 
 template <class T>
@@ -383,7 +386,8 @@ void winograd_backward_data(int m, TensorView<const T> dy, TensorView<const T> w
                             int64_t pad_w, TensorView<T> dx, const Epilogue<T>& epilogue,
                             const NormReduction<T>* reduction) {
   const DenseFilters<T> dense(w);
-  correlate_tiles<T>(m, dy, turned(dense.view), 2 - pad_h, 2 - pad_w, dx, epilogue, reduction, nullptr);
+  correlate_tiles<T>(m, dy, turned(dense.view), 2 - pad_h, 2 - pad_w, dx, epilogue, reduction, nullptr,
+                     nullptr);
 }
 
 template <class T>
@@ -394,7 +398,7 @@ int winograd_lanes() {
 #define FASTNN_X(T)                                                                                     \
   template int winograd_lanes<T>();                                                                     \
   template void winograd_forward(int, TensorView<const T>, TensorView<const T>, int64_t, int64_t,       \
-                                 TensorView<T>, const Epilogue<T>&, Kept*);                             \
+                                 TensorView<T>, const Epilogue<T>&, Kept*, const BatchNorm<T>*);        \
   template void winograd_backward_data(int, TensorView<const T>, TensorView<const T>, int64_t, int64_t, \
                                        TensorView<T>, const Epilogue<T>&, const NormReduction<T>*);
 FASTNN_X(float)

@@ -26,10 +26,11 @@ namespace fastnn {
 // y[n, f, i, j] = act( sum_{c, a, b} x[n, c, i + a - pad_h, j + b - pad_w] * w[f, c, a, b] + bias + residual
 // ) x (N, C, H, W), w (F, C, 3, 3), y (N, F, H + 2 pad_h - 2, W + 2 pad_w - 2); padding 0 to 2 on each side.
 // The epilogue's residual is a matrix (N*OH*OW, F). m is 2 or 4. `kept`, one for each w, holds the
-// transformed filters from one call to the next.
+// transformed filters from one call to the next. `input_norm`, or null: see conv2d_forward.
 template <class T>
 void winograd_forward(int m, TensorView<const T> x, TensorView<const T> w, int64_t pad_h, int64_t pad_w,
-                      TensorView<T> y, const Epilogue<T>& epilogue = {}, Kept* kept = nullptr);
+                      TensorView<T> y, const Epilogue<T>& epilogue = {}, Kept* kept = nullptr,
+                      const BatchNorm<T>* input_norm = nullptr);
 
 // dx, the gradient of winograd_forward by x: a forward pass over dy with filters turned by 180 degrees. The
 // epilogue's residual is a matrix (N*H*W, C). `reduction`, or null, is for the batch norm whose output x was.
@@ -40,9 +41,10 @@ void winograd_backward_data(int m, TensorView<const T> dy, TensorView<const T> w
 
 // dw (F, C, 3, 3), C-contiguous: the adjoint of the transforms,
 //   dw = G^T [ sum over tiles of (B^T d B) o (A dY A^T) ] G.
+// `input_norm` as in winograd_forward.
 template <class T>
 void winograd_backward_weights(int m, TensorView<const T> dy, TensorView<const T> x, int64_t pad_h,
-                               int64_t pad_w, T* dw);
+                               int64_t pad_w, T* dw, const BatchNorm<T>* input_norm = nullptr);
 
 // Elements a vector register of the active instruction set holds, on which the choice of algorithm depends.
 template <class T>

@@ -18,7 +18,8 @@ struct WinogradPatch {
   int top, bottom, left, right;
 };
 
-// out[p * plane + c] = (B^T d B)_p of channel c;  d the pixels, (m+2) x (m+2).
+// out[p * plane + c] = (B^T g(d) B)_p of channel c;  d the pixels, (m+2) x (m+2). With an input norm g(d) is
+// max(floor, (d - center) * scale + shift) by channel, and zero beyond the image's edge; without, g(d) = d.
 // As `spread`: out[p * plane + c] = (A d A^T)_p;  d m x m.
 template <class T>
 struct WinogradToPlanes {
@@ -26,6 +27,8 @@ struct WinogradToPlanes {
   int64_t channels;
   T* out;
   int64_t plane;
+  const T *center = nullptr, *scale = nullptr, *shift = nullptr;  // (channels,), of an input norm, or null
+  T floor = 0;
 };
 
 // pixel[i][f] = act( (A^T M A)_i + bias[f] + residual[i][f] );  M_p = in[p * plane + f].

@@ -182,10 +182,20 @@ static FASTNN_INLINE void by_patch_channels(const WinogradPatch<Pixel>& patch, i
 
 template <class T, int kM>
 static void winograd_gather(const WinogradToPlanes<T>& g) {
+  using V = Vec<T>;
   by_patch_channels<T, kM + 2>(g.pixels, g.channels, [&](const auto& pixels) {
-    both_ways<T, kM + 2, kM + 2, Winograd<T, kM>::data>(
-        [&](int i) { return pixels.load(i); },
-        [&](int p, Vec<T> x) { store_lanes(x, g.out + p * g.plane + pixels.c, pixels.n); });
+    const auto transform = [&](auto load) {
+      both_ways<T, kM + 2, kM + 2, Winograd<T, kM>::data>(
+          load, [&](int p, V x) { store_lanes(x, g.out + p * g.plane + pixels.c, pixels.n); });
+    };
+    if (!g.scale) return transform([&](int i) { return pixels.load(i); });
+    const V scale = load_lanes(g.scale + pixels.c, pixels.n),
+            shift = load_lanes(g.shift + pixels.c, pixels.n),
+            center = load_lanes(g.center + pixels.c, pixels.n), floor = V::set(g.floor);
+    transform([&](int i) {
+      if (!pixels.inside(i)) return V::zero();
+      return max(floor, fma(pixels.load(i) - center, scale, shift));
+    });
   });
 }
 

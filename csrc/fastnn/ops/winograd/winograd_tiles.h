@@ -4,9 +4,12 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <limits>
+#include <optional>
 
 #include "fastnn/base/shape.h"
 #include "fastnn/base/tensor_view.h"
+#include "fastnn/ops/batchnorm/batchnorm.h"
 #include "fastnn/ops/winograd/winograd_kernel.h"
 
 namespace fastnn {
@@ -93,6 +96,35 @@ class Prefetch {
   TensorView<T> image_;
   TileCursor at_;
   int64_t above_, before_, tiles_, done_ = 0;
+};
+
+// Transforms patches of images to planes, through a batch norm where there is one.
+template <class T>
+class PatchGather {
+ public:
+  PatchGather(const WinogradKernel<T>& winograd, int64_t channels, const BatchNorm<T>* input_norm)
+      : winograd_(winograd), channels_(channels) {
+    if (!input_norm) return;
+    norm_.emplace(*input_norm, channels);
+    if (!input_norm->relu) floor_ = -std::numeric_limits<T>::infinity();
+  }
+
+  void operator()(const WinogradPatch<const T>& pixels, T* out, int64_t plane) const {
+    WinogradToPlanes<T> planes{pixels, channels_, out, plane};
+    if (norm_) {
+      planes.center = norm_->center();
+      planes.scale = norm_->scale();
+      planes.shift = norm_->shift();
+      planes.floor = floor_;
+    }
+    winograd_.gather(planes);
+  }
+
+ private:
+  const WinogradKernel<T>& winograd_;
+  int64_t channels_;
+  std::optional<BatchNormCoefficients<T>> norm_;
+  T floor_ = 0;
 };
 
 // Planes are a little apart from a multiple of the cache's ways, which 36 planes would otherwise fight for.

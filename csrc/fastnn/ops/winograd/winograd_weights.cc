@@ -52,6 +52,7 @@ struct OuterProduct {
 template <class T>
 struct TransformedPair {
   const WinogradKernel<T>& winograd;
+  const PatchGather<T>& patch_to_planes;
   const TileGrid& grid;
   const TensorView<const T>&x, &dy;
   int64_t pad_h, pad_w, most;  // tiles
@@ -72,7 +73,7 @@ struct TransformedPair {
         next_x.advance_to(t - begin + 1);
         next_dy.advance_to(t - begin + 1);
         const auto pixels = patch_of(x, at.image, at.top - pad_h, at.left - pad_w, points);
-        winograd.gather({pixels, c, data.get() + t * c, in_plane});
+        patch_to_planes(pixels, data.get() + t * c, in_plane);
         const auto gradients = patch_of(dy, at.image, at.top, at.left, grid.m);
         winograd.spread({gradients, f, spread.get() + t * f, out_plane});
       }
@@ -110,10 +111,11 @@ void write_gradients(const WinogradKernel<T>& winograd, const T* sum, int64_t su
 
 template <class T>
 void winograd_backward_weights(int m, TensorView<const T> dy_any, TensorView<const T> x_any, int64_t pad_h,
-                               int64_t pad_w, T* dw) {
+                               int64_t pad_w, T* dw, const BatchNorm<T>* input_norm) {
   const PixelImages<T> dy_images(dy_any), x_images(x_any);
   const TensorView<const T>&dy = dy_images.view(), &x = x_images.view();
   const WinogradKernel<T> winograd = FASTNN_DISPATCH(winograd_kernel<T>)(m);
+  const PatchGather<T> patch_to_planes(winograd, x.shape[1], input_norm);
   const GemmKernel<T> gemm = FASTNN_DISPATCH(gemm_kernel<T>)();
   const TileGrid grid(m, dy.shape[0], dy.shape[2], dy.shape[3]);
   const int64_t c = x.shape[1], f = dy.shape[1], planes = (m + 2) * (m + 2), total = grid.count();
@@ -129,7 +131,7 @@ void winograd_backward_weights(int m, TensorView<const T> dy_any, TensorView<con
     constexpr int64_t kBlockBytes = 300'000;
     const int64_t row_bytes = planes * gemm.cols * static_cast<int64_t>(sizeof(T));
     const int64_t bands = ceil_div(c, std::max<int64_t>(gemm.rows, kBlockBytes / row_bytes));
-    const TransformedPair<T> tiles{winograd, grid, x, dy, pad_h, pad_w, total};
+    const TransformedPair<T> tiles{winograd, patch_to_planes, grid, x, dy, pad_h, pad_w, total};
     tiles.fill(0, total, 4);
     parallel_for(bands * panels, flops / kFlopsPerNs, [&](int64_t chunk) {
       const int64_t f0 = chunk / bands * gemm.cols, filters = std::min<int64_t>(gemm.cols, f - f0);
@@ -164,7 +166,8 @@ void winograd_backward_weights(int m, TensorView<const T> dy_any, TensorView<con
     const int64_t group_first = part_begin(total, groups, group);
     const int64_t group_tiles = part_begin(total, groups, group + 1) - group_first;
     const int64_t stages = std::max<int64_t>(1, ceil_div(group_tiles, stage_tiles));
-    const TransformedPair<T> tiles{winograd, grid, x, dy, pad_h, pad_w, ceil_div(group_tiles, stages)};
+    const TransformedPair<T> tiles{winograd, patch_to_planes, grid,  x,
+                                   dy,       pad_h,           pad_w, ceil_div(group_tiles, stages)};
     for (int64_t stage = 0; stage < stages; ++stage) {
       const int64_t first = group_first + part_begin(group_tiles, stages, stage);
       const int64_t depth = group_first + part_begin(group_tiles, stages, stage + 1) - first;
@@ -200,8 +203,8 @@ void winograd_backward_weights(int m, TensorView<const T> dy_any, TensorView<con
 }
 
 template void winograd_backward_weights(int, TensorView<const float>, TensorView<const float>, int64_t,
-                                        int64_t, float*);
+                                        int64_t, float*, const BatchNorm<float>*);
 template void winograd_backward_weights(int, TensorView<const double>, TensorView<const double>, int64_t,
-                                        int64_t, double*);
+                                        int64_t, double*, const BatchNorm<double>*);
 
 }  // namespace fastnn
