@@ -37,7 +37,15 @@ class RandomCrop:
     Args:
         padding: pixels on each side, at least 0 and at most the image's size.
 
-    Reference: K. He et al., Deep residual learning, 2015, section 4.2, https://arxiv.org/abs/1512.03385
+    Raises:
+        ValueError: ``padding`` is no integer >= 0.
+
+    Example:
+        >>> RandomCrop(2)
+        RandomCrop(padding=2)
+
+    Reference:
+        K. He et al., Deep residual learning, 2015, section 4.2, https://arxiv.org/abs/1512.03385
     """
 
     padding: int = 4
@@ -58,6 +66,17 @@ class RandomHorizontalFlip:
 
     Args:
         prob: the chance of a mirrored image, 0 ... 1.
+
+    Raises:
+        ValueError: ``prob`` outside [0, 1].
+
+    Example:
+        >>> draw_moves([RandomHorizontalFlip(1.0)], np.zeros((1, WORDS), np.uint64)).tolist()
+        [[0, 0, 1]]
+
+    Reference:
+        Krizhevsky et al., ImageNet classification with deep convolutional neural networks, 2012, section 4.1,
+        https://papers.nips.cc/paper/4824
     """
 
     prob: float = 0.5

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-__all__ = ["Affine", "Scale", "Standardise", "ZeroCentre", "from_state_dict"]
+__all__ = ["Affine", "MinMax", "Scale", "Standardise", "ZeroCentre", "from_state_dict"]
 
 Array = np.ndarray[Any, Any]
 _BLOCK = 1024  # rows that stand in float64 at a time while statistics are taken
@@ -121,23 +121,58 @@ class Scale(Affine):
 class ZeroCentre(Affine):
     """Subtract the mean of each feature over the training rows: ``y = x - X.mean(axis=0)``.
 
-    For images this is the mean image (of every channel and pixel). ``Standardise`` uses a mean per channel.
+    For images this is the mean image (of every channel and pixel), as in AlexNet, or, as in VGG, the mean of
+    each channel.
+
+    Args:
+        per_channel: of images (N, C, H, W), subtract a channel's mean over all rows and pixels.
 
     Example:
         >>> ZeroCentre().fit(np.array([[1.0, 10.0], [3.0, 10.0]])).transform(np.array([[2.0, 11.0]])).tolist()
         [[0.0, 1.0]]
 
-    Reference: CS231n, Neural Networks Part 2, https://cs231n.github.io/neural-networks-2
+    Reference:
+        CS231n, Neural Networks Part 2, https://cs231n.github.io/neural-networks-2
     """
 
+    def __init__(self, *, per_channel: bool = False) -> None:
+        self.per_channel = bool(per_channel)
+
     def fit(self, X: Array) -> ZeroCentre:
-        """Take the mean of each feature of X (N, ...) and return self.
+        """Take the mean of each feature, or channel, of X (N, ...) and return self.
 
         Raises:
             ValueError: X is no batch of numbers.
         """
         _check_rows("ZeroCentre", X)
-        self.mean, self.std = X.mean(axis=0, dtype=np.float64), np.ones(())
+        axes = _axes(X) if self.per_channel else 0
+        self.mean, self.std = X.mean(axis=axes, dtype=np.float64, keepdims=True)[0], np.ones(())
+        return self
+
+
+class MinMax(Affine):
+    """Take the training part's range to [-1, 1]: ``y = 2 (x - min) / (max - min) - 1``.
+
+    The extremes are per channel for images (N, C, H, W), else per feature. What lies outside them later lands
+    outside [-1, 1], and a constant feature becomes 0.
+
+    Example:
+        >>> MinMax().fit(np.array([[0.0, 7.0], [4.0, 7.0]])).transform(np.array([[1.0, 7.0]])).tolist()
+        [[-0.5, 0.0]]
+
+    Reference:
+        CS231n, Neural Networks Part 2, https://cs231n.github.io/neural-networks-2
+    """
+
+    def fit(self, X: Array) -> MinMax:
+        """Take the least and the greatest value of X (N, ...) and return self.
+
+        Raises:
+            ValueError: X is no batch of numbers.
+        """
+        _check_rows("MinMax", X)
+        low, high = (pick(X, axis=_axes(X), keepdims=True)[0].astype(np.float64) for pick in (np.min, np.max))
+        self.mean, self.std = low / 2 + high / 2, np.where(low == high, 1.0, high / 2 - low / 2)
         return self
 
 
@@ -159,7 +194,7 @@ class Standardise(Affine):
             ValueError: X is no batch of numbers.
         """
         _check_rows("Standardise", X)
-        axes = (0, 2, 3) if X.ndim == 4 else 0
+        axes = _axes(X)
         mean = X.mean(axis=axes, dtype=np.float64, keepdims=True)
         squares = np.zeros_like(mean)
         for start in range(0, len(X), _BLOCK):
@@ -167,6 +202,11 @@ class Standardise(Affine):
         std = np.sqrt(squares / (X.size // mean.size))
         self.mean, self.std = mean[0], np.where(std == 0, 1.0, std)[0]
         return self
+
+
+def _axes(X: Array) -> tuple[int, ...]:
+    """Return the axes that a statistic per channel of images, or per feature of rows, runs over."""
+    return (0, 2, 3) if X.ndim == 4 else (0,)
 
 
 def _check_rows(op: str, X: Array) -> None:

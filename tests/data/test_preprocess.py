@@ -9,9 +9,9 @@ import pytest
 
 from fastnn.augment import RandomCrop, RandomHorizontalFlip, draw_moves
 from fastnn.io import flatten_state, unflatten_state
-from fastnn.preprocess import Affine, Scale, Standardise, ZeroCentre, from_state_dict
+from fastnn.preprocess import Affine, MinMax, Scale, Standardise, ZeroCentre, from_state_dict
 
-KINDS = [Scale, ZeroCentre, Standardise]
+KINDS = [Scale, ZeroCentre, MinMax, Standardise]
 
 
 def images(count: int = 3000) -> Any:
@@ -28,6 +28,32 @@ def test_zero_centre_subtracts_the_mean_image_of_the_training_part() -> None:
     step = ZeroCentre().fit(train)
     np.testing.assert_allclose(step.transform(other), other - train.mean(axis=0), atol=1e-4)
     assert np.abs(step.transform(train.astype(np.float64)).mean(axis=0)).max() < 1e-11
+
+
+def test_zero_centre_subtracts_a_mean_per_channel_if_asked() -> None:
+    train, other = images()[:2000], images()[2000:]
+    step = ZeroCentre(per_channel=True).fit(train)
+    assert step.mean is not None
+    assert step.mean.shape == (3, 1, 1)
+    means = train.mean(axis=(0, 2, 3))[:, None, None]
+    np.testing.assert_allclose(step.transform(other), other - means, atol=1e-4)
+    rows = np.random.default_rng(0).normal(size=(50, 4))
+    np.testing.assert_array_equal(
+        ZeroCentre(per_channel=True).fit(rows).transform(rows), ZeroCentre().fit(rows).transform(rows)
+    )
+
+
+def test_min_max_takes_the_range_of_the_training_part_to_one() -> None:
+    X = np.random.default_rng(0).normal(3, 2, (2500, 4))
+    X[:, 2] = 5
+    result = MinMax().fit(X[:2000]).transform(X)
+    np.testing.assert_allclose(result[:2000].min(axis=0), [-1, -1, 0, -1], atol=1e-12)
+    np.testing.assert_allclose(result[:2000].max(axis=0), [1, 1, 0, 1], atol=1e-12)
+    np.testing.assert_allclose(np.diff(result[:, 0]) / np.diff(X[:, 0]), 2 / np.ptp(X[:2000, 0]))
+    pixels = images() // np.array([1, 2, 4], np.uint8)[:, None, None]
+    step = MinMax().fit(pixels)
+    assert step.std is not None
+    assert step.std.ravel().tolist() == [127.5, 63.5, 31.5]  # a range per channel, and no byte that overflows
 
 
 def test_standardise_is_per_channel_for_images() -> None:
@@ -75,7 +101,7 @@ def test_a_saved_step_has_the_same_bits(kind: type[Affine]) -> None:
 
 def test_refusals() -> None:
     for X in (np.zeros((0, 2)), np.zeros(3), [[1.0]], np.zeros((2, 2), complex)):
-        for kind in (ZeroCentre, Standardise):
+        for kind in (ZeroCentre, MinMax, Standardise):
             with pytest.raises(ValueError, match="X: expected numbers"):
                 kind().fit(X)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="expected a call of fit"):
