@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
-import importlib
 from typing import Any
 
 import numpy as np
@@ -13,14 +11,6 @@ from fastnn.testing.cases import Problem, apart
 from fastnn.testing.gradcheck import check_op, numerical_gradient, relative_error
 from fastnn.testing.layouts import LAYOUTS
 from fastnn.testing.tolerances import assert_close, bound
-
-
-@pytest.mark.parametrize("name", ["gradcheck", "tolerances", "cases._case"])
-def test_docstring_examples(name: str) -> None:
-    module = importlib.import_module(f"fastnn.testing.{name}")
-    result = doctest.testmod(module, extraglobs={"np": np})
-    assert result.attempted > 0
-    assert result.failed == 0
 
 
 def test_check_op_finds_a_wrong_gradient() -> None:

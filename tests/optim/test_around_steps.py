@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
-import importlib
 import math
 from typing import Any
 
@@ -14,15 +12,6 @@ from fastnn import Model, nn
 from fastnn.optim import LBFGS, SGD, Newton, ParameterAverage, clip_grad_norm, clip_grad_value
 
 RNG = np.random.default_rng(0)
-
-
-@pytest.mark.parametrize(
-    "name", ["_base", "first_order", "adaptive", "second_order", "clipping", "averaging"]
-)
-def test_docstring_examples(name: str) -> None:
-    result = doctest.testmod(importlib.import_module(f"fastnn.optim.{name}"))
-    assert result.attempted > 0
-    assert result.failed == 0
 
 
 @pytest.mark.parametrize("max_norm", [0.5, 1e3])

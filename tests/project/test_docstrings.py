@@ -1,52 +1,15 @@
-"""What every public name owes to those who read its documentation or its types."""
+"""Docstrings tell what is raised."""
 
 from __future__ import annotations
 
 import ast
-import importlib
-import inspect
-import pkgutil
-import typing
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
-import fastnn
-
 Function = ast.FunctionDef
 CHECKS = "fastnn/_arguments.py"
+MAKERS = {"__init__", "__post_init__"}
 NOT_ERRORS = {"NotImplementedError", "KeyboardInterrupt"}
-
-
-def public_modules() -> list[str]:
-    found = (module.name for module in pkgutil.walk_packages(fastnn.__path__, "fastnn."))
-    return ["fastnn", *(name for name in found if not any(part.startswith("_") for part in name.split(".")))]
-
-
-def public_things(module: str) -> Iterator[tuple[str, object]]:
-    """Yield the classes and functions that a module defines, and the methods of its classes."""
-    for name, thing in vars(importlib.import_module(module)).items():
-        if name.startswith("_") or getattr(thing, "__module__", None) != module:
-            continue
-        if inspect.isclass(thing):
-            yield f"{module}.{name}", thing
-            for method, held in vars(thing).items():
-                function = held.fget if isinstance(held, property) else getattr(held, "__func__", held)
-                if inspect.isfunction(function) and (method == "__init__" or not method.startswith("_")):
-                    yield f"{module}.{name}.{method}", function
-        elif inspect.isfunction(thing):
-            yield f"{module}.{name}", thing
-
-
-@pytest.mark.parametrize("module", public_modules())
-def test_types_can_be_asked_for(module: str) -> None:
-    """`typing.get_type_hints` finds what annotations name, although it may not be loaded yet."""
-    for name, thing in public_things(module):
-        try:
-            typing.get_type_hints(thing)
-        except Exception as error:
-            pytest.fail(f"{name}: {type(error).__name__}: {error}")
 
 
 class Errors:
@@ -94,12 +57,12 @@ def undocumented_errors(tree: ast.Module, checks: set[str]) -> Iterator[str]:
                 yield node.name
             continue
         lineage = [node, *(classes[base.id] for base in node.bases if getattr(base, "id", "") in classes)]
-        made = [part for kind in lineage for part in kind.body if getattr(part, "name", "") == "__init__"]
+        made = [part for kind in lineage for part in kind.body if getattr(part, "name", "") in MAKERS]
         methods = [part for part in node.body if isinstance(part, Function) and not part.name.startswith("_")]
         for method in [*made[:1], *methods]:
             assert isinstance(method, Function)
             # A method without words of its own says what the one says that it replaces.
-            own = text if method.name == "__init__" else ast.get_docstring(method)
+            own = text if method.name in MAKERS else ast.get_docstring(method)
             if own is not None and errors.raised(method) and "Raises:" not in own + text:
                 yield f"{node.name}.{method.name}"
 
