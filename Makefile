@@ -21,7 +21,7 @@ export CMAKE_C_COMPILER_LAUNCHER ?= ccache
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test dev peers lint format types stubs stubs-check sanitize selftest arm64 bench bench-full clean
+.PHONY: help build demo test dev peers lint format tidy types stubs stubs-check sanitize selftest arm64 bench bench-full clean
 .SECONDARY:
 
 help:  ## list the targets
@@ -72,6 +72,24 @@ format: dev  ## rewrite the sources as `make lint` wants them
 	$(BIN)/python -m ruff check --fix .
 	$(BIN)/python -m ruff format .
 	$(BIN)/clang-format -i $(CXX_FORMATTED)
+
+# One mark a file, so that a change costs what it touches; `make -j tidy` uses all cores. Other instruction sets compile
+# the same kernels, and parallel_openmp.cc needs the compiler's own header.
+TIDY_ISA := $(if $(filter x86_64 amd64,$(shell uname -m)),avx512,neon)
+TIDY_LEFT_OUT := $(foreach isa,$(filter-out $(TIDY_ISA),scalar avx2 avx512 neon),%_$(isa).cc) %/parallel_openmp.cc
+TIDY_SOURCES := $(filter-out $(TIDY_LEFT_OUT),$(filter %.cc,$(NATIVE_SOURCES)))
+TIDY_HEADERS := $(filter %.h %.inc,$(NATIVE_SOURCES))
+
+build/tidy/compile_commands.json: CMakeLists.txt cmake/FastnnKernels.cmake | $(VENV)/.stamp-extra-dev
+	@$(BIN)/python -m cmake -S . -B $(@D) -G Ninja -DFASTNN_PYTHON=OFF -DCMAKE_EXPORT_COMPILE_COMMANDS=ON >/dev/null
+	@touch $@
+
+build/tidy/%.ok: % $(TIDY_HEADERS) .clang-tidy build/tidy/compile_commands.json
+	@echo "clang-tidy $<"
+	@$(BIN)/clang-tidy -p build/tidy --quiet $< 2>/dev/null
+	@mkdir -p $(@D) && touch $@
+
+tidy: dev $(TIDY_SOURCES:%=build/tidy/%.ok)  ## clang-tidy, on what has changed since the last time
 
 types: dev  ## mypy --strict
 	$(BIN)/python -m mypy
