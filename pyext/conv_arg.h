@@ -62,7 +62,8 @@ inline ConvAlgo algo_from(const char* op, const std::string& name) {
 
 inline void check_winograd(const char* op, const Conv2dSettings& settings) {
   check(settings.algo != ConvAlgo::winograd || winograd_applies(settings), op,
-        "algo: expected 3x3 filters, stride 1, dilation 1, padding at most 2 and one group for \"winograd\", "
+        "algo: expected 3x3 filters, stride 1 or 2, dilation 1, padding at most 2 and one group for "
+        "\"winograd\", "
         "got another geometry");
 }
 

@@ -153,6 +153,7 @@ void test_conv2d() {
     test_conv2d_at<T>(3, size, {{same, same}});
     test_conv2d_at<T>(size, 4, {{same, same}});
     test_conv2d_at<T>(size, 5, {{same, strided}});
+    test_conv2d_at<T>(size, 5, {{strided, strided}});
     test_conv2d_at<T>(2, size, {{same, wide}});              // few filters: several pixels at a time
     test_conv2d_at<T>(size, size, {{same, dilated}, size});  // depthwise
     test_conv2d_at<T>(size, size, {{strided, strided_wide}, size});

@@ -96,24 +96,26 @@ def test_the_first_layer_needs_no_dx() -> None:
 
 
 @pytest.mark.parametrize(
-    ("algo", "c", "f", "groups", "kernel"),
+    ("algo", "c", "f", "groups", "kernel", "stride"),
     [
-        (algo, *layer)
+        (algo, *layer, 1)
         for algo in ("direct", "im2col")
         for layer in [(8, 20, 1, 3), (8, 20, 1, 1), (8, 16, 2, 3), (8, 8, 8, 3), (5, 20, 5, 3)]
     ]
     # Few filters, some, and many beside few tiles.
-    + [("winograd", 8, filters, 1, 3) for filters in (5, 40, 200)],
+    + [("winograd", 8, filters, 1, 3, stride) for filters in (5, 40, 200) for stride in (1, 2)],
 )
 @pytest.mark.parametrize("threads", [1, 2])
-def test_statistics_of_the_output(algo: str, c: int, f: int, groups: int, kernel: int, threads: int) -> None:
+def test_statistics_of_the_output(
+    algo: str, c: int, f: int, groups: int, kernel: int, stride: int, threads: int
+) -> None:
     """Good where raw sums of squares are not: mean 1e3, sigma 1."""
     x = RNG.normal(size=(8, c, 9, 11)).astype(np.float32)
     w = RNG.normal(size=(f, c // groups, kernel, kernel)).astype(np.float32)
     w /= np.sqrt(w[0].size)
     b = np.full(f, 1e3, np.float32)
     with fastnn.threads(threads):
-        options = _core.ConvOptions("conv2d_forward", (1, 1), (0, 0), (1, 1), groups, algo)
+        options = _core.ConvOptions("conv2d_forward", (stride, stride), (0, 0), (1, 1), groups, algo)
         y, (mean, var) = _core.conv2d_forward(x, w, b, options, stats=True)
     exact = y.astype(np.float64)
     np.testing.assert_allclose(mean, exact.mean((0, 2, 3)), rtol=1e-6)
@@ -176,7 +178,7 @@ def test_the_algorithm_of_a_shape_can_be_asked_for() -> None:
     x = RNG.normal(size=(8, 64, 16, 16)).astype(np.float32)
     w = RNG.normal(size=(64, 64, 3, 3)).astype(np.float32)
     seen = set()
-    for stride, dtype in ((1, np.float32), (2, np.float32), (1, np.float64)):
+    for stride, dtype in ((1, np.float32), (2, np.float32), (3, np.float32), (1, np.float64)):
         algo = fastnn.conv_algo(x.shape, w.shape, stride=stride, padding=1, dtype=dtype)
         arrays = x.astype(dtype), w.astype(dtype)
         y, _ = F.conv2d_forward(*arrays, stride=stride, padding=1)

@@ -28,33 +28,38 @@ SHAPES = [
 LIMIT = {"float32": 3e-6, "float64": 1e-14}
 
 
-def passes(x: Array, w: Array, b: Array, dy: Array | None, padding: Any, algo: str) -> tuple[Array, ...]:
-    y, cache = F.conv2d_forward(x, w, b, padding=padding, algo=algo)
+def passes(
+    x: Array, w: Array, b: Array, dy: Array | None, padding: Any, algo: str, stride: int = 1
+) -> tuple[Array, ...]:
+    y, cache = F.conv2d_forward(x, w, b, stride=stride, padding=padding, algo=algo)
     dx, dw, db = F.conv2d_backward(np.ones_like(y) if dy is None else dy, cache)
     assert dx is not None
     assert db is not None
     return y, dx, dw, db
 
 
-def problem(shape: tuple[int, ...], filters: int, padding: Any, dtype: Any) -> tuple[Array, ...]:
+def problem(
+    shape: tuple[int, ...], filters: int, padding: Any, dtype: Any, stride: int = 1
+) -> tuple[Array, ...]:
     rng = np.random.default_rng(len(shape) + filters)
     x, w = rng.standard_normal(shape), rng.standard_normal((filters, shape[1], 3, 3))
     b = rng.standard_normal(filters)
-    y, _ = reference.conv2d_forward(x, w, b, padding=padding)
+    y, _ = reference.conv2d_forward(x, w, b, stride=stride, padding=padding)
     return tuple(a.astype(dtype) for a in (x, w, b, rng.standard_normal(y.shape)))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("isa", _runtime.available_isas())
+@pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize(("shape", "filters", "padding"), SHAPES)
 def test_error_is_bounded_in_all_passes(
-    shape: tuple[int, ...], filters: int, padding: Any, isa: str, dtype: str
+    shape: tuple[int, ...], filters: int, padding: Any, stride: int, isa: str, dtype: str
 ) -> None:
-    x, w, b, dy = problem(shape, filters, padding, dtype)
+    x, w, b, dy = problem(shape, filters, padding, dtype, stride)
     with _runtime.isa_override(isa):
-        results = passes(x, w, b, dy, padding, "winograd")
+        results = passes(x, w, b, dy, padding, "winograd", stride)
     wide = [a.astype(np.float64) for a in (x, w, b, dy)]
-    y, cache = reference.conv2d_forward(*wide[:3], padding=padding)
+    y, cache = reference.conv2d_forward(*wide[:3], stride=stride, padding=padding)
     truth = (y, *reference.conv2d_backward(wide[3], cache))
     for name, mine, true in zip(("y", "dx", "dw", "db"), results, truth, strict=True):
         assert true is not None
@@ -62,33 +67,37 @@ def test_error_is_bounded_in_all_passes(
         assert error <= LIMIT[dtype], f"{name}: {error:.2e}"
 
 
+@pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("shape", [(9, 20, 16, 16), (6, 96, 16, 16), (4, 128, 4, 4)])
-def test_any_number_of_threads_gives_the_same_bits(shape: tuple[int, ...]) -> None:
-    x, w, b, dy = problem(shape, shape[1], 1, np.float32)
+def test_any_number_of_threads_gives_the_same_bits(shape: tuple[int, ...], stride: int) -> None:
+    shape = (*shape[:2], shape[2] * stride, shape[3] * stride)
+    x, w, b, dy = problem(shape, shape[1], 1, np.float32, stride)
     results = []
     for threads in (1, 2, 3):
         with fastnn.threads(threads), _runtime.rendezvous():
-            results.append(passes(x, w, b, dy, 1, "winograd"))
+            results.append(passes(x, w, b, dy, 1, "winograd", stride))
             assert _runtime.last_worker_count() == threads
     for other in results[1:]:
         for mine, theirs in zip(results[0], other, strict=True):
             assert np.array_equal(mine, theirs)
 
 
+@pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_memory_layout_does_not_matter(layout: str) -> None:
-    x, w, b, dy = problem((2, 6, 8, 8), 9, 1, np.float32)
+def test_memory_layout_does_not_matter(layout: str, stride: int) -> None:
+    x, w, b, dy = problem((2, 6, 8, 8), 9, 1, np.float32, stride)
     x, w, dy = (LAYOUTS[layout](a) for a in (x, w, dy))
-    results = passes(x, w, b, dy, 1, "winograd")
-    expected = passes(np.array(x), np.array(w), b, np.array(dy), 1, "winograd")
+    results = passes(x, w, b, dy, 1, "winograd", stride)
+    expected = passes(np.array(x), np.array(w), b, np.array(dy), 1, "winograd", stride)
     for mine, theirs in zip(results, expected, strict=True):
         assert np.array_equal(mine, theirs)
 
 
-def test_an_empty_batch() -> None:
+@pytest.mark.parametrize("stride", [1, 2])
+def test_an_empty_batch(stride: int) -> None:
     x, w, b = (np.ones(shape, np.float32) for shape in ((0, 4, 8, 8), (3, 4, 3, 3), (3,)))
-    y, dx, dw, db = passes(x, w, b, None, 1, "winograd")
-    assert y.shape == (0, 3, 8, 8)
+    y, dx, dw, db = passes(x, w, b, None, 1, "winograd", stride)
+    assert y.shape == (0, 3, 8 // stride, 8 // stride)
     assert dx.shape == (0, 4, 8, 8)
     assert not dw.any()
     assert not db.any()
@@ -98,7 +107,8 @@ def test_an_empty_batch() -> None:
     ("w", "settings"),
     [
         ((4, 3, 5, 5), {}),
-        ((4, 3, 3, 3), {"stride": 2}),
+        ((4, 3, 3, 3), {"stride": 3}),
+        ((4, 3, 3, 3), {"stride": (2, 1)}),
         ((4, 3, 3, 3), {"dilation": 2}),
         ((4, 3, 3, 3), {"padding": 3}),
         ((3, 1, 3, 3), {"groups": 3}),
@@ -113,12 +123,13 @@ def same_bits(a: Array, b: Array) -> bool:
     return bool(np.array_equal(a, b))
 
 
-def test_auto_takes_winograd_for_many_channels_and_direct_for_few() -> None:
+@pytest.mark.parametrize("stride", [1, 2])
+def test_auto_takes_winograd_for_many_channels_and_direct_for_few(stride: int) -> None:
     for channels, expected in ((64, "winograd"), (1, "direct")):
-        x, w, b, dy = problem((2, channels, 16, 16), 64, 1, np.float32)
-        auto = passes(x, w, b, dy, 1, "auto")
-        wanted = passes(x, w, b, dy, 1, expected)
-        other = passes(x, w, b, dy, 1, "direct" if expected == "winograd" else "winograd")
+        x, w, b, dy = problem((8, channels, 16, 16), 64, 1, np.float32, stride)
+        auto = passes(x, w, b, dy, 1, "auto", stride)
+        wanted = passes(x, w, b, dy, 1, expected, stride)
+        other = passes(x, w, b, dy, 1, "direct" if expected == "winograd" else "winograd", stride)
         same = [same_bits(p, q) for p, q in zip(auto, wanted, strict=True)]
         same[1] |= channels == 1  # dx of one channel takes several pixels at a time
         assert all(same)
@@ -138,10 +149,11 @@ def test_nan_and_infinity_propagate() -> None:
         assert not np.isfinite(y[0, :, 3, 3]).any()
 
 
-def test_gradient_is_that_of_the_float64_direct_form() -> None:
-    x, w, b, dy = problem((2, 3, 7, 6), 4, 1, np.float64)
+@pytest.mark.parametrize("stride", [1, 2])
+def test_gradient_is_that_of_the_float64_direct_form(stride: int) -> None:
+    x, w, b, dy = problem((2, 3, 7, 6), 4, 1, np.float64, stride)
     for mine, theirs in zip(
-        passes(x, w, b, dy, 1, "winograd"), passes(x, w, b, dy, 1, "direct"), strict=True
+        passes(x, w, b, dy, 1, "winograd", stride), passes(x, w, b, dy, 1, "direct", stride), strict=True
     ):
         assert relative_error(mine, theirs) < 1e-12
 
@@ -149,14 +161,15 @@ def test_gradient_is_that_of_the_float64_direct_form() -> None:
 @pytest.mark.parametrize("isa", _runtime.available_isas())
 @pytest.mark.parametrize("relu", [False, True])
 @pytest.mark.parametrize("layout", ["channels-last", "C order"])
+@pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize(("shape", "filters", "padding"), SHAPES)
 def test_backward_sums_up_for_a_norm(
-    shape: tuple[int, ...], filters: int, padding: Any, layout: str, relu: bool, isa: str
+    shape: tuple[int, ...], filters: int, padding: Any, stride: int, layout: str, relu: bool, isa: str
 ) -> None:
     from fastnn.functional.conv import _conv2d_backward
     from fastnn.functional.norm import _batchnorm_backward, _batchnorm_forward
 
-    _, w, b, dy = problem(shape, filters, padding, np.float64)
+    _, w, b, dy = problem(shape, filters, padding, np.float64, stride)
     rng = np.random.default_rng(5)
     before, added, joined = rng.normal(size=(3, *shape))
     if layout == "channels-last":
@@ -166,7 +179,7 @@ def test_backward_sums_up_for_a_norm(
         x, norm = _batchnorm_forward(
             before, gamma, beta, activation="relu" if relu else None, residual=joined
         )
-        _, cache = F.conv2d_forward(x, w, b, padding=padding, algo="winograd")
+        _, cache = F.conv2d_forward(x, w, b, stride=stride, padding=padding, algo="winograd")
         whole, _, _, none = _conv2d_backward(dy, cache, dx_residual=added)
         assert none is None
         assert whole is not None

@@ -99,7 +99,7 @@ def conv2d_forward(
         dilation: distance between kernel cells, integer or pair.
         groups: number of groups; divides C and F.
         algo: ``"direct"`` gathers a band of rows at a time and writes no matrix of patches; ``"im2col"``
-            writes it and multiplies; ``"winograd"`` needs 3x3 filters at stride 1; ``"auto"`` takes the
+            writes it and multiplies; ``"winograd"`` needs 3x3 filters at stride 1 or 2; ``"auto"`` takes the
             fastest for the shape, or what :func:`fastnn.set_conv_algo` says. Backward follows. A NaN or
             infinity stays within its terms of the sums under ``"direct"``, else it may reach outputs beside.
 

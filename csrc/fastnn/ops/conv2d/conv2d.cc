@@ -122,9 +122,16 @@ struct Cost {
   double direct(double pixels) const { return pixels * 9 * c * std::ceil(f / lanes) / 0.8; }
   double winograd(int m, double tiles) const {
     const double planes = (m + 2) * (m + 2);
-    const double transforms = planes * 18 * (std::ceil(c / lanes) + std::ceil(f / lanes));
+    return winograd(planes, planes, planes, planes, tiles);
+  }
+  // With stride 2.
+  double winograd_strided(double tiles) const { return winograd(81, 25, 36, 81, tiles); }
+
+ private:
+  double winograd(double planes_in, double planes_out, double planes, double terms, double tiles) const {
+    const double transforms = 18 * (planes_in * std::ceil(c / lanes) + planes_out * std::ceil(f / lanes));
     const double filters = filters_ready ? 0 : planes * c * std::ceil(f / lanes) * 3;
-    return tiles * (planes * c * std::ceil(f / lanes) / 0.75 + transforms) + filters;
+    return tiles * (terms * c * std::ceil(f / lanes) / 0.75 + transforms) + filters;
   }
 };
 
@@ -140,9 +147,10 @@ int winograd_tile(const int64_t (&shape)[kMaxRank]) {
 
 bool winograd_applies(const Conv2dSettings& settings) {
   const auto fits = [](const WindowAxis& a) {
-    return a.kernel == 3 && a.stride == 1 && a.dilation == 1 && a.padding <= 2 && a.overhang == 0;
+    return a.kernel == 3 && a.stride <= 2 && a.dilation == 1 && a.padding <= 2 && a.overhang == 0;
   };
-  return settings.groups == 1 && fits(settings.window.h) && fits(settings.window.w);
+  const WindowAxis &h = settings.window.h, &v = settings.window.w;
+  return settings.groups == 1 && fits(h) && fits(v) && h.stride == v.stride;
 }
 
 template <class T>
@@ -152,12 +160,14 @@ ConvAlgo conv2d_choose(const int64_t (&x)[kMaxRank], int64_t f, const Conv2dSett
   if (sizeof(T) == 8 || !winograd_applies(settings)) return ConvAlgo::direct;
   const int64_t out_h = settings.window.h.outputs(x[2]), out_w = settings.window.w.outputs(x[3]);
   const int64_t shape[kMaxRank] = {x[0], f, out_h, out_w};
-  const int m = winograd_tile(shape);
+  const bool strided = settings.window.h.stride == 2;
+  const int m = strided ? 4 : winograd_tile(shape);
   const double lanes = winograd_lanes<T>();
   const Cost cost{lanes, static_cast<double>(x[1]), static_cast<double>(f), filters_ready};
   const double tiles = static_cast<double>(x[0] * ceil_div(out_h, m) * ceil_div(out_w, m));
   const double pixels = static_cast<double>(x[0] * out_h * out_w);
-  return cost.winograd(m, tiles) < cost.direct(pixels) ? ConvAlgo::winograd : ConvAlgo::direct;
+  const double winograd = strided ? cost.winograd_strided(tiles) : cost.winograd(m, tiles);
+  return winograd < cost.direct(pixels) ? ConvAlgo::winograd : ConvAlgo::direct;
 }
 
 template <class T>
@@ -187,8 +197,9 @@ void conv2d_forward(TensorView<const T> x, TensorView<const T> w, TensorView<T> 
   const ConvAlgo algo = resolve<T>(x, w.shape[0], settings, kept != nullptr);
   if (algo == ConvAlgo::im2col && prologue.empty()) return conv2d_forward_im2col(x, w, y, settings, epilogue);
   if (algo == ConvAlgo::winograd && prologue.empty()) {
-    return winograd_forward<T>(winograd_tile(y.shape), x, w, settings.window.h.padding,
-                               settings.window.w.padding, y, epilogue, kept, input_norm);
+    return winograd_forward<T>(winograd_tile(y.shape), settings.window.h.stride, x, w,
+                               settings.window.h.padding, settings.window.w.padding, y, epilogue, kept,
+                               input_norm);
   }
   if (depthwise_applies(w, settings.groups))
     return depthwise_forward(channels_stride(x), w, y, settings, prologue, epilogue);
@@ -217,10 +228,11 @@ void conv2d_backward(TensorView<const T> dy, TensorView<const T> x, TensorView<c
     conv2d_backward_im2col(dy, x, w, dx, dw, db, settings);
   } else if (algo == ConvAlgo::winograd) {
     const int64_t pad_h = settings.window.h.padding, pad_w = settings.window.w.padding;
+    const int64_t stride = settings.window.h.stride;
     if (dx.data)
-      winograd_backward_data<T>(winograd_tile(dx.shape), dy, w, pad_h, pad_w, dx, epilogue, before);
+      winograd_backward_data<T>(winograd_tile(dx.shape), stride, dy, w, pad_h, pad_w, dx, epilogue, before);
     if (dw.data)
-      winograd_backward_weights<T>(winograd_tile(dy.shape), dy, x, pad_h, pad_w, dw.data, input_norm);
+      winograd_backward_weights<T>(winograd_tile(dy.shape), stride, dy, x, pad_h, pad_w, dw.data, input_norm);
     if (db) column_sums<T>(PixelRows<T>(dy).matrix(), db);
   } else if (depthwise) {
     if (dx.data) depthwise_backward_data(dy, w, dx, settings, epilogue, before);

@@ -23,8 +23,8 @@
 namespace fastnn {
 
 // direct: no matrix of patches, no term but those of the sums above; im2col: patches written out, then gemm;
-// winograd: 3x3 with stride 1 in fewer multiplications; automatic: the fastest by shape, element type and
-// instruction set, where terms that are zero may join a sum.
+// winograd: 3x3 with stride 1 or 2 in fewer multiplications; automatic: the fastest by shape, element type
+// and instruction set, where terms that are zero may join a sum.
 enum class ConvAlgo { automatic, direct, im2col, winograd };
 
 struct Conv2dSettings {
@@ -33,7 +33,7 @@ struct Conv2dSettings {
   ConvAlgo algo = ConvAlgo::automatic;
 };
 
-// Whether the Winograd form exists: 3x3, stride and dilation 1, padding at most 2, one group.
+// Whether the Winograd form exists: 3x3, stride 1 or 2, dilation 1, padding at most 2, one group.
 bool winograd_applies(const Conv2dSettings& settings);
 
 // What `automatic` stands for in passes of x (n, c, h, w) with f filters, in float or double; with filters

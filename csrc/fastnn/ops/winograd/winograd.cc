@@ -63,10 +63,10 @@ struct BlockReduction {
 // Tiles a block. One strip of the micro-kernel moves least through the caches while the filters stay in the
 // second one; larger filters come from the third, and larger blocks read them less often. So do blocks with
 // few filters, each of which is loaded for little work.
-int64_t block_tiles(int64_t planes, int64_t c, int64_t f, bool narrow, int kernel_rows, int64_t element) {
+int64_t block_tiles(int64_t filter_bytes, bool narrow, int kernel_rows) {
   constexpr int64_t kFilterBytes = 850'000;
   if (narrow) return 2 * kernel_rows;
-  return planes * c * f * element <= kFilterBytes ? kernel_rows : 4 * kernel_rows;
+  return filter_bytes <= kFilterBytes ? kernel_rows : 4 * kernel_rows;
 }
 
 // Transformed filters, in panels for the micro-kernel: [plane][panel of F][C][width].
@@ -115,11 +115,11 @@ void transform_square(const WinogradKernel<T>& winograd, const TensorView<const 
 }
 
 template <class T>
-Filters<T> transform_filters(const WinogradKernel<T>& winograd, int points, const TensorView<const T>& w,
-                             int64_t width) {
+Filters<T> transform_filters(const WinogradKernel<T>& winograd, const TensorView<const T>& w, int64_t width) {
   const int64_t f = w.shape[0], c = w.shape[1], panels = ceil_div(f, width);
-  Filters<T> filters{Buffer<T>(points * points * panels * c * width), panels * c * width, c * width};
-  const double bytes = static_cast<double>(points * points * panels * c * width) * sizeof(T);
+  const int64_t plane = panels * c * width, planes = winograd.shape.filters * winograd.shape.filters;
+  Filters<T> filters{Buffer<T>(planes * plane), plane, c * width};
+  const double bytes = static_cast<double>(planes * plane) * sizeof(T);
   const int64_t runs = ceil_div(c, kFilterChannels);
   parallel_for(panels * runs, bytes / kBytesPerNs, [&](int64_t chunk) {
     const int64_t j = chunk / runs, c0 = chunk % runs * kFilterChannels;
@@ -135,10 +135,9 @@ struct Forward {
   const WinogradKernel<T>& winograd;
   const PatchGather<T>& patch_to_planes;
   GemmKernel<T> gemm;
-  TileGrid grid;
+  Tiling tiling;
   TensorView<const T> x, w;
   TensorView<T> y;
-  int64_t pad_h, pad_w;
   const Filters<T>* filters;  // or null: those of w are transformed where they are needed
   const Epilogue<T>& epilogue;
   const BlockReduction<T>* norm;  // or null
@@ -149,32 +148,37 @@ struct Forward {
   int64_t* seen;  // [block] pixels
 
   int64_t c = x.shape[1], f = y.shape[1];
-  int points = static_cast<int>(grid.m) + 2;
-  int64_t planes = points * points;
+  const WinogradShape& shape = winograd.shape;
+  const TileGrid& grid = tiling.grid;
+  int64_t data_planes = shape.data * shape.data, planes = shape.products * shape.products;
 
   // Some tiles by all filters.
   void run_block(int64_t index) const {
     const int64_t tile0 = index * block, tiles = std::min(block, grid.count() - tile0);
     const int64_t product_row = narrow ? winograd.lanes : f;
     const int64_t in_plane = plane_stride(tiles * c), out_plane = plane_stride(tiles * product_row);
-    Buffer<T> data(planes * in_plane), products(planes * out_plane);
+    Buffer<T> data(data_planes * in_plane), products(planes * out_plane);
     gather(tile0, tiles, data.get(), in_plane);
     const TensorView<const T> added = residual_view();
-    Prefetch<const T> to_add(added, grid, 0, 0, tile0, added.data ? tiles : 0);
+    Prefetch<const T> to_add(added, grid, tiling.out, tile0, tiles);
     const TensorView<const T> norm_x = norm ? norm->x.view() : TensorView<const T>{},
                               norm_residual = norm ? norm->residual.view() : TensorView<const T>{};
-    Prefetch<const T> to_reduce(norm_x, grid, 0, 0, tile0, norm ? tiles : 0),
-        to_mask(norm_residual, grid, 0, 0, tile0, norm_residual.data ? tiles : 0);
-    Prefetch<T> to_write(y, grid, 0, 0, tile0, tiles);
-    Prefetch<const T> to_read(x, grid, 2 - pad_h, 2 - pad_w, tile0 + block, block);
+    Prefetch<const T> to_reduce(norm_x, grid, tiling.out, tile0, tiles),
+        to_mask(norm_residual, grid, tiling.out, tile0, tiles);
+    Prefetch<T> to_write(y, grid, tiling.out, tile0, tiles);
+    Prefetch<const T> to_read(x, grid, tiling.in, tile0 + block, block);
     for (int p = 0; p < planes; ++p) {
-      const T *in = data.get() + p * in_plane, *filter = filters->data.get() + p * filters->plane;
+      const Terms terms(shape, p, in_plane, filters->plane);
+      const T* filter = filters->data.get();
       T* out = products.get() + p * out_plane;
       if (narrow) {
-        winograd.multiply({in, filter, out, tiles, c});
+        for (int i = 0; i < terms.count; ++i) {
+          winograd.multiply({data.get() + terms.data[i], filter + terms.filter[i], out, tiles, c, i > 0});
+        }
       } else {
         for (int64_t col = 0; col < f; col += gemm.cols, filter += filters->panel) {
-          multiply(in, tiles, filter, c, std::min<int64_t>(gemm.cols, f - col), false, out + col, f);
+          multiply(terms, data.get(), tiles, filter, c, std::min<int64_t>(gemm.cols, f - col), false,
+                   out + col, f);
         }
       }
       to_add.advance_to(part_begin(tiles, planes, p + 1));
@@ -192,16 +196,18 @@ struct Forward {
     constexpr int64_t kBlockBytes = 400'000;  // of transformed filters, which stay in the second cache
     const int64_t tiles = grid.count(), width = gemm.cols, panels = ceil_div(f, width);
     const int64_t in_plane = plane_stride(tiles * c), out_plane = plane_stride(tiles * width);
-    const int64_t channel_bytes = planes * width * static_cast<int64_t>(sizeof(T));
+    const int64_t filter_planes = shape.filters * shape.filters;
+    const int64_t channel_bytes = filter_planes * width * static_cast<int64_t>(sizeof(T));
     const int64_t parts = ceil_div(c, std::max(kFilterChannels, kBlockBytes / channel_bytes));
-    Buffer<T> data(planes * in_plane);
-    parallel_for(tiles, static_cast<double>(planes * in_plane) * sizeof(T) / kBytesPerNs,
+    Buffer<T> data(data_planes * in_plane);
+    parallel_for(tiles, static_cast<double>(data_planes * in_plane) * sizeof(T) / kBytesPerNs,
                  [&](int64_t tile) { gather(tile, 1, data.get() + tile * c, in_plane); });
-    const double flops = 2.0 * static_cast<double>(planes * tiles * c) * static_cast<double>(f),
+    const double flops = 2.0 * static_cast<double>(shape.terms() * tiles * c) * static_cast<double>(f),
                  bytes = filters ? 0.0 : static_cast<double>(channel_bytes * panels * c);
     parallel_for(panels, flops / kFlopsPerNs + bytes / kBytesPerNs, [&](int64_t panel) {
       const int64_t f0 = panel * width, count = std::min(width, f - f0);
-      Buffer<T> products(planes * out_plane), transformed(filters ? 0 : planes * ceil_div(c, parts) * width);
+      Buffer<T> products(planes * out_plane),
+          transformed(filters ? 0 : filter_planes * ceil_div(c, parts) * width);
       for (int64_t part = 0; part < parts; ++part) {
         const int64_t c0 = part_begin(c, parts, part), depth = part_begin(c, parts, part + 1) - c0;
         if (!filters) {
@@ -209,9 +215,9 @@ struct Forward {
         }
         for (int p = 0; p < planes; ++p) {
           const T* filter =
-              filters ? filters->data.get() + p * filters->plane + panel * filters->panel + c0 * width
-                      : transformed.get() + p * depth * width;
-          multiply(data.get() + p * in_plane + c0, tiles, filter, depth, count, part > 0,
+              filters ? filters->data.get() + panel * filters->panel + c0 * width : transformed.get();
+          const Terms terms(shape, p, in_plane, filters ? filters->plane : depth * width);
+          multiply(terms, data.get() + c0, tiles, filter, depth, count, part > 0,
                    products.get() + p * out_plane, width);
         }
       }
@@ -221,6 +227,23 @@ struct Forward {
   }
 
  private:
+  // Where the matrices of a product's sum lie.
+  struct Terms {
+    int count = 0;
+    int64_t data[4], filter[4];
+
+    Terms(const WinogradShape& shape, int product, int64_t data_plane, int64_t filter_plane) {
+      const WinogradSum &row = shape.sums[product / shape.products],
+                        &col = shape.sums[product % shape.products];
+      for (int i = 0; i < row.terms; ++i) {
+        for (int j = 0; j < col.terms; ++j, ++count) {
+          data[count] = (row.data[i] * shape.data + col.data[j]) * data_plane;
+          filter[count] = (row.filter[i] * shape.filters + col.filter[j]) * filter_plane;
+        }
+      }
+    }
+  };
+
   // The rows of the epilogue's residual as pixels of y.
   TensorView<const T> residual_view() const {
     const int64_t row = epilogue.residual.row_stride, h = y.shape[2], width = y.shape[3];
@@ -230,20 +253,23 @@ struct Forward {
   void gather(int64_t tile0, int64_t tiles, T* out, int64_t plane) const {
     TileCursor at(grid, tile0);
     for (int64_t t = 0; t < tiles; ++t, at.next()) {
-      patch_to_planes(patch_of(x, at.image, at.top - pad_h, at.left - pad_w, points), out + t * c, plane);
+      patch_to_planes(patch_of(x, tiling.in, at), out + t * c, plane);
     }
   }
 
-  // products (tiles x cols) (+)= data (tiles x depth, rows of c) x a panel of filters, in one plane.
-  void multiply(const T* data, int64_t tiles, const T* filter, int64_t depth, int64_t cols, bool accumulate,
-                T* products, int64_t product_row) const {
+  // products (tiles x cols) (+)= data (tiles x depth, rows of c) x a panel of filters, in one plane, summed
+  // over its terms.
+  void multiply(const Terms& terms, const T* data, int64_t tiles, const T* filter, int64_t depth,
+                int64_t cols, bool accumulate, T* products, int64_t product_row) const {
     const int64_t strips = ceil_div(tiles, gemm.rows);
     for (int64_t s = 0; s < strips; ++s) {
       const int64_t row = part_begin(tiles, strips, s);
       GemmTile<T> tile{};
       tile.a = data + row * c;
       tile.b = filter;
-      tile.runs = 1;
+      tile.runs = terms.count;
+      tile.a_offset = terms.data;
+      tile.b_offset = terms.filter;
       tile.depth = depth;
       tile.a_row = c;
       tile.a_col = 1;
@@ -284,12 +310,13 @@ struct Forward {
     TileCursor at(grid, tile0);
     for (int64_t t = 0; t < tiles; ++t, at.next()) {
       out.in = products + t * product_row;
-      out.pixels = patch_of(to, at.image, at.top, at.left, grid.m);
-      if (added.data) out.residual = patch_of(added, at.image, at.top, at.left, grid.m);
-      if (norm) out.norm_x = patch_of(norm_x, at.image, at.top, at.left, grid.m);
-      if (norm_residual.data) out.norm_residual = patch_of(norm_residual, at.image, at.top, at.left, grid.m);
+      out.pixels = patch_of(to, tiling.out, at);
+      if (added.data) out.residual = patch_of(added, tiling.out, at);
+      if (norm) out.norm_x = patch_of(norm_x, tiling.out, at);
+      if (norm_residual.data) out.norm_residual = patch_of(norm_residual, tiling.out, at);
       winograd.scatter(out);
-      out.seen += static_cast<int64_t>(out.pixels.bottom) * out.pixels.right;
+      out.seen +=
+          static_cast<int64_t>(out.pixels.bottom - out.pixels.top) * (out.pixels.right - out.pixels.left);
     }
     return out.seen;
   }
@@ -308,28 +335,30 @@ TensorView<const T> turned(TensorView<const T> w) {
 }
 
 template <class T>
-void correlate_tiles(int m, const TensorView<const T>& x, const TensorView<const T>& w, int64_t pad_h,
-                     int64_t pad_w, const TensorView<T>& y, const Epilogue<T>& epilogue,
+void correlate_tiles(WinogradForm form, const TensorView<const T>& x, const TensorView<const T>& w,
+                     int64_t pad_h, int64_t pad_w, const TensorView<T>& y, const Epilogue<T>& epilogue,
                      const NormReduction<T>* reduction, const BatchNorm<T>* input_norm, Kept* kept) {
-  const TileGrid grid(m, y.shape[0], y.shape[2], y.shape[3]);
+  const WinogradKernel<T> winograd = FASTNN_DISPATCH(winograd_kernel<T>)(form);
+  const WinogradShape& shape = winograd.shape;
+  const Tiling tiling(form, shape, y.shape, pad_h, pad_w);
+  const TileGrid& grid = tiling.grid;
   if (reduction) {
     std::fill_n(reduction->sum, y.shape[1], 0.0);
     std::fill_n(reduction->product, y.shape[1], 0.0);
   }
   if (grid.count() == 0) return;
-  const WinogradKernel<T> winograd = FASTNN_DISPATCH(winograd_kernel<T>)(m);
   const GemmKernel<T> gemm = FASTNN_DISPATCH(gemm_kernel<T>)();
-  const int64_t c = x.shape[1], f = y.shape[1], planes = (m + 2) * (m + 2);
+  const int64_t c = x.shape[1], f = y.shape[1];
   const bool narrow = f <= winograd.lanes;
   // Then the transformed filters are four times as large as all tiles, or more.
   const bool by_filters = !narrow && 4 * grid.count() <= f;
   std::optional<KeptOr<Filters<T>>> filters;
   if (kept || !by_filters) {
-    filters.emplace(KeptAs{kept, m}, [&] {
-      return transform_filters<T>(winograd, m + 2, w, narrow ? winograd.lanes : gemm.cols);
-    });
+    filters.emplace(KeptAs{kept, static_cast<int>(form)},
+                    [&] { return transform_filters<T>(winograd, w, narrow ? winograd.lanes : gemm.cols); });
   }
-  const int64_t block = by_filters ? grid.count() : block_tiles(planes, c, f, narrow, gemm.rows, sizeof(T));
+  const int64_t filter_bytes = shape.filters * shape.filters * c * f * static_cast<int64_t>(sizeof(T));
+  const int64_t block = by_filters ? grid.count() : block_tiles(filter_bytes, narrow, gemm.rows);
   const int64_t blocks = ceil_div(grid.count(), block);
 
   Buffer<T> statistics;
@@ -345,12 +374,10 @@ void correlate_tiles(int m, const TensorView<const T>& x, const TensorView<const
   const Forward<T> forward{winograd,
                            patch_to_planes,
                            gemm,
-                           grid,
+                           tiling,
                            images.view(),
                            w,
                            y,
-                           pad_h,
-                           pad_w,
                            filters ? &**filters : nullptr,
                            epilogue,
                            norm ? &*norm : nullptr,
@@ -362,7 +389,7 @@ void correlate_tiles(int m, const TensorView<const T>& x, const TensorView<const
   if (by_filters) {
     forward.run_by_filters();
   } else {
-    const double flops = 2.0 * static_cast<double>(planes * grid.count() * c) * static_cast<double>(f);
+    const double flops = 2.0 * static_cast<double>(shape.terms() * grid.count() * c) * static_cast<double>(f);
     parallel_for(blocks, flops / kFlopsPerNs, [&](int64_t index) { forward.run_block(index); });
   }
   if (epilogue.mean) {
@@ -374,33 +401,37 @@ void correlate_tiles(int m, const TensorView<const T>& x, const TensorView<const
 }  // namespace
 
 template <class T>
-void winograd_forward(int m, TensorView<const T> x, TensorView<const T> w, int64_t pad_h, int64_t pad_w,
-                      TensorView<T> y, const Epilogue<T>& epilogue, Kept* kept,
+void winograd_forward(int m, int64_t stride, TensorView<const T> x, TensorView<const T> w, int64_t pad_h,
+                      int64_t pad_w, TensorView<T> y, const Epilogue<T>& epilogue, Kept* kept,
                       const BatchNorm<T>* input_norm) {
   const DenseFilters<T> dense(w);
-  correlate_tiles<T>(m, x, dense.view, pad_h, pad_w, y, epilogue, nullptr, input_norm, kept);
+  correlate_tiles<T>(winograd_form(m, stride), x, dense.view, pad_h, pad_w, y, epilogue, nullptr, input_norm,
+                     kept);
 }
 
 template <class T>
-void winograd_backward_data(int m, TensorView<const T> dy, TensorView<const T> w, int64_t pad_h,
-                            int64_t pad_w, TensorView<T> dx, const Epilogue<T>& epilogue,
+void winograd_backward_data(int m, int64_t stride, TensorView<const T> dy, TensorView<const T> w,
+                            int64_t pad_h, int64_t pad_w, TensorView<T> dx, const Epilogue<T>& epilogue,
                             const NormReduction<T>* reduction) {
   const DenseFilters<T> dense(w);
-  correlate_tiles<T>(m, dy, turned(dense.view), 2 - pad_h, 2 - pad_w, dx, epilogue, reduction, nullptr,
-                     nullptr);
+  const auto correlate = [&](WinogradForm form, int64_t rows, int64_t cols) {
+    correlate_tiles<T>(form, dy, turned(dense.view), rows, cols, dx, epilogue, reduction, nullptr, nullptr);
+  };
+  if (stride == 2) return correlate(WinogradForm::doubling, pad_h, pad_w);
+  correlate(winograd_form(m, 1), 2 - pad_h, 2 - pad_w);
 }
 
 template <class T>
 int winograd_lanes() {
-  return FASTNN_DISPATCH(winograd_kernel<T>)(4).lanes;
+  return FASTNN_DISPATCH(winograd_kernel<T>)(WinogradForm::four).lanes;
 }
 
-#define FASTNN_X(T)                                                                                     \
-  template int winograd_lanes<T>();                                                                     \
-  template void winograd_forward(int, TensorView<const T>, TensorView<const T>, int64_t, int64_t,       \
-                                 TensorView<T>, const Epilogue<T>&, Kept*, const BatchNorm<T>*);        \
-  template void winograd_backward_data(int, TensorView<const T>, TensorView<const T>, int64_t, int64_t, \
-                                       TensorView<T>, const Epilogue<T>&, const NormReduction<T>*);
+#define FASTNN_X(T)                                                                                        \
+  template int winograd_lanes<T>();                                                                        \
+  template void winograd_forward(int, int64_t, TensorView<const T>, TensorView<const T>, int64_t, int64_t, \
+                                 TensorView<T>, const Epilogue<T>&, Kept*, const BatchNorm<T>*);           \
+  template void winograd_backward_data(int, int64_t, TensorView<const T>, TensorView<const T>, int64_t,    \
+                                       int64_t, TensorView<T>, const Epilogue<T>&, const NormReduction<T>*);
 FASTNN_X(float)
 FASTNN_X(double)
 #undef FASTNN_X

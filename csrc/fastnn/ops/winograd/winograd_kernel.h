@@ -1,6 +1,6 @@
 // The transforms of Winograd convolution, for one tile and all channels. Between them stand matrix products.
 //
-// A plane is one of the (m+2)^2 positions of a transformed tile.
+// A plane is one position of a transformed tile, row-major.
 #pragma once
 
 #include <stdint.h>
@@ -8,6 +8,35 @@
 #include "fastnn/base/arch.h"
 
 namespace fastnn {
+
+// What a tile is.
+enum class WinogradForm {
+  two,       // 2 x 2 outputs of a convolution with stride 1
+  four,      // 4 x 4
+  halving,   // 4 x 4 outputs of one with stride 2
+  doubling,  // 8 x 8 pixels of the gradient of such a convolution's input
+};
+
+// A product's sum along one axis: of transformed data by transformed filters, one or two terms.
+struct WinogradSum {
+  int terms;
+  int data[2], filter[2];
+};
+
+// The squares of a form, by their sides. A product (i, j) sums up the terms of both axes' sums:
+// data (d, e) by filter (g, h) for each (d, g) of sums[i] and (e, h) of sums[j].
+struct WinogradShape {
+  int window, tile;             // pixels in and out
+  int data, filters, products;  // planes
+  const WinogradSum* sums;      // [products]
+
+  // Multiplications a tile, for each channel and filter.
+  int terms() const {
+    int side = 0;
+    for (int i = 0; i < products; ++i) side += sums[i].terms;
+    return side * side;
+  }
+};
 
 // A square of an image: pixel (i, j) lies at corner + i * row + j * col. Those outside of rows [top, bottom)
 // and columns [left, right) are beyond the image's edge: they are read as zeros and not written.
@@ -18,9 +47,9 @@ struct WinogradPatch {
   int top, bottom, left, right;
 };
 
-// out[p * plane + c] = (B^T g(d) B)_p of channel c;  d the pixels, (m+2) x (m+2). With an input norm g(d) is
+// out[p * plane + c] = (B^T g(d) B)_p of channel c;  d the window's pixels. With an input norm g(d) is
 // max(floor, (d - center) * scale + shift) by channel, and zero beyond the image's edge; without, g(d) = d.
-// As `spread`: out[p * plane + c] = (A d A^T)_p;  d m x m.
+// As `spread`: out[p * plane + c] = (A d A^T)_p;  d those of a tile.
 template <class T>
 struct WinogradToPlanes {
   WinogradPatch<const T> pixels;
@@ -36,7 +65,7 @@ template <class T>
 struct WinogradFromPlanes {
   const T* in;
   int64_t plane, channels;
-  WinogradPatch<T> pixels;          // m x m
+  WinogradPatch<T> pixels;          // a tile
   const T* bias;                    // (channels,) or null
   WinogradPatch<const T> residual;  // as pixels, or its corner is null
   bool relu;
@@ -52,7 +81,7 @@ struct WinogradFromPlanes {
   T* product;
 };
 
-// products[t][f] = sum_c data[t][c] * filters[c][f] in one plane, for one register of filters f. Those are
+// products[t][f] (+)= sum_c data[t][c] * filters[c][f] in one plane, for one register of filters f. Those are
 // too few for the micro-kernel of gemm, whose calls would cost as much as what they compute.
 template <class T>
 struct WinogradProduct {
@@ -60,6 +89,7 @@ struct WinogradProduct {
   const T* filters;  // (channels, lanes)
   T* products;       // (tiles, lanes)
   int64_t tiles, channels;
+  bool accumulate;
 };
 
 // out[p * plane + f] = (G g G^T)_p;  g[k] = taps[k * tap + f], row-major 3 x 3.
@@ -82,16 +112,16 @@ struct WinogradFilterGradient {
 
 template <class T>
 struct WinogradKernel {
+  WinogradShape shape;
   int lanes;
   void (*gather)(const WinogradToPlanes<T>&);  // B^T d B
-  void (*spread)(const WinogradToPlanes<T>&);  // A dY A^T
+  void (*spread)(const WinogradToPlanes<T>&);  // A dY A^T; null for `doubling`
   void (*scatter)(const WinogradFromPlanes<T>&);
   void (*multiply)(const WinogradProduct<T>&);
   void (*filter)(const WinogradFilter<T>&);
   void (*filter_gradient)(const WinogradFilterGradient<T>&);
 };
 
-// m is 2 or 4.
-FASTNN_DECLARE_KERNEL(template <class T> WinogradKernel<T> winograd_kernel(int m))
+FASTNN_DECLARE_KERNEL(template <class T> WinogradKernel<T> winograd_kernel(WinogradForm form))
 
 }  // namespace fastnn

@@ -4,18 +4,23 @@
 
 namespace fastnn::FASTNN_ISA {
 
-// The matrices of F(m, 3) in one dimension, each as the function that multiplies by it.
+// The matrices of a form in one dimension, each as the function that multiplies by it; of F(m, 3):
 //   data:        B^T  (m+2 from m+2)      output:  A^T (m from m+2)      filter:  G   (m+2 from 3)
 //   spread:      A    (m+2 from m)                                       filter_transposed: G^T (3 from m+2)
 // Row i of B^T holds the coefficients of the product of (t - a_j) over the finite points a_j other than a_i;
 // row i of G is (1, a_i, a_i^2) / product of (a_i - a_j); A^T holds the powers of the points; infinity picks
 // the last coefficient.
-template <class T, int kM>
+template <class T, WinogradForm kForm>
 struct Winograd;
 
+// One term a product.
+static constexpr WinogradSum kWinogradSums[] = {{1, {0}, {0}}, {1, {1}, {1}}, {1, {2}, {2}},
+                                                {1, {3}, {3}}, {1, {4}, {4}}, {1, {5}, {5}}};
+
 template <class T>
-struct Winograd<T, 2> {  // points 0, 1, -1, infinity
+struct Winograd<T, WinogradForm::two> {  // points 0, 1, -1, infinity
   using V = Vec<T>;
+  static constexpr WinogradShape shape{4, 2, 4, 4, 4, kWinogradSums};
   static FASTNN_INLINE void data(const V (&d)[4], V (&out)[4]) {
     out[0] = d[2] - d[0];
     out[1] = d[1] + d[2];
@@ -48,8 +53,9 @@ struct Winograd<T, 2> {  // points 0, 1, -1, infinity
 };
 
 template <class T>
-struct Winograd<T, 4> {  // points 0, p, -p, q, -q, infinity with p = 5/8, q = 3/2
+struct Winograd<T, WinogradForm::four> {  // points 0, p, -p, q, -q, infinity with p = 5/8, q = 3/2
   using V = Vec<T>;
+  static constexpr WinogradShape shape{6, 4, 6, 6, 6, kWinogradSums};
   static constexpr double p = 0.625, q = 1.5, pp = p * p, qq = q * q;
   static FASTNN_INLINE V c(double x) { return V::set(T(x)); }
 
@@ -100,27 +106,125 @@ struct Winograd<T, 4> {  // points 0, p, -p, q, -q, infinity with p = 5/8, q = 3
   }
 };
 
+// With stride 2 the even pixels of a window meet taps 0 and 2, a convolution with stride 1 and two taps, and
+// the odd ones meet tap 1 alone. F(4, 2) has the points p, -p, q, -q, infinity. Its data at the finite points
+// are those of the polynomial through them (rows of the inverse of A^T without infinity), so that for one tap
+// A^T gives the pixels themselves back: both add up before the output's transform.
+template <class T>
+struct Strided {  // p = 1/2, q = 5/4
+  using V = Vec<T>;
+  static constexpr double p = 0.5, q = 1.25, pp = p * p, qq = q * q, np = 1 / (2 * (pp - qq)), nq = -np;
+  static FASTNN_INLINE V c(double x) { return V::set(T(x)); }
+
+  // The coefficients of the product over the other finite points, divided by its value at the point.
+  static FASTNN_INLINE void finite(V d0, V d1, V d2, V d3, V* out) {
+    const V p_even = c(np) * fnma(c(qq), d0, d2), p_odd = fnma(c(qq), d1, d3);
+    const V q_even = c(nq) * fnma(c(pp), d0, d2), q_odd = fnma(c(pp), d1, d3);
+    out[0] = fma(c(np / p), p_odd, p_even);
+    out[1] = fnma(c(np / p), p_odd, p_even);
+    out[2] = fma(c(nq / q), q_odd, q_even);
+    out[3] = fnma(c(nq / q), q_odd, q_even);
+  }
+  static FASTNN_INLINE V infinite(V d0, V d2, V d4) { return fma(c(pp * qq), d0, fnma(c(pp + qq), d2, d4)); }
+  // Four pixels from what is at the finite points, and at infinity.
+  static FASTNN_INLINE void pixels(const V* m, V infinity, V& y0, V& y1, V& y2, V& y3) {
+    const V p_sum = m[0] + m[1], p_difference = m[0] - m[1], q_sum = m[2] + m[3], q_difference = m[2] - m[3];
+    y0 = p_sum + q_sum;
+    y1 = fma(c(p), p_difference, c(q) * q_difference);
+    y2 = fma(c(pp), p_sum, c(qq) * q_sum);
+    y3 = fma(c(pp * p), p_difference, fma(c(qq * q), q_difference, infinity));
+  }
+  static FASTNN_INLINE void filter(const V (&g)[3], V (&out)[6]) {
+    out[0] = fma(c(p), g[2], g[0]);
+    out[1] = fnma(c(p), g[2], g[0]);
+    out[2] = fma(c(q), g[2], g[0]);
+    out[3] = fnma(c(q), g[2], g[0]);
+    out[4] = g[2];
+    out[5] = g[1];
+  }
+  static FASTNN_INLINE void filter_transposed(const V (&m)[6], V (&out)[3]) {
+    out[0] = (m[0] + m[1]) + (m[2] + m[3]);
+    out[1] = m[5];
+    out[2] = fma(c(p), m[0] - m[1], fma(c(q), m[2] - m[3], m[4]));
+  }
+};
+
+template <class T>
+struct Winograd<T, WinogradForm::halving> : Strided<T> {
+  using V = Vec<T>;
+  using S = Strided<T>;
+  static constexpr WinogradSum sums[] = {
+      {2, {0, 5}, {0, 5}}, {2, {1, 6}, {1, 5}}, {2, {2, 7}, {2, 5}}, {2, {3, 8}, {3, 5}}, {1, {4}, {4}}};
+  static constexpr WinogradShape shape{9, 4, 9, 6, 5, sums};
+
+  static FASTNN_INLINE void data(const V (&d)[9], V (&out)[9]) {
+    S::finite(d[0], d[2], d[4], d[6], out);
+    out[4] = S::infinite(d[0], d[4], d[8]);
+    S::finite(d[1], d[3], d[5], d[7], out + 5);
+  }
+  static FASTNN_INLINE void output(const V (&m)[5], V (&out)[4]) {
+    S::pixels(m, m[4], out[0], out[1], out[2], out[3]);
+  }
+  static FASTNN_INLINE void spread(const V (&y)[4], V (&out)[5]) {
+    const V p_even = fma(S::c(S::pp), y[2], y[0]), p_odd = S::c(S::p) * fma(S::c(S::pp), y[3], y[1]);
+    const V q_even = fma(S::c(S::qq), y[2], y[0]), q_odd = S::c(S::q) * fma(S::c(S::qq), y[3], y[1]);
+    out[0] = p_even + p_odd;
+    out[1] = p_even - p_odd;
+    out[2] = q_even + q_odd;
+    out[3] = q_even - q_odd;
+    out[4] = y[3];
+  }
+};
+
+// Of dx every second pixel meets taps 2 and 0 of two neighbouring dy, and the one before it tap 1 of the
+// first.
+template <class T>
+struct Winograd<T, WinogradForm::doubling> : Strided<T> {
+  using V = Vec<T>;
+  using S = Strided<T>;
+  static constexpr WinogradSum sums[] = {{1, {0}, {0}}, {1, {1}, {1}}, {1, {2}, {2}},
+                                         {1, {3}, {3}}, {1, {4}, {4}}, {1, {0}, {5}},
+                                         {1, {1}, {5}}, {1, {2}, {5}}, {1, {3}, {5}}};
+  static constexpr WinogradShape shape{5, 8, 5, 6, 9, sums};
+
+  static FASTNN_INLINE void data(const V (&d)[5], V (&out)[5]) {
+    S::finite(d[0], d[1], d[2], d[3], out);
+    out[4] = S::infinite(d[0], d[2], d[4]);
+  }
+  static FASTNN_INLINE void output(const V (&m)[9], V (&out)[8]) {
+    S::pixels(m + 5, V::zero(), out[0], out[2], out[4], out[6]);
+    S::pixels(m, m[4], out[1], out[3], out[5], out[7]);
+  }
+};
+
 // out = L in L^T for a one-dimensional transform L from kIn to kOut values.
 template <class T, int kIn, int kOut, void (*kTransform)(const Vec<T> (&)[kIn], Vec<T> (&)[kOut]), class Load,
           class Store>
 static FASTNN_INLINE void both_ways(Load load, Store store) {
   using V = Vec<T>;
   V half[kOut][kIn];
-#pragma GCC unroll 6
-  for (int j = 0; j < kIn; ++j) {
-    V column[kIn], out[kOut];
-#pragma GCC unroll 6
-    for (int i = 0; i < kIn; ++i) column[i] = load(i * kIn + j);
-    kTransform(column, out);
-#pragma GCC unroll 6
+  const auto column = [&](int j) __attribute__((always_inline)) {
+    V in[kIn], out[kOut];
+#pragma GCC unroll 9
+    for (int i = 0; i < kIn; ++i) in[i] = load(i * kIn + j);
+    kTransform(in, out);
+#pragma GCC unroll 9
     for (int i = 0; i < kOut; ++i) half[i][j] = out[i];
-  }
-#pragma GCC unroll 6
-  for (int i = 0; i < kOut; ++i) {
+  };
+  const auto row = [&](int i) __attribute__((always_inline)) {
     V out[kOut];
     kTransform(half[i], out);
-#pragma GCC unroll 6
+#pragma GCC unroll 9
     for (int j = 0; j < kOut; ++j) store(i * kOut + j, out[j]);
+  };
+  if constexpr (kIn <= 6 && kOut <= 6) {
+#pragma GCC unroll 6
+    for (int j = 0; j < kIn; ++j) column(j);
+#pragma GCC unroll 6
+    for (int i = 0; i < kOut; ++i) row(i);
+  } else {  // more than registers hold, and code than the first cache
+    for (int j = 0; j < kIn; ++j) column(j);
+    for (int i = 0; i < kOut; ++i) row(i);
   }
 }
 
@@ -180,12 +284,12 @@ static FASTNN_INLINE void by_patch_channels(const WinogradPatch<Pixel>& patch, i
   });
 }
 
-template <class T, int kM>
+template <class T, class W>
 static void winograd_gather(const WinogradToPlanes<T>& g) {
   using V = Vec<T>;
-  by_patch_channels<T, kM + 2>(g.pixels, g.channels, [&](const auto& pixels) {
+  by_patch_channels<T, W::shape.window>(g.pixels, g.channels, [&](const auto& pixels) {
     const auto transform = [&](auto load) {
-      both_ways<T, kM + 2, kM + 2, Winograd<T, kM>::data>(
+      both_ways<T, W::shape.window, W::shape.data, W::data>(
           load, [&](int p, V x) { store_lanes(x, g.out + p * g.plane + pixels.c, pixels.n); });
     };
     if (!g.scale) return transform([&](int i) { return pixels.load(i); });
@@ -199,10 +303,10 @@ static void winograd_gather(const WinogradToPlanes<T>& g) {
   });
 }
 
-template <class T, int kM>
+template <class T, class W>
 static void winograd_spread(const WinogradToPlanes<T>& g) {
-  by_patch_channels<T, kM>(g.pixels, g.channels, [&](const auto& pixels) {
-    both_ways<T, kM, kM + 2, Winograd<T, kM>::spread>(
+  by_patch_channels<T, W::shape.tile>(g.pixels, g.channels, [&](const auto& pixels) {
+    both_ways<T, W::shape.tile, W::shape.products, W::spread>(
         [&](int i) { return pixels.load(i); },
         [&](int p, Vec<T> x) { store_lanes(x, g.out + p * g.plane + pixels.c, pixels.n); });
   });
@@ -266,13 +370,14 @@ static FASTNN_INLINE void reduce_pixels(const WinogradFromPlanes<T>& s, const La
   store_lanes(product, products, lanes.n);
 }
 
-template <class T, int kM>
+template <class T, class W>
 static void winograd_scatter(const WinogradFromPlanes<T>& s) {
   using V = Vec<T>;
-  by_patch_channels<T, kM>(s.pixels, s.channels, [&](const auto& pixels) {
-    V pixel[kM * kM];
+  constexpr int kTile = W::shape.tile;
+  by_patch_channels<T, kTile>(s.pixels, s.channels, [&](const auto& pixels) {
+    V pixel[kTile * kTile];
     const V bias = s.bias ? load_lanes(s.bias + pixels.c, pixels.n) : V::zero();
-    both_ways<T, kM + 2, kM, Winograd<T, kM>::output>(
+    both_ways<T, W::shape.products, kTile, W::output>(
         [&](int p) { return load_lanes(s.in + p * s.plane + pixels.c, pixels.n); },
         [&](int i, V x) {
           x = x + bias;
@@ -339,44 +444,62 @@ static void winograd_multiply(const WinogradProduct<T>& g) {
   };
   int64_t c = 0;
   for (; c + kDepth <= g.channels; c += kDepth) {
-    multiply(c, c ? multiply_tiles<T, kRows, kDepth, true> : multiply_tiles<T, kRows, kDepth, false>);
+    multiply(c, c || g.accumulate ? multiply_tiles<T, kRows, kDepth, true>
+                                  : multiply_tiles<T, kRows, kDepth, false>);
   }
   for (; c < g.channels; ++c) {
-    multiply(c, c ? multiply_tiles<T, kRows, 1, true> : multiply_tiles<T, kRows, 1, false>);
+    multiply(c, c || g.accumulate ? multiply_tiles<T, kRows, 1, true> : multiply_tiles<T, kRows, 1, false>);
   }
 }
 
-template <class T, int kM>
+template <class T, class W>
 static void winograd_filter(const WinogradFilter<T>& g) {
   by_channels<T>(g.channels, [&](int64_t f, int n) {
-    both_ways<T, 3, kM + 2, Winograd<T, kM>::filter>(
+    both_ways<T, 3, W::shape.filters, W::filter>(
         [&](int k) { return load_lanes(g.taps + k * g.tap + f, n); },
         [&](int p, Vec<T> x) { store_lanes(x, g.out + p * g.plane + f, n); });
   });
 }
 
-template <class T, int kM>
+template <class T, class W>
 static void winograd_filter_gradient(const WinogradFilterGradient<T>& g) {
   by_channels<T>(g.channels, [&](int64_t f, int n) {
-    both_ways<T, kM + 2, 3, Winograd<T, kM>::filter_transposed>(
+    both_ways<T, W::shape.filters, 3, W::filter_transposed>(
         [&](int p) { return load_lanes(g.in + p * g.plane + f, n); },
         [&](int k, Vec<T> x) { store_lanes(x, g.taps + k * g.tap + f, n); });
   });
 }
 
-template <class T, int kM>
+template <class T, WinogradForm kForm>
 static WinogradKernel<T> winograd_kernel_of() {
-  return {
-      Vec<T>::lanes,        winograd_gather<T, kM>, winograd_spread<T, kM>,         winograd_scatter<T, kM>,
-      winograd_multiply<T>, winograd_filter<T, kM>, winograd_filter_gradient<T, kM>};
+  using W = Winograd<T, kForm>;
+  WinogradKernel<T> kernel{W::shape,
+                           Vec<T>::lanes,
+                           winograd_gather<T, W>,
+                           nullptr,
+                           winograd_scatter<T, W>,
+                           winograd_multiply<T>,
+                           winograd_filter<T, W>,
+                           winograd_filter_gradient<T, W>};
+  if constexpr (kForm != WinogradForm::doubling) kernel.spread = winograd_spread<T, W>;
+  return kernel;
 }
 
 template <class T>
-WinogradKernel<T> winograd_kernel(int m) {
-  return m == 2 ? winograd_kernel_of<T, 2>() : winograd_kernel_of<T, 4>();
+WinogradKernel<T> winograd_kernel(WinogradForm form) {
+  switch (form) {
+    case WinogradForm::two:
+      return winograd_kernel_of<T, WinogradForm::two>();
+    case WinogradForm::four:
+      return winograd_kernel_of<T, WinogradForm::four>();
+    case WinogradForm::halving:
+      return winograd_kernel_of<T, WinogradForm::halving>();
+    default:
+      return winograd_kernel_of<T, WinogradForm::doubling>();
+  }
 }
 
-template WinogradKernel<float> winograd_kernel<float>(int);
-template WinogradKernel<double> winograd_kernel<double>(int);
+template WinogradKernel<float> winograd_kernel<float>(WinogradForm);
+template WinogradKernel<double> winograd_kernel<double>(WinogradForm);
 
 }  // namespace fastnn::FASTNN_ISA

@@ -14,41 +14,43 @@
 
 namespace fastnn {
 
-// All tiles of a batch of output images, in one row.
+// All tiles of a batch of images, in one row.
 struct TileGrid {
-  int64_t m, images, rows, cols;  // rows x cols tiles an image
+  int64_t images, rows, cols;  // rows x cols tiles an image
 
-  TileGrid(int tile, int64_t n, int64_t out_h, int64_t out_w)
-      : m(tile), images(n), rows(ceil_div(out_h, tile)), cols(ceil_div(out_w, tile)) {}
   int64_t count() const { return images * rows * cols; }
 };
 
-// A walk along the grid: the image and the output pixel at which the present tile begins.
+// A walk along the grid.
 struct TileCursor {
   TileGrid grid;
-  int64_t image, top, left;
+  int64_t image, row, col;
 
   TileCursor(const TileGrid& g, int64_t tile)
-      : grid(g),
-        image(tile / (g.rows * g.cols)),
-        top(tile / g.cols % g.rows * g.m),
-        left(tile % g.cols * g.m) {}
+      : grid(g), image(tile / (g.rows * g.cols)), row(tile / g.cols % g.rows), col(tile % g.cols) {}
   void next() {
-    left += grid.m;
-    if (left < grid.cols * grid.m) return;
-    left = 0;
-    top += grid.m;
-    if (top < grid.rows * grid.m) return;
-    top = 0;
+    if (++col < grid.cols) return;
+    col = 0;
+    if (++row < grid.rows) return;
+    row = 0;
     ++image;
   }
 };
 
-// The size x size pixels of an image from (top, left), which may lie beyond its edges.
+// The squares of an image that belong to tiles: where the first one begins, how far it is to the next one,
+// and their side. They may reach beyond the image's edges.
+struct TileSquares {
+  int64_t top, left, step, size;
+
+  int64_t top_of(const TileCursor& at) const { return top + at.row * step; }
+  int64_t left_of(const TileCursor& at) const { return left + at.col * step; }
+};
+
 template <class T>
-WinogradPatch<T> patch_of(const TensorView<T>& image, int64_t n, int64_t top, int64_t left, int64_t size) {
-  const auto within = [size](int64_t i) { return static_cast<int>(std::clamp<int64_t>(i, 0, size)); };
-  return {image.data + n * image.stride[0] + top * image.stride[2] + left * image.stride[3],
+WinogradPatch<T> patch_of(const TensorView<T>& image, const TileSquares& squares, const TileCursor& at) {
+  const int64_t top = squares.top_of(at), left = squares.left_of(at);
+  const auto within = [&](int64_t i) { return static_cast<int>(std::clamp<int64_t>(i, 0, squares.size)); };
+  return {image.data + at.image * image.stride[0] + top * image.stride[2] + left * image.stride[3],
           image.stride[2],
           image.stride[3],
           within(-top),
@@ -57,31 +59,57 @@ WinogradPatch<T> patch_of(const TensorView<T>& image, int64_t n, int64_t top, in
           within(image.shape[3] - left)};
 }
 
+// Of a forward pass.
+inline WinogradForm winograd_form(int m, int64_t stride) {
+  if (stride == 2) return WinogradForm::halving;
+  return m == 2 ? WinogradForm::two : WinogradForm::four;
+}
+
+// How a convolution's images are cut into tiles.
+struct Tiling {
+  TileGrid grid;
+  TileSquares in, out;
+
+  // Of a convolution with these paddings, or of its gradient by the input (`doubling`), to images of
+  // `shape`.
+  Tiling(WinogradForm form, const WinogradShape& sides, const int64_t (&shape)[kMaxRank], int64_t pad_h,
+         int64_t pad_w) {
+    out = {0, 0, sides.tile, sides.tile};
+    in = {-pad_h, -pad_w, sides.tile, sides.window};
+    if (form == WinogradForm::halving) in.step = 2 * sides.tile;
+    if (form == WinogradForm::doubling) {
+      // Tiles begin at a pixel that meets tap 1 alone.
+      out.top = pad_h % 2 - 1;
+      out.left = pad_w % 2 - 1;
+      in = {(out.top + pad_h - 1) / 2, (out.left + pad_w - 1) / 2, sides.tile / 2, sides.window};
+    }
+    grid = {shape[0], ceil_div(shape[2] - out.top, sides.tile), ceil_div(shape[3] - out.left, sides.tile)};
+  }
+};
+
 // Asks for pixels before they are needed. A transform walks along several image rows at once, in steps that
 // hardware does not foresee, and computes too little to hide the way to memory: without this, out of cache,
 // it waits for more than half of its time.
 template <class T>
 class Prefetch {
  public:
-  // The pixels that tiles `tile` to `tile + tiles` are the first to need, their windows beginning `before`
-  // pixels above and left of them: a square of m at the far corner, and what an edge of the image adds.
-  Prefetch(const TensorView<T>& image, const TileGrid& grid, int64_t above, int64_t before, int64_t tile,
+  // The pixels that tiles `tile` to `tile + tiles` are the first to need: a step's at the far corner of
+  // their squares, and what an edge of the image adds.
+  Prefetch(const TensorView<T>& image, const TileGrid& grid, const TileSquares& squares, int64_t tile,
            int64_t tiles)
       : image_(image),
         at_(grid, tile),
-        above_(above),
-        before_(before),
-        tiles_(std::clamp<int64_t>(grid.count() - tile, 0, tiles)) {}
+        squares_(squares),
+        tiles_(image.data ? std::clamp<int64_t>(grid.count() - tile, 0, tiles) : 0) {}
 
   // Asks for the first `tiles`, unless it has done so already. Inlined: GCC 12 takes a function that only
   // prefetches for one without effect, and drops the call.
   inline __attribute__((always_inline)) void advance_to(int64_t tiles) {
     constexpr int64_t kLine = 64;
     for (tiles = std::min(tiles, tiles_); done_ < tiles; ++done_, at_.next()) {
-      const int64_t m = at_.grid.m, top = at_.top ? at_.top + above_ : 0,
-                    bottom = std::min(at_.top + above_ + m, image_.shape[2]),
-                    left = at_.left ? at_.left + before_ : 0,
-                    right = std::min(at_.left + before_ + m, image_.shape[3]);
+      const int64_t low = squares_.top_of(at_) + squares_.size, far = squares_.left_of(at_) + squares_.size;
+      const int64_t top = at_.row ? low - squares_.step : 0, bottom = std::min(low, image_.shape[2]),
+                    left = at_.col ? far - squares_.step : 0, right = std::min(far, image_.shape[3]);
       const int64_t bytes = (right - left) * image_.stride[3] * static_cast<int64_t>(sizeof(T));
       for (int64_t i = top; i < bottom; ++i) {
         const char* row = reinterpret_cast<const char*>(image_.data + at_.image * image_.stride[0] +
@@ -95,7 +123,8 @@ class Prefetch {
  private:
   TensorView<T> image_;
   TileCursor at_;
-  int64_t above_, before_, tiles_, done_ = 0;
+  TileSquares squares_;
+  int64_t tiles_, done_ = 0;
 };
 
 // Transforms patches of images to planes, through a batch norm where there is one.
@@ -127,7 +156,8 @@ class PatchGather {
   T floor_ = 0;
 };
 
-// Planes are a little apart from a multiple of the cache's ways, which 36 planes would otherwise fight for.
+// Planes are a little apart from a multiple of the cache's ways, which dozens of them would otherwise fight
+// for.
 inline int64_t plane_stride(int64_t elements) { return round_up(elements, 16) + 16; }
 
 // Filters are rearranged in squares, of so many channels and a panel: their memory is walked in runs of

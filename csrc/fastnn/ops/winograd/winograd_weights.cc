@@ -11,10 +11,36 @@
 namespace fastnn {
 namespace {
 
-// Products of planes: sum (c x f, rows of sum_row) = (or +=) data^T spread, for data (depth x c, rows of
-// data_row) and spread (depth x f, rows of spread_row).
+// The products that have a plane of filters in common.
+struct PlaneTerms {
+  int64_t count = 0;
+  int64_t data[16], spread[16];  // where their planes lie
+
+  PlaneTerms(const WinogradShape& shape, int64_t filter, int64_t data_plane, int64_t spread_plane) {
+    by_axis(shape, static_cast<int>(filter / shape.filters), [&](int row, int row_spread) {
+      by_axis(shape, static_cast<int>(filter % shape.filters), [&](int col, int col_spread) {
+        data[count] = (row * shape.data + col) * data_plane;
+        spread[count++] = (row_spread * shape.products + col_spread) * spread_plane;
+      });
+    });
+  }
+
+ private:
+  template <class Body>
+  static void by_axis(const WinogradShape& shape, int filter, Body body) {
+    for (int i = 0; i < shape.products; ++i) {
+      for (int term = 0; term < shape.sums[i].terms; ++term) {
+        if (shape.sums[i].filter[term] == filter) body(shape.sums[i].data[term], i);
+      }
+    }
+  }
+};
+
+// Products of planes: sum (c x f, rows of sum_row) = (or +=) data^T spread, added up over the terms, for data
+// (depth x c, rows of data_row) and spread (depth x f, rows of spread_row).
 template <class T>
 struct OuterProduct {
+  PlaneTerms terms;
   const T* data;
   int64_t data_row, c;
   const T* spread;
@@ -31,7 +57,9 @@ struct OuterProduct {
         GemmTile<T> tile{};
         tile.a = data + row;
         tile.b = spread + col;
-        tile.runs = 1;
+        tile.runs = terms.count;
+        tile.a_offset = terms.data;
+        tile.b_offset = terms.spread;
         tile.depth = depth;
         tile.a_row = 1;
         tile.a_col = data_row;
@@ -53,29 +81,29 @@ template <class T>
 struct TransformedPair {
   const WinogradKernel<T>& winograd;
   const PatchGather<T>& patch_to_planes;
-  const TileGrid& grid;
+  const Tiling& tiling;
   const TensorView<const T>&x, &dy;
-  int64_t pad_h, pad_w, most;  // tiles
-  int64_t c = x.shape[1], f = dy.shape[1], points = grid.m + 2, planes = points * points;
+  int64_t most;  // tiles
+  const WinogradShape& shape = winograd.shape;
+  int64_t c = x.shape[1], f = dy.shape[1];
+  int64_t data_planes = shape.data * shape.data, spread_planes = shape.products * shape.products;
   int64_t in_plane = plane_stride(most * c), out_plane = plane_stride(most * f);
-  Buffer<T> data{planes * in_plane}, spread{planes * out_plane};
+  Buffer<T> data{data_planes * in_plane}, spread{spread_planes * out_plane};
 
   // Tiles first to first + count of the grid, in chunks on several threads.
   void fill(int64_t first, int64_t count, int64_t chunk_tiles) const {
     constexpr int64_t kAhead = 8;
-    const double bytes = static_cast<double>(planes * (c + f) * count) * sizeof(T);
+    const double bytes = static_cast<double>((data_planes * c + spread_planes * f) * count) * sizeof(T);
     parallel_for(ceil_div(count, chunk_tiles), bytes / kBytesPerNs, [&](int64_t chunk) {
       const int64_t begin = chunk * chunk_tiles, end = std::min(begin + chunk_tiles, count);
-      Prefetch<const T> next_x(x, grid, 2 - pad_h, 2 - pad_w, first + begin + kAhead, chunk_tiles);
-      Prefetch<const T> next_dy(dy, grid, 0, 0, first + begin + kAhead, chunk_tiles);
-      TileCursor at(grid, first + begin);
+      Prefetch<const T> next_x(x, tiling.grid, tiling.in, first + begin + kAhead, chunk_tiles);
+      Prefetch<const T> next_dy(dy, tiling.grid, tiling.out, first + begin + kAhead, chunk_tiles);
+      TileCursor at(tiling.grid, first + begin);
       for (int64_t t = begin; t < end; ++t, at.next()) {
         next_x.advance_to(t - begin + 1);
         next_dy.advance_to(t - begin + 1);
-        const auto pixels = patch_of(x, at.image, at.top - pad_h, at.left - pad_w, points);
-        patch_to_planes(pixels, data.get() + t * c, in_plane);
-        const auto gradients = patch_of(dy, at.image, at.top, at.left, grid.m);
-        winograd.spread({gradients, f, spread.get() + t * f, out_plane});
+        patch_to_planes(patch_of(x, tiling.in, at), data.get() + t * c, in_plane);
+        winograd.spread({patch_of(dy, tiling.out, at), f, spread.get() + t * f, out_plane});
       }
     });
   }
@@ -83,10 +111,11 @@ struct TransformedPair {
   // What plane p of channels c0 to c0 + channels and filters f0 to f0 + filters adds up over `depth` tiles.
   OuterProduct<T> product(int64_t p, int64_t c0, int64_t channels, int64_t f0, int64_t filters, int64_t depth,
                           T* sum, int64_t sum_row) const {
-    return {data.get() + p * in_plane + c0,
+    return {PlaneTerms(shape, p, in_plane, out_plane),
+            data.get() + c0,
             c,
             channels,
-            spread.get() + p * out_plane + f0,
+            spread.get() + f0,
             f,
             filters,
             depth,
@@ -110,18 +139,22 @@ void write_gradients(const WinogradKernel<T>& winograd, const T* sum, int64_t su
 }  // namespace
 
 template <class T>
-void winograd_backward_weights(int m, TensorView<const T> dy_any, TensorView<const T> x_any, int64_t pad_h,
-                               int64_t pad_w, T* dw, const BatchNorm<T>* input_norm) {
+void winograd_backward_weights(int m, int64_t stride, TensorView<const T> dy_any, TensorView<const T> x_any,
+                               int64_t pad_h, int64_t pad_w, T* dw, const BatchNorm<T>* input_norm) {
   const PixelImages<T> dy_images(dy_any), x_images(x_any);
   const TensorView<const T>&dy = dy_images.view(), &x = x_images.view();
-  const WinogradKernel<T> winograd = FASTNN_DISPATCH(winograd_kernel<T>)(m);
+  const WinogradForm form = winograd_form(m, stride);
+  const WinogradKernel<T> winograd = FASTNN_DISPATCH(winograd_kernel<T>)(form);
   const PatchGather<T> patch_to_planes(winograd, x.shape[1], input_norm);
   const GemmKernel<T> gemm = FASTNN_DISPATCH(gemm_kernel<T>)();
-  const TileGrid grid(m, dy.shape[0], dy.shape[2], dy.shape[3]);
-  const int64_t c = x.shape[1], f = dy.shape[1], planes = (m + 2) * (m + 2), total = grid.count();
-  const int64_t tile_bytes = planes * (c + f) * static_cast<int64_t>(sizeof(T));
-  const int64_t as_sums = c * f / (c + f);  // so many transformed tiles are as large as the sums
-  const double flops = 2.0 * static_cast<double>(planes * total * c) * static_cast<double>(f);
+  const WinogradShape& shape = winograd.shape;
+  const Tiling tiling(form, shape, dy.shape, pad_h, pad_w);
+  const int64_t c = x.shape[1], f = dy.shape[1], planes = shape.filters * shape.filters;
+  const int64_t total = tiling.grid.count();
+  const int64_t tile_floats = shape.data * shape.data * c + shape.products * shape.products * f;
+  const int64_t tile_bytes = tile_floats * static_cast<int64_t>(sizeof(T));
+  const int64_t as_sums = planes * c * f / tile_floats;  // so many transformed tiles are as large as the sums
+  const double flops = 2.0 * static_cast<double>(shape.terms() * total * c) * static_cast<double>(f);
   const int64_t panels = ceil_div(f, gemm.cols);
   constexpr int64_t kChunkTiles = 16, kMaxDepth = 1024;
 
@@ -131,7 +164,7 @@ void winograd_backward_weights(int m, TensorView<const T> dy_any, TensorView<con
     constexpr int64_t kBlockBytes = 300'000;
     const int64_t row_bytes = planes * gemm.cols * static_cast<int64_t>(sizeof(T));
     const int64_t bands = ceil_div(c, std::max<int64_t>(gemm.rows, kBlockBytes / row_bytes));
-    const TransformedPair<T> tiles{winograd, patch_to_planes, grid, x, dy, pad_h, pad_w, total};
+    const TransformedPair<T> tiles{winograd, patch_to_planes, tiling, x, dy, total};
     tiles.fill(0, total, 4);
     parallel_for(bands * panels, flops / kFlopsPerNs, [&](int64_t chunk) {
       const int64_t f0 = chunk / bands * gemm.cols, filters = std::min<int64_t>(gemm.cols, f - f0);
@@ -166,8 +199,7 @@ void winograd_backward_weights(int m, TensorView<const T> dy_any, TensorView<con
     const int64_t group_first = part_begin(total, groups, group);
     const int64_t group_tiles = part_begin(total, groups, group + 1) - group_first;
     const int64_t stages = std::max<int64_t>(1, ceil_div(group_tiles, stage_tiles));
-    const TransformedPair<T> tiles{winograd, patch_to_planes, grid,  x,
-                                   dy,       pad_h,           pad_w, ceil_div(group_tiles, stages)};
+    const TransformedPair<T> tiles{winograd, patch_to_planes, tiling, x, dy, ceil_div(group_tiles, stages)};
     for (int64_t stage = 0; stage < stages; ++stage) {
       const int64_t first = group_first + part_begin(group_tiles, stages, stage);
       const int64_t depth = group_first + part_begin(group_tiles, stages, stage + 1) - first;
@@ -202,9 +234,9 @@ void winograd_backward_weights(int m, TensorView<const T> dy_any, TensorView<con
   });
 }
 
-template void winograd_backward_weights(int, TensorView<const float>, TensorView<const float>, int64_t,
-                                        int64_t, float*, const BatchNorm<float>*);
-template void winograd_backward_weights(int, TensorView<const double>, TensorView<const double>, int64_t,
-                                        int64_t, double*, const BatchNorm<double>*);
+template void winograd_backward_weights(int, int64_t, TensorView<const float>, TensorView<const float>,
+                                        int64_t, int64_t, float*, const BatchNorm<float>*);
+template void winograd_backward_weights(int, int64_t, TensorView<const double>, TensorView<const double>,
+                                        int64_t, int64_t, double*, const BatchNorm<double>*);
 
 }  // namespace fastnn
