@@ -122,6 +122,7 @@ CONVS = (
     Conv("mobilenet", 32, 96, 96, 28, kernel=5, groups=96),
     Conv("resnext", 64, 64, 64, 16, groups=32),
     Conv("resnext", 64, 128, 128, 16, groups=32),
+    Conv("resnext", 64, 128, 128, 16, groups=16),
     Conv("mobilenet", 64, 32, 64, 32, kernel=1, quick=True),
     Conv("mobilenet", 64, 128, 128, 16, kernel=1),
     Conv("mobilenet", 64, 256, 512, 4, kernel=1),

@@ -203,6 +203,9 @@ struct Vec<double> {
   }
 };
 
+template <class T>
+using HalfVec = Vec<T>;
+
 struct Words {
   static constexpr int lanes = 4;
   __m256i r;

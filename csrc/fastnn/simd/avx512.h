@@ -199,6 +199,52 @@ struct Vec<double> {
   }
 };
 
+// Half a register: on cores with one 512-bit multiplier two of its fma take the time of a whole one's.
+template <class T>
+struct HalfVec;
+
+template <>
+struct HalfVec<float> {
+  static constexpr int lanes = 8;
+  __m256 r;
+
+  static FASTNN_INLINE __mmask8 first(int n) { return static_cast<__mmask8>((1u << n) - 1); }
+  static FASTNN_INLINE HalfVec zero() { return {_mm256_setzero_ps()}; }
+  static FASTNN_INLINE HalfVec set(float x) { return {_mm256_set1_ps(x)}; }
+  static FASTNN_INLINE HalfVec load(const float* p) { return {_mm256_loadu_ps(p)}; }
+  static FASTNN_INLINE HalfVec load(const float* p, int n) { return {_mm256_maskz_loadu_ps(first(n), p)}; }
+  FASTNN_INLINE void store(float* p) const { _mm256_storeu_ps(p, r); }
+  FASTNN_INLINE void store(float* p, int n) const { _mm256_mask_storeu_ps(p, first(n), r); }
+  friend FASTNN_INLINE HalfVec operator+(HalfVec a, HalfVec b) { return {_mm256_add_ps(a.r, b.r)}; }
+  friend FASTNN_INLINE HalfVec operator-(HalfVec a, HalfVec b) { return {_mm256_sub_ps(a.r, b.r)}; }
+  friend FASTNN_INLINE HalfVec operator*(HalfVec a, HalfVec b) { return {_mm256_mul_ps(a.r, b.r)}; }
+  friend FASTNN_INLINE HalfVec fma(HalfVec a, HalfVec b, HalfVec c) {
+    return {_mm256_fmadd_ps(a.r, b.r, c.r)};
+  }
+  friend FASTNN_INLINE HalfVec max(HalfVec a, HalfVec b) { return {_mm256_max_ps(a.r, b.r)}; }
+};
+
+template <>
+struct HalfVec<double> {
+  static constexpr int lanes = 4;
+  __m256d r;
+
+  static FASTNN_INLINE __mmask8 first(int n) { return static_cast<__mmask8>((1u << n) - 1); }
+  static FASTNN_INLINE HalfVec zero() { return {_mm256_setzero_pd()}; }
+  static FASTNN_INLINE HalfVec set(double x) { return {_mm256_set1_pd(x)}; }
+  static FASTNN_INLINE HalfVec load(const double* p) { return {_mm256_loadu_pd(p)}; }
+  static FASTNN_INLINE HalfVec load(const double* p, int n) { return {_mm256_maskz_loadu_pd(first(n), p)}; }
+  FASTNN_INLINE void store(double* p) const { _mm256_storeu_pd(p, r); }
+  FASTNN_INLINE void store(double* p, int n) const { _mm256_mask_storeu_pd(p, first(n), r); }
+  friend FASTNN_INLINE HalfVec operator+(HalfVec a, HalfVec b) { return {_mm256_add_pd(a.r, b.r)}; }
+  friend FASTNN_INLINE HalfVec operator-(HalfVec a, HalfVec b) { return {_mm256_sub_pd(a.r, b.r)}; }
+  friend FASTNN_INLINE HalfVec operator*(HalfVec a, HalfVec b) { return {_mm256_mul_pd(a.r, b.r)}; }
+  friend FASTNN_INLINE HalfVec fma(HalfVec a, HalfVec b, HalfVec c) {
+    return {_mm256_fmadd_pd(a.r, b.r, c.r)};
+  }
+  friend FASTNN_INLINE HalfVec max(HalfVec a, HalfVec b) { return {_mm256_max_pd(a.r, b.r)}; }
+};
+
 struct Words {
   static constexpr int lanes = 8;
   __m512i r;

@@ -176,6 +176,9 @@ struct Vec<double> {
   }
 };
 
+template <class T>
+using HalfVec = Vec<T>;
+
 struct Words {
   static constexpr int lanes = 2;
   uint64x2_t r;

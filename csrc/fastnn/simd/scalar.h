@@ -77,6 +77,9 @@ struct Vec {
   }
 };
 
+template <class T>
+using HalfVec = Vec<T>;
+
 struct Words {
   static constexpr int lanes = 1;
   uint64_t r;

@@ -33,7 +33,10 @@
 //   pow2(n)                         2^n for integral n from -126 to 127 (double: -1022 to 1023)
 //   exponent(a), mantissa(a)        a = mantissa * 2^exponent, 1 <= mantissa < 2, for positive normal a
 //
-// and Words, unsigned 64-bit lanes, for counter-based random numbers:
+// HalfVec<T> for results that fill half of the lanes, with what a register tile needs of this: half a
+// register where the hardware multiplies two of them in the time of a whole one, else Vec<T> itself.
+//
+// Words are unsigned 64-bit lanes, for counter-based random numbers:
 //
 //   static constexpr int lanes
 //   set(uint64_t x)

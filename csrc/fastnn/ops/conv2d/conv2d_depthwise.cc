@@ -21,7 +21,7 @@ namespace fastnn {
 namespace {
 
 // Up to so many channels and filters a group, repeating them costs less than lanes of a tile that stay empty.
-constexpr int64_t kSmallGroup = 4;
+constexpr int64_t kSmallGroup = 2;
 constexpr int64_t kMostPartials = 16;
 constexpr int64_t kPartialPixels = 128;  // below, joining a partial result costs as much as making it
 

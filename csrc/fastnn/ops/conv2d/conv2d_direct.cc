@@ -116,8 +116,10 @@ struct SumTiles {
     return packed;
   }
 
-  // The outputs of a piece in group g. `tile` has what all share; its vectors are those of channel 0.
-  void run(const Piece& piece, int64_t g, const T* scratch, GemmTile<T> tile, LinesAhead<T>& ahead) const {
+  // The outputs of a piece in groups [g0, g1), each with its own images in scratch. `tile` has what all
+  // share; its vectors are those of channel 0.
+  void run(const Piece& piece, int64_t g0, int64_t g1, const T* scratch, GemmTile<T> tile,
+           LinesAhead<T>& ahead) const {
     const int64_t rows = std::min(piece.row1, sum.h.out) - piece.row0;
     if (rows <= 0) return;
     const int64_t lines = long_rows ? 1 : rows;
@@ -132,31 +134,35 @@ struct SumTiles {
     tile.b_row = width;
     tile.c_row = sum.y.stride[3];
     tile.residual_row = sum.residual.stride[3];
-    for (int64_t j0 = 0; j0 < panels; j0 += together) {
+    const int64_t image_size = plan.image_size(piece.rows()), group_size = piece.images() * image_size;
+    for (int64_t j0 = g0 * panels; j0 < g1 * panels; j0 += together) {
       for (const Runs::Block& block : runs.blocks) {
         tile.depth = block.depth;
         tile.accumulate = &block != &runs.blocks.front();
         tile.finish = &block == &runs.blocks.back();
         tile.seen = 0;
         for (int64_t n = piece.n0; n < piece.n1; ++n) {
-          const T* image = scratch + corner + (n - piece.n0) * plan.image_size(piece.rows());
+          const T* image = scratch + corner + (n - piece.n0) * image_size;
           for (int64_t i = 0; i < lines; ++i) {
             const int64_t row = piece.row0 + i;
             set_runs(tile, block, row);
             for (size_t t = 0; t + 1 < begins.size(); ++t) {
               const int64_t first = begins[t];
-              tile.ahead = ahead.take(tile.runs * tile.depth);
               tile.rows = static_cast<int>(begins[t + 1] - first);
-              tile.a = image + i * sum.h.stride * plan.row_size() + first * tile.a_row;
-              for (int64_t j = j0; j < std::min(panels, j0 + together); ++j) {
-                const int64_t channel = g * out + j * width;
-                tile.b = (*filters)->get() + (g * panels + j) * panel_size() + block.begin * width;
-                tile.cols = panel_cols(j);
+              const T* pixels = image + i * sum.h.stride * plan.row_size() + first * tile.a_row;
+              int64_t g = j0 / panels, panel = j0 % panels;
+              for (int64_t j = j0; j < std::min(g1 * panels, j0 + together); ++j) {
+                const int64_t channel = g * out + panel * width;
+                ahead.take(tile);
+                tile.a = pixels + (g - g0) * group_size;
+                tile.b = (*filters)->get() + j * panel_size() + block.begin * width;
+                tile.cols = panel_cols(panel);
                 tile.c = at(sum.y, n, row, first) + channel;
                 if (all.bias) tile.bias = all.bias + channel;
                 if (sum.residual.data) tile.residual = at(sum.residual, n, row, first) + channel;
                 if (all.mean) tile.mean = all.mean + channel, tile.sum_squares = all.sum_squares + channel;
                 gemm.tile(tile);
+                if (++panel == panels) ++g, panel = 0;
               }
               tile.seen += tile.rows;
             }
@@ -191,6 +197,7 @@ struct DirectTiles {
   Kept* kept;
   Conv2dKernel<T> conv = FASTNN_DISPATCH(conv2d_kernel<T>)();
   int64_t in = all.x.shape[1] / all.groups;
+  Bundles bundles{all.groups, in* static_cast<int64_t>(sizeof(T))};
   GatherPlan<T> plan = gather_plan();
 
   GatherPlan<T> gather_plan() const {
@@ -199,11 +206,14 @@ struct DirectTiles {
     return {TapAxis::covering(h), TapAxis::covering(v), in};
   }
 
-  // What this thread will probably gather next, unless another group of the same pixels.
-  LinesAhead<T> after(const Bands& bands, int64_t index, int64_t g) const {
+  // What this thread will probably gather next.
+  LinesAhead<T> after(const Bands& bands, int64_t chunk) const {
     LinesAhead<T> ahead;
-    const int64_t next = index + (g + num_threads()) / all.groups;
-    if (next > index && next < bands.pieces()) plan.add_ahead(all.x, Piece(bands, next), ahead);
+    const int64_t next = chunk + num_threads(), bundle = next % bundles.count();
+    if (next < bands.pieces() * bundles.count()) {
+      plan.add_ahead(all.x, Piece(bands, next / bundles.count()), ahead, bundles.begin(bundle) * in,
+                     bundles.begin(bundle + 1) - bundles.begin(bundle));
+    }
     return ahead;
   }
 
@@ -218,16 +228,18 @@ struct DirectTiles {
                                                           [&] { return tiles.pack_filters(); });
       flops += tiles.flops();
     }
-    const Bands bands(all.x.shape[0], plan.h, plan.row_size() * static_cast<int64_t>(sizeof(T)), all.groups);
+    const int64_t row_bytes = bundles.most() * plan.row_size() * static_cast<int64_t>(sizeof(T));
+    const Bands bands(all.x.shape[0], plan.h, row_bytes, bundles.count());
     const int64_t channels = all.sums.front().y.shape[1];
     const int64_t statistics = epilogue.mean ? bands.pieces() * channels : 0;
     Buffer<T> mean(statistics), squares(statistics);  // of each piece
-    parallel_for(bands.pieces() * all.groups, flops / kFlopsPerNs, [&](int64_t chunk) {
-      const int64_t index = chunk / all.groups, g = chunk % all.groups;
+    parallel_for(bands.pieces() * bundles.count(), flops / kFlopsPerNs, [&](int64_t chunk) {
+      const int64_t index = chunk / bundles.count(), bundle = chunk % bundles.count();
+      const int64_t g0 = bundles.begin(bundle), g1 = bundles.begin(bundle + 1);
       const Piece piece(bands, index);
-      Buffer<T> scratch(piece.images() * plan.image_size(piece.rows()));
-      plan.gather(conv, all.x, g * in, piece, prologue, scratch.get());
-      LinesAhead<T> ahead = after(bands, index, g);
+      Buffer<T> scratch((g1 - g0) * piece.images() * plan.image_size(piece.rows()));
+      plan.gather(conv, all.x, g0 * in, piece, prologue, scratch.get(), g1 - g0);
+      LinesAhead<T> ahead = after(bands, chunk);
       GemmTile<T> tile{};
       tile.bias = epilogue.bias;
       tile.relu = epilogue.relu;
@@ -235,7 +247,7 @@ struct DirectTiles {
         tile.mean = mean.get() + index * channels;
         tile.sum_squares = squares.get() + index * channels;
       }
-      for (const SumTiles<T>& sum : sums) sum.run(piece, g, scratch.get(), tile, ahead);
+      for (const SumTiles<T>& sum : sums) sum.run(piece, g0, g1, scratch.get(), tile, ahead);
     });
     if (epilogue.mean)
       join_statistics(bands, all.sums.front().v.out, mean.get(), squares.get(), channels, epilogue);

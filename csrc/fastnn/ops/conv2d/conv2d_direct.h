@@ -10,6 +10,7 @@
 #include "fastnn/base/shape.h"
 #include "fastnn/ops/conv2d/conv2d.h"
 #include "fastnn/ops/conv2d/conv2d_kernel.h"
+#include "fastnn/ops/gemm/gemm_kernel.h"
 
 namespace fastnn {
 
@@ -180,6 +181,22 @@ struct Piece {
   int64_t rows() const { return row1 - row0; }
 };
 
+// Groups whose pixels are gathered together: those of a few channels share a pixel's cache lines, and rows
+// that are written for one are at hand for the next.
+class Bundles {
+ public:
+  Bundles(int64_t group_count, int64_t group_bytes)
+      : groups_(group_count), count_(ceil_div(groups_, std::max<int64_t>(kBytes / group_bytes, 1))) {}
+
+  int64_t count() const { return count_; }
+  int64_t most() const { return ceil_div(groups_, count_); }  // groups of one
+  int64_t begin(int64_t bundle) const { return part_begin(groups_, count_, bundle); }
+
+ private:
+  static constexpr int64_t kBytes = 256;  // of a pixel: four cache lines, which hardware fetches as a stream
+  int64_t groups_, count_;
+};
+
 // Joins the statistics (pieces, channels) of all pieces of an output whose rows are `width` pixels wide.
 template <class T>
 void join_statistics(const Bands& bands, int64_t width, const T* mean, const T* sum_squares, int64_t channels,
@@ -190,26 +207,53 @@ void join_statistics(const Bands& bands, int64_t width, const T* mean, const T* 
 template <class T>
 class LinesAhead {
  public:
-  // Memory out of order, begin above end, is skipped.
-  void add(const T* begin, const T* end) { ranges_[count_++] = {begin, end}; }
+  static constexpr int64_t kLine = 64 / sizeof(T);
+
+  // Lines `pitch` apart. Memory out of order, begin above end, is skipped, and what comes after kMost others.
+  void add(const T* begin, const T* end, int64_t pitch = kLine) {
+    if (count_ < kMost) ranges_[count_++] = {begin, end, pitch};
+  }
+
+  // `channels` of a row of pixels that begins with the first of them, and of those up to `end`.
+  void add_pixels(const T* begin, const T* end, int64_t channels, int64_t pixel) {
+    for (int64_t c = 0; c < channels; c += kLine) add(begin + c, end, pixel);
+  }
 
   // The next `lines` of them; null when none are left.
   const T* take(int64_t lines) {
-    for (Range& range : ranges_) {
-      if (range.begin >= range.end) continue;
-      const T* taken = range.begin;
-      range.begin += lines * kLine;
+    Range* range = next();
+    return range ? range->take(lines) : nullptr;
+  }
+
+  // The next lines, one for each step of the tile's sum.
+  void take(GemmTile<T>& tile) {
+    Range* range = next();
+    tile.ahead = range ? range->take(tile.runs * tile.depth) : nullptr;
+    if (range) tile.ahead_row = range->pitch;
+  }
+
+ private:
+  static constexpr int kMost =
+      10;  // of two operands, the four lines of a pixel that Bundles leaves, and more
+  struct Range {
+    const T *begin = nullptr, *end = nullptr;
+    int64_t pitch = kLine;
+
+    const T* take(int64_t lines) {
+      const T* taken = begin;
+      begin += lines * pitch;
       return taken;
+    }
+  };
+
+  Range* next() {
+    for (int i = 0; i < count_; ++i) {
+      if (ranges_[i].begin < ranges_[i].end) return &ranges_[i];
     }
     return nullptr;
   }
 
- private:
-  static constexpr int64_t kLine = 64 / sizeof(T);
-  struct Range {
-    const T *begin = nullptr, *end = nullptr;
-  };
-  Range ranges_[3];
+  Range ranges_[kMost];
   int count_ = 0;
 };
 
@@ -225,12 +269,14 @@ struct GatherPlan {
   int64_t row_size() const { return v.span(v.out) * pitch; }
   int64_t image_size(int64_t rows) const { return h.span(rows) * row_size(); }
 
-  // The rows of x that a piece will need.
-  void add_ahead(const TensorView<const T>& x, const Piece& piece, LinesAhead<T>& ahead) const;
+  // The rows of x that a piece will need, of these groups.
+  void add_ahead(const TensorView<const T>& x, const Piece& piece, LinesAhead<T>& ahead, int64_t first = 0,
+                 int64_t groups = 1) const;
 
-  // Channels first, first + channel_step, ... of x.
+  // Channels first, first + channel_step, ... of x; for more than one group, also the `channels` that follow
+  // these, each group into images of its own.
   void gather(const Conv2dKernel<T>& kernel, const TensorView<const T>& x, int64_t first, const Piece& piece,
-              const Prologue<T>& prologue, T* out) const;
+              const Prologue<T>& prologue, T* out, int64_t groups = 1) const;
 };
 
 }  // namespace fastnn

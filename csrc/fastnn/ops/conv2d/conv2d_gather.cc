@@ -69,18 +69,24 @@ Bands::Bands(int64_t image_count, const TapAxis& h, int64_t row_bytes, int64_t c
 }
 
 template <class T>
-void GatherPlan<T>::add_ahead(const TensorView<const T>& x, const Piece& piece, LinesAhead<T>& ahead) const {
+void GatherPlan<T>::add_ahead(const TensorView<const T>& x, const Piece& piece, LinesAhead<T>& ahead,
+                              int64_t first, int64_t groups) const {
   const auto row = [&](int64_t n, int64_t position) {
     const int64_t i = std::clamp<int64_t>(position * h.sample + h.origin, 0, h.in - 1);
     return x.data + n * x.stride[0] + i * x.stride[2];
   };
-  ahead.add(row(piece.n0, piece.row0 * h.stride),
-            row(piece.n1 - 1, piece.row0 * h.stride + h.span(piece.rows()) - 1) + v.in * x.stride[3]);
+  const T* begin = row(piece.n0, piece.row0 * h.stride);
+  const T* end = row(piece.n1 - 1, piece.row0 * h.stride + h.span(piece.rows()) - 1) + v.in * x.stride[3];
+  if (groups * channels == x.shape[1] || x.stride[1] != 1) {
+    ahead.add(begin, end);
+  } else {
+    ahead.add_pixels(begin + first, end, groups * channels, x.stride[3]);
+  }
 }
 
 template <class T>
 void GatherPlan<T>::gather(const Conv2dKernel<T>& kernel, const TensorView<const T>& x, int64_t first,
-                           const Piece& piece, const Prologue<T>& prologue, T* out) const {
+                           const Piece& piece, const Prologue<T>& prologue, T* out, int64_t groups) const {
   const int64_t width = v.span(v.out);
   // Positions [left, right) of a row hold pixels, the others padding.
   const int64_t left = std::min(width, v.origin < 0 ? ceil_div(-v.origin, v.sample) : 0);
@@ -92,25 +98,30 @@ void GatherPlan<T>::gather(const Conv2dKernel<T>& kernel, const TensorView<const
   row.pixel_stride = v.sample * x.stride[3];
   row.channels = channels;
   row.channel_stride = channel_step * x.stride[1];
+  row.groups = groups;
   row.repeat = repeat;
   row.scale = prologue.scale ? prologue.scale + first : nullptr;
   row.shift = prologue.shift ? prologue.shift + first : nullptr;
   row.scale_step = channel_step;
   row.relu = prologue.relu;
   row.out_pixel = pitch;
+  row.out_group = piece.images() * image_size(piece.rows());
+  const auto zero = [&](T* begin, int64_t positions) {
+    for (int64_t g = 0; g < groups; ++g) std::fill_n(begin + g * row.out_group, positions * pitch, T(0));
+  };
   for (int64_t n = piece.n0; n < piece.n1; ++n) {
     for (int64_t r = 0; r < h.span(piece.rows()); ++r, out += row_size()) {
       const int64_t i = (piece.row0 * h.stride + r) * h.sample + h.origin;
       if (i < 0 || i >= h.in || pixels == 0) {
-        std::fill_n(out, row_size(), T(0));
+        zero(out, width);
         continue;
       }
-      std::fill_n(out, left * pitch, T(0));
+      zero(out, left);
       row.in = x.data + n * x.stride[0] + first * x.stride[1] + i * x.stride[2] +
                (left * v.sample + v.origin) * x.stride[3];
       row.out = out + left * pitch;
       kernel.gather(row);
-      std::fill_n(out + (left + pixels) * pitch, (width - left - pixels) * pitch, T(0));
+      zero(out + (left + pixels) * pitch, width - left - pixels);
     }
   }
 }

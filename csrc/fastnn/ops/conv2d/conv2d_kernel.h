@@ -9,20 +9,22 @@
 
 namespace fastnn {
 
-// Copies a row of pixels, through the prologue, to where channels are contiguous:
-//   out[p * out_pixel + c * repeat + r] = g(in[p * pixel_stride + c * channel_stride])
+// Copies a row of pixels, through the prologue, to where the channels of a group are contiguous:
+//   out[k * out_group + p * out_pixel + c * repeat + r] =
+//       g(in[p * pixel_stride + (k * channels + c) * channel_stride]), k < groups, c < channels
 template <class T>
 struct ConvGather {
   const T* in;
   int64_t pixels, pixel_stride;
   int64_t channels, channel_stride;
+  int64_t groups = 1;
   int64_t repeat;  // copies of each channel, one after another
   const T* scale;  // of channel c at c * scale_step; or null
   const T* shift;
   int64_t scale_step;
   bool relu;
   T* out;
-  int64_t out_pixel;
+  int64_t out_pixel, out_group;
 };
 
 // The sum of rows of numbers: out[j] = sum_i in[i * in_row + j], j < width

@@ -14,20 +14,25 @@ static void gather_as(const ConvGather<T>& g) {
   using V = Vec<T>;
   if (g.channel_stride == 1 && g.repeat == 1) {
     // Without work by channel, pixels that follow each other are one long run.
-    const bool one_run = !kAffine && g.pixel_stride == g.channels && g.out_pixel == g.channels;
+    const bool one_run =
+        !kAffine && g.groups == 1 && g.pixel_stride == g.channels && g.out_pixel == g.channels;
     const int64_t pixels = one_run ? 1 : g.pixels, length = one_run ? g.pixels * g.channels : g.channels;
     for (int64_t p = 0; p < pixels; ++p) {
-      const T* in = g.in + p * g.pixel_stride;
-      T* out = g.out + p * g.out_pixel;
-      const auto vector = [&](int64_t c, auto... n) __attribute__((always_inline)) {
-        V x = V::load(in + c, n...);
-        if (kAffine) x = x * V::load(g.scale + c, n...) + V::load(g.shift + c, n...);
-        if (kRelu) x = max(V::zero(), x);
-        x.store(out + c, n...);
-      };
-      int64_t c = 0;
-      for (; c + V::lanes <= length; c += V::lanes) vector(c);
-      if (c < length) vector(c, static_cast<int>(length - c));
+      for (int64_t k = 0; k < g.groups; ++k) {
+        const T* in = g.in + p * g.pixel_stride + k * g.channels;
+        T* out = g.out + k * g.out_group + p * g.out_pixel;
+        const T *scale = kAffine ? g.scale + k * g.channels : nullptr,
+                *shift = kAffine ? g.shift + k * g.channels : nullptr;
+        const auto vector = [&](int64_t c, auto... n) __attribute__((always_inline)) {
+          V x = V::load(in + c, n...);
+          if (kAffine) x = x * V::load(scale + c, n...) + V::load(shift + c, n...);
+          if (kRelu) x = max(V::zero(), x);
+          x.store(out + c, n...);
+        };
+        int64_t c = 0;
+        for (; c + V::lanes <= length; c += V::lanes) vector(c);
+        if (c < length) vector(c, static_cast<int>(length - c));
+      }
     }
     return;
   }
@@ -37,19 +42,23 @@ static void gather_as(const ConvGather<T>& g) {
     if (kRelu && x < T(0)) x = T(0);
     return x;
   };
-  if (g.channel_stride < g.pixel_stride) {  // in the order of memory
-    for (int64_t p = 0; p < g.pixels; ++p) {
-      for (int64_t r = 0; r < g.repeat; ++r) {
-        T* out = g.out + p * g.out_pixel + r;
-        for (int64_t c = 0; c < g.channels; ++c) out[c * g.repeat] = value(p, c);
+  for (int64_t k = 0; k < g.groups; ++k) {
+    const int64_t first = k * g.channels;
+    T* group = g.out + k * g.out_group;
+    if (g.channel_stride < g.pixel_stride) {  // in the order of memory
+      for (int64_t p = 0; p < g.pixels; ++p) {
+        for (int64_t r = 0; r < g.repeat; ++r) {
+          T* out = group + p * g.out_pixel + r;
+          for (int64_t c = 0; c < g.channels; ++c) out[c * g.repeat] = value(p, first + c);
+        }
       }
+      continue;
     }
-    return;
-  }
-  for (int64_t c = 0; c < g.channels; ++c) {
-    for (int64_t p = 0; p < g.pixels; ++p) {
-      const T x = value(p, c);
-      for (int64_t r = 0; r < g.repeat; ++r) g.out[p * g.out_pixel + c * g.repeat + r] = x;
+    for (int64_t c = 0; c < g.channels; ++c) {
+      for (int64_t p = 0; p < g.pixels; ++p) {
+        const T x = value(p, first + c);
+        for (int64_t r = 0; r < g.repeat; ++r) group[p * g.out_pixel + c * g.repeat + r] = x;
+      }
     }
   }
 }

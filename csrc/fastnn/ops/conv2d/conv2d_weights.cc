@@ -40,9 +40,11 @@ struct Weights {
   GatherPlan<T> x_plan;
   GemmKernel<T> gemm = FASTNN_DISPATCH(gemm_kernel<T>)();
   Conv2dKernel<T> conv = FASTNN_DISPATCH(conv2d_kernel<T>)();
+  Bundles bundles{groups, in* static_cast<int64_t>(sizeof(T))};
   int64_t taps = h.taps * v.taps;
   int64_t depth = taps * in;
-  Bands bands{x.shape[0], h, (x_plan.row_size() + v.out * out) * static_cast<int64_t>(sizeof(T)), 1};
+  int64_t row_bytes = (bundles.most() * x_plan.row_size() + v.out * out) * static_cast<int64_t>(sizeof(T));
+  Bands bands{x.shape[0], h, row_bytes, 1};
   int64_t partial_size = groups * (depth + 1) * out;
   int64_t parts =
       std::min({bands.pieces(), kMostPartials, std::max<int64_t>(x.shape[0] * h.out * v.out / kPartPixels, 1),
@@ -85,35 +87,52 @@ struct Weights {
 template <class T>
 struct WeightTiles : Weights<T> {
   using Base = Weights<T>;
-  using Base::bands, Base::conv, Base::depth, Base::gemm, Base::groups, Base::h, Base::in, Base::out,
-      Base::parts, Base::taps, Base::v, Base::x_plan;
-  int64_t panels = ceil_div(out, gemm.cols);
-  int64_t panel_bands = std::min(panels, ceil_div(kWantedChunks, parts* groups));
+  using Base::bands, Base::bundles, Base::conv, Base::depth, Base::gemm, Base::groups, Base::h, Base::in,
+      Base::out, Base::parts, Base::taps, Base::v, Base::x_plan;
+  int64_t width = std::min<int64_t>(gemm.cols, round_up(out, gemm.lanes));  // of a panel of dy
+  int64_t panels = ceil_div(out, width);
+  int64_t panel_bands = std::min(panels, ceil_div(kWantedChunks, parts* bundles.count()));
+  // dy is read in place if its pixels are a panel as they stand, or if too few tiles would share a packed
+  // one. Lines of a group's filters lie apart: they would compete for a few sets of the caches.
+  bool in_place = this->dy.stride[1] == 1 && groups == 1 && (panels == 1 || depth < kSharedRows);
 
-  void run_chunk(int64_t part, int64_t g, int64_t panel_band) const {
+  void run_chunk(int64_t part, int64_t bundle, int64_t panel_band) const {
     const int64_t begin = part_begin(bands.pieces(), parts, part);
     const int64_t end = part_begin(bands.pieces(), parts, part + 1);
-    for (int64_t index = begin; index < end; ++index) add_piece(index, part, g, panel_band, index > begin);
+    for (int64_t index = begin; index < end; ++index)
+      add_piece(index, part, bundle, panel_band, index > begin);
   }
 
-  LinesAhead<T> after(int64_t index) const {
+  LinesAhead<T> after(int64_t index, int64_t g0, int64_t g1) const {
     LinesAhead<T> ahead;
     if (index + 1 >= bands.pieces()) return ahead;
     const Piece next(bands, index + 1);
-    x_plan.add_ahead(this->x, next, ahead);
-    ahead.add(pixel(next.n0, next.row0), pixel(next.n1 - 1, next.row1 - 1) + v.out * this->dy.stride[3]);
+    const T *begin = pixel(next.n0, next.row0),
+            *end = pixel(next.n1 - 1, next.row1 - 1) + v.out * this->dy.stride[3];
+    x_plan.add_ahead(this->x, next, ahead, g0 * in, g1 - g0);
+    if (g1 - g0 == groups) {
+      ahead.add(begin, end);
+    } else {
+      ahead.add_pixels(begin + g0 * out, end, (g1 - g0) * out, this->dy.stride[3]);
+    }
     return ahead;
   }
 
-  void add_piece(int64_t index, int64_t part, int64_t g, int64_t panel_band, bool accumulate) const {
+  void add_piece(int64_t index, int64_t part, int64_t bundle, int64_t panel_band, bool accumulate) const {
     const Piece piece(bands, index);
-    LinesAhead<T> ahead = after(index);
+    const int64_t g0 = bundles.begin(bundle), g1 = bundles.begin(bundle + 1);
+    LinesAhead<T> ahead = after(index, g0, g1);
+    const int64_t group_size = piece.images() * x_plan.image_size(piece.rows());
+    Buffer<T> scratch((g1 - g0) * group_size);
+    x_plan.gather(conv, this->x, g0 * in, piece, {}, scratch.get(), g1 - g0);
+    for (int64_t g = g0; g < g1; ++g)
+      add_group(piece, scratch.get() + (g - g0) * group_size, part, g, panel_band, accumulate, ahead);
+  }
+
+  void add_group(const Piece& piece, const T* scratch, int64_t part, int64_t g, int64_t panel_band,
+                 bool accumulate, LinesAhead<T>& ahead) const {
     const int64_t image_size = x_plan.image_size(piece.rows()), rows = piece.images() * piece.rows();
-    Buffer<T> scratch(piece.images() * image_size);
-    x_plan.gather(conv, this->x, g * in, piece, {}, scratch.get());
-    // dy is read in place if it is a panel as it stands, or if too few tiles would share a packed one.
-    const bool in_place = this->dy.stride[1] == 1 && (panels == 1 || depth < kSharedRows);
-    Buffer<T> panel(in_place ? 0 : rows * v.out * gemm.cols);
+    Buffer<T> panel(in_place ? 0 : rows * v.out * width);
     Buffer<int64_t> a(rows), b(rows), none(rows);
     std::fill_n(none.get(), rows, 0);
     const T one = 1;
@@ -122,7 +141,7 @@ struct WeightTiles : Weights<T> {
     tile.b_offset = b.get();
     tile.depth = v.out;
     tile.a_row = 1;
-    tile.b_row = in_place ? this->dy.stride[3] : gemm.cols;
+    tile.b_row = in_place ? this->dy.stride[3] : width;
     tile.b_masked = in_place;
     tile.c_row = out;
     tile.accumulate = accumulate;
@@ -131,8 +150,8 @@ struct WeightTiles : Weights<T> {
     const int64_t height = joined * in, tiles = ceil_div(height, gemm.rows_of(out));
     for (int64_t j = part_begin(panels, panel_bands, panel_band);
          j < part_begin(panels, panel_bands, panel_band + 1); ++j) {
-      const int64_t col = j * gemm.cols;
-      tile.cols = static_cast<int>(std::min<int64_t>(gemm.cols, out - col));
+      const int64_t col = j * width;
+      tile.cols = static_cast<int>(std::min(width, out - col));
       if (!in_place) pack_gradient(piece, g * out + col, tile.cols, panel.get());
       // Sets the runs: of the rows of pixels, those that contribute.
       const auto set_runs = [&](auto contributes) {
@@ -141,7 +160,7 @@ struct WeightTiles : Weights<T> {
           const int64_t n = r / piece.rows(), i = r % piece.rows();
           if (!contributes(piece.row0 + i)) continue;
           a[tile.runs] = n * image_size + i * h.stride * x_plan.row_size();
-          b[tile.runs++] = in_place ? n * this->dy.stride[0] + i * this->dy.stride[2] : r * v.out * gemm.cols;
+          b[tile.runs++] = in_place ? n * this->dy.stride[0] + i * this->dy.stride[2] : r * v.out * width;
         }
       };
       tile.b = in_place ? pixel(piece.n0, piece.row0) + g * out + col : panel.get();
@@ -150,12 +169,13 @@ struct WeightTiles : Weights<T> {
       for (int64_t tap = 0; tap < taps; tap += joined) {
         const int64_t th = tap / v.taps, tw = tap % v.taps;
         set_runs([&](int64_t i) { return h.on_pixels(i, th); });
-        const T* corner = scratch.get() + th * h.step * x_plan.row_size() + tw * v.step * x_plan.pitch;
+        const T* corner = scratch + th * h.step * x_plan.row_size() + tw * v.step * x_plan.pitch;
         for (int64_t t = 0; t < tiles; ++t) {
           const int64_t first = part_begin(height, tiles, t);
           tile.rows = static_cast<int>(part_begin(height, tiles, t + 1) - first);
           tile.a = corner + first;
-          tile.ahead = tile.rows < kRowsAhead ? nullptr : ahead.take(tile.runs * tile.depth);
+          tile.ahead = nullptr;
+          if (tile.rows >= kRowsAhead) ahead.take(tile);
           tile.c = this->partial_row(part, g, tap * in + first) + col;
           gemm.tile(tile);
         }
@@ -180,17 +200,17 @@ struct WeightTiles : Weights<T> {
   void pack_gradient(const Piece& piece, int64_t first, int cols, T* out_panel) const {
     const TensorView<const T>& dy = this->dy;
     for (int64_t n = piece.n0; n < piece.n1; ++n) {
-      for (int64_t i = piece.row0; i < piece.row1; ++i, out_panel += v.out * gemm.cols) {
-        gemm.pack_b({pixel(n, i) + first * dy.stride[1], dy.stride[3], dy.stride[1], cols, gemm.cols, v.out,
-                     out_panel});
+      for (int64_t i = piece.row0; i < piece.row1; ++i, out_panel += v.out * width) {
+        gemm.pack_b({pixel(n, i) + first * dy.stride[1], dy.stride[3], dy.stride[1], cols,
+                     static_cast<int>(width), v.out, out_panel});
       }
     }
   }
 
   void run() {
-    const int64_t chunks = parts * groups * panel_bands;
-    parallel_for(chunks, this->flops() / kFlopsPerNs, [&](int64_t chunk) {
-      run_chunk(chunk / (groups * panel_bands), chunk / panel_bands % groups, chunk % panel_bands);
+    const int64_t count = bundles.count();
+    parallel_for(parts * count * panel_bands, this->flops() / kFlopsPerNs, [&](int64_t chunk) {
+      run_chunk(chunk / (count * panel_bands), chunk / panel_bands % count, chunk % panel_bands);
     });
   }
 };

@@ -18,7 +18,8 @@ constexpr int gemm_vecs() {
 // Rows of a tile one register wide: more of them share the loads of B and the work round a tile.
 template <class T>
 constexpr int gemm_narrow_rows() {
-  return Vec<T>::lanes == 1 ? gemm_rows<T>() : Vec<T>::registers == 32 ? 16 : 12;
+  if (Vec<T>::lanes == 1) return gemm_rows<T>();
+  return Vec<T>::registers < 32 ? 12 : Vec<T>::lanes * sizeof(T) == 64 ? 28 : 16;
 }
 
 // Registers that a tile of few rows is wide: twice as many as long as the accumulators last. They hide the
@@ -31,18 +32,17 @@ constexpr int gemm_wide_vecs(int rows) {
   return vecs;
 }
 
-template <class T, int kRows, int kVecs>
+template <class V, int kRows, int kVecs>
 struct GemmAccumulators {
-  using V = Vec<T>;
   V acc[kRows][kVecs];
 
   // One step of the sum: a column of A times a row of B.
   template <class Rows>
   FASTNN_INLINE void step(const Rows& rows, const V (&b)[kVecs]) {
-#pragma GCC unroll 16
+#pragma GCC unroll 32
     for (int i = 0; i < kRows; ++i) {
       const V x = V::set(rows.at(i));
-#pragma GCC unroll 16
+#pragma GCC unroll 32
       for (int v = 0; v < kVecs; ++v) acc[i][v] = fma(x, b[v], acc[i][v]);
     }
   }
@@ -79,9 +79,9 @@ struct GemmRows {
   }
 };
 
-template <class T, int kRows, int kVecs>
+template <class T, class V, int kRows, int kVecs>
 struct GemmTileKernel {
-  using V = Vec<T>;
+  using Accumulators = GemmAccumulators<V, kRows, kVecs>;
   static constexpr bool kWide = kVecs > gemm_vecs<T>();
   static constexpr int kLanes = V::lanes;
 
@@ -93,14 +93,14 @@ struct GemmTileKernel {
 
   template <bool kMasked>
   static FASTNN_INLINE void load_b(const T* b, int cols, V (&out)[kVecs]) {
-#pragma GCC unroll 16
+#pragma GCC unroll 32
     for (int v = 0; v < kVecs; ++v) {
       out[v] = kMasked ? V::load(b + v * kLanes, lanes_of(cols, v)) : V::load(b + v * kLanes);
     }
   }
 
   template <bool kRowContiguous, bool kMasked, bool kAhead = false>
-  static FASTNN_INLINE void multiply(const GemmTile<T>& t, GemmAccumulators<T, kRows, kVecs>& tile) {
+  static FASTNN_INLINE void multiply(const GemmTile<T>& t, Accumulators& tile) {
     constexpr int kLine = 64 / sizeof(T);
     const T* ahead = t.ahead;
     for (int64_t r = 0; r < t.runs; ++r) {
@@ -125,12 +125,12 @@ struct GemmTileKernel {
   }
 
   // Bias, residual, ReLU and column statistics, while the tile is in registers.
-  static FASTNN_INLINE void finish(const GemmTile<T>& t, GemmAccumulators<T, kRows, kVecs>& tile) {
-#pragma GCC unroll 16
+  static FASTNN_INLINE void finish(const GemmTile<T>& t, Accumulators& tile) {
+#pragma GCC unroll 32
     for (int v = 0; v < kVecs; ++v) {
       const int n = lanes_of(t.cols, v);
       const V bias = t.bias ? V::load(t.bias + v * kLanes, n) : V::zero();
-#pragma GCC unroll 16
+#pragma GCC unroll 32
       for (int i = 0; i < kRows; ++i) {
         V& x = tile.acc[i][v];
         x = x + bias;
@@ -141,11 +141,11 @@ struct GemmTileKernel {
       // Mean and squared deviations of this tile, then joined with the rows before it (Chan, Golub and
       // LeVeque, 1979).
       V total = V::zero();
-#pragma GCC unroll 16
+#pragma GCC unroll 32
       for (int i = 0; i < kRows; ++i) total = total + tile.acc[i][v];
       const V mean = total * V::set(T(1) / T(kRows));
       V squares = V::zero();
-#pragma GCC unroll 16
+#pragma GCC unroll 32
       for (int i = 0; i < kRows; ++i) {
         const V d = tile.acc[i][v] - mean;
         squares = fma(d, d, squares);
@@ -161,11 +161,11 @@ struct GemmTileKernel {
 
   // From registers into C. Full tiles need no masks.
   template <bool kFull>
-  static FASTNN_INLINE void write(const GemmTile<T>& t, GemmAccumulators<T, kRows, kVecs>& tile) {
+  static FASTNN_INLINE void write(const GemmTile<T>& t, Accumulators& tile) {
     if (t.accumulate) {
-#pragma GCC unroll 16
+#pragma GCC unroll 32
       for (int i = 0; i < kRows; ++i) {
-#pragma GCC unroll 16
+#pragma GCC unroll 32
         for (int v = 0; v < kVecs; ++v) {
           const T* c = t.c + i * t.c_row + v * kLanes;
           tile.acc[i][v] = tile.acc[i][v] + (kFull ? V::load(c) : V::load(c, lanes_of(t.cols, v)));
@@ -173,9 +173,9 @@ struct GemmTileKernel {
       }
     }
     if (t.finish && (t.bias || t.residual || t.relu || t.mean)) finish(t, tile);
-#pragma GCC unroll 16
+#pragma GCC unroll 32
     for (int i = 0; i < kRows; ++i) {
-#pragma GCC unroll 16
+#pragma GCC unroll 32
       for (int v = 0; v < kVecs; ++v) {
         T* c = t.c + i * t.c_row + v * kLanes;
         kFull ? tile.acc[i][v].store(c) : tile.acc[i][v].store(c, lanes_of(t.cols, v));
@@ -184,16 +184,16 @@ struct GemmTileKernel {
   }
 
   static void run(const GemmTile<T>& t) {
-    GemmAccumulators<T, kRows, kVecs> tile;
-#pragma GCC unroll 16
+    Accumulators tile;
+#pragma GCC unroll 32
     for (int i = 0; i < kRows; ++i) {
-#pragma GCC unroll 16
+#pragma GCC unroll 32
       for (int v = 0; v < kVecs; ++v) tile.acc[i][v] = V::zero();
     }
     // The result's lines arrive while the sum is built.
-#pragma GCC unroll 16
+#pragma GCC unroll 32
     for (int i = 0; i < kRows; ++i) {
-#pragma GCC unroll 16
+#pragma GCC unroll 32
       for (int v = 0; v < kVecs; ++v) __builtin_prefetch(t.c + i * t.c_row + v * kLanes, 1);
     }
     if (t.b_masked && t.cols != kVecs * kLanes) {
@@ -209,22 +209,37 @@ struct GemmTileKernel {
   }
 };
 
-// Narrow results run on fewer registers instead of multiplying zeros: the first tile width that holds `cols`.
+// Narrow results run on fewer registers, or on half of one, instead of multiplying zeros: the first tile
+// width that holds `cols`.
 template <class T, int kRows, int kVecs>
-static FASTNN_INLINE void gemm_tile_width(const GemmTile<T>& t) {
+static void gemm_tile_width(const GemmTile<T>& t) {
   if constexpr (kVecs > 1) {
     constexpr int kNarrower = kVecs > gemm_vecs<T>() ? kVecs / 2 : kVecs - 1;
     if (t.cols <= kNarrower * Vec<T>::lanes) return gemm_tile_width<T, kRows, kNarrower>(t);
+  } else if constexpr (HalfVec<T>::lanes < Vec<T>::lanes) {
+    if (t.cols <= HalfVec<T>::lanes) return GemmTileKernel<T, HalfVec<T>, kRows, 1>::run(t);
   }
-  GemmTileKernel<T, kRows, kVecs>::run(t);
+  GemmTileKernel<T, Vec<T>, kRows, kVecs>::run(t);
 }
 
-template <class T, int kRows>
-static void gemm_tile(const GemmTile<T>& t) {
-  if constexpr (kRows > 1) {
-    if (t.rows < kRows) return gemm_tile<T, kRows - 1>(t);
+template <class T>
+struct GemmTileTable {
+  void (*of_rows[gemm_narrow_rows<T>() + 1])(const GemmTile<T>&) = {};
+
+  template <int kRows>
+  constexpr void fill() {
+    if constexpr (kRows > 0) {
+      of_rows[kRows] = gemm_tile_width<T, kRows, gemm_wide_vecs<T>(kRows)>;
+      fill<kRows - 1>();
+    }
   }
-  gemm_tile_width<T, kRows, gemm_wide_vecs<T>(kRows)>(t);
+  constexpr GemmTileTable() { fill<gemm_narrow_rows<T>()>(); }
+};
+
+template <class T>
+static void gemm_tile(const GemmTile<T>& t) {
+  static constexpr GemmTileTable<T> kTable;
+  kTable.of_rows[t.rows](t);
 }
 
 template <class T>
@@ -423,16 +438,8 @@ template <class T>
 GemmKernel<T> gemm_kernel() {
   constexpr int rows = gemm_rows<T>(), vecs = gemm_vecs<T>(), narrow_rows = gemm_narrow_rows<T>();
   // 32 to 64 KB of B a panel: 512 rows of 128 bytes. A tile's C comes and goes once for each run of the sum.
-  return {rows,
-          vecs * Vec<T>::lanes,
-          Vec<T>::lanes,
-          narrow_rows,
-          512,
-          gemm_wide_cols<T>,
-          gemm_tile<T, narrow_rows>,
-          gemm_dot<T>,
-          gemm_pack_a<T>,
-          gemm_pack_b<T>};
+  return {rows,         vecs * Vec<T>::lanes, Vec<T>::lanes,  narrow_rows,   512, gemm_wide_cols<T>,
+          gemm_tile<T>, gemm_dot<T>,          gemm_pack_a<T>, gemm_pack_b<T>};
 }
 
 template GemmKernel<float> gemm_kernel<float>();

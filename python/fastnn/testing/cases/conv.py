@@ -120,6 +120,8 @@ ROWS: tuple[OpCase, ...] = (
             _direct((2, 3, 6, 5), (6, 1, 2, 3), groups=3, stride=(1, 2)),  # depthwise, two filters a channel
             _direct((2, 6, 7, 6), (3, 2, 3, 3), groups=3, padding=1, stride=2),  # two channels a filter
             _direct((2, 12, 6, 7), (9, 4, 3, 3), groups=3, padding=1),  # a few of both
+            _direct((2, 30, 5, 33), (35, 6, 3, 3), groups=5, padding=1, stride=(2, 1)),  # too many for that
+            _direct((2, 100, 5, 7), (35, 20, 3, 3), groups=5, padding=(0, 2), dilation=(1, 2)),
             _direct((2, 19, 9, 19), (19, 1, 3, 3), groups=19, padding=1, stride=2),
             _direct((2, 5, 8, 20), (5, 1, 3, 5), groups=5, padding=(0, 3), bias=False),
             _direct((1, 4, 11, 12), (4, 1, 4, 7), groups=4, padding=(2, 1), stride=(3, 2), dilation=(2, 1)),
@@ -142,6 +144,7 @@ ROWS: tuple[OpCase, ...] = (
             lambda n: _direct((2, n, 5, 4), (3, n, 3, 3), padding=1),
             lambda n: _direct((1, 2, 3, n), (3, 2, 3, 1), padding=(1, 0)),
             lambda n: _direct((2, n, 4, 3), (n, 1, 3, 3), padding=1, groups=n),
+            lambda n: _direct((2, 3 * n, 4, 5), (21, n, 3, 2), padding=1, groups=3, stride=2),
             lambda n: _conv((2, 3, 4, n + 4), (5, 3, 2, 5)),  # few filters: several pixels at a time
             lambda n: _conv((2, 2, 4, 24), (n, 2, 3, 5), padding=(1, 2)),
             lambda n: _conv((2, 3, 5, n + 4), (16, 3, 3, 5), padding=(1, 2), stride=(2, 3)),  # few channels
