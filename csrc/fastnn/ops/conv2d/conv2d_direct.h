@@ -139,6 +139,13 @@ struct WeightCorrelation {
 template <class T>
 void correlate_weights(const WeightCorrelation<T>& sum, T* dw, T* db);
 
+// Adds up partial results (parts, groups, taps * in + 1, out), whose last row is db, to dw (groups * out, in,
+// taps) and db (groups * out), which may be null. In order and in double: one float sum over a whole batch
+// would lose digits.
+template <class T>
+void join_gradients(const T* partial, int64_t parts, int64_t groups, int64_t in, int64_t taps, int64_t out,
+                    T* dw, T* db);
+
 // The same sums, several pixels of a row together where few filters would leave lanes empty. Products with
 // zero join them, so that a NaN or an infinity spreads to neighbours.
 template <class T>

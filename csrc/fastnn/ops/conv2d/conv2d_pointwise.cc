@@ -7,7 +7,6 @@
 #include <optional>
 
 #include "fastnn/base/parallel.h"
-#include "fastnn/base/transpose.h"
 #include "fastnn/ops/batchnorm/batchnorm.h"
 #include "fastnn/ops/conv2d/conv2d_direct.h"
 #include "fastnn/ops/gemm/gemm_kernel.h"
@@ -31,15 +30,24 @@ struct PointwiseBackward {
   std::optional<PieceBackward<T>> behind;
   GemmKernel<T> gemm = FASTNN_DISPATCH(gemm_kernel<T>)();
   int64_t in = dx.shape[1], out = filters.rows, rows = dy.matrix().rows;
-  // Pieces are whole tiles, but for the last.
-  int64_t piece_rows =
-      std::max(kLeastTiles * gemm.rows, kPieceElements / std::max(in, out) / gemm.rows * gemm.rows);
-  int64_t pieces = ceil_div(rows, piece_rows);
+  // Pieces are whole tiles, but for the last, and of about one size.
+  int64_t row_tiles = ceil_div(rows, int64_t{gemm.rows});
+  int64_t piece_tiles = std::max(kLeastTiles, kPieceElements / std::max(in, out) / gemm.rows);
+  int64_t piece_rows = piece_tiles * gemm.rows;  // at the most
+  int64_t pieces = ceil_div(row_tiles, piece_tiles);
   int64_t partial_size = (in + 1) * out;  // the last row is db
   int64_t most_parts = std::max<int64_t>(kPartialBytes / (partial_size * static_cast<int64_t>(sizeof(T))), 1);
-  int64_t parts = dw.data ? std::min({pieces, kMostParts, most_parts}) : pieces;
+  int64_t parts = dw.data ? even(std::min({pieces, kMostParts, most_parts})) : pieces;
   std::optional<PieceReduction<T>> before = {};
-  Buffer<T> partial{dw.data ? parts * partial_size : 0}, totals{dw.data ? in * out : 0};
+  Buffer<T> partial{dw.data ? parts * partial_size : 0};
+
+  // Of an odd number of parts, one of two threads would have to take one more.
+  static int64_t even(int64_t count) { return count > 1 ? count / 2 * 2 : count; }
+
+  // The first row of a piece.
+  int64_t piece_begin(int64_t i) const {
+    return std::min(rows, part_begin(row_tiles, pieces, i) * int64_t{gemm.rows});
+  }
 
   // Rows of scratch are set apart by a cache line: tiles of dw step from row to row, and those a power of two
   // apart share a few sets of the first cache.
@@ -55,7 +63,7 @@ struct PointwiseBackward {
         x_scratch(remakes() ? piece_rows * pitch(in) : 0);
     const int64_t begin = part_begin(pieces, parts, part), end = part_begin(pieces, parts, part + 1);
     for (int64_t i = begin; i < end; ++i) {
-      const int64_t first = i * piece_rows, count = std::min(piece_rows, rows - first);
+      const int64_t first = piece_begin(i), count = piece_begin(i + 1) - first;
       MatrixView<const T> gradient{dy.row(first), count, out, dy.row_stride(), 1};
       MatrixView<const T> pixels{x.row(first), count, in, x.row_stride(), 1};
       if (behind) {
@@ -66,18 +74,18 @@ struct PointwiseBackward {
         before->remake(first, count, x_scratch.get(), pitch(in));
         pixels = {x_scratch.get(), count, in, pitch(in), 1};
       }
-      LinesAhead<T> ahead = after(first + count);
+      LinesAhead<T> ahead = after(i);
       if (dw.data) add_weights(part, pixels, gradient, i > begin, ahead);
       write_pixels(gradient, first, ahead);
       if (before) before->run(i, first, count, dx.data);
     }
   }
 
-  // What the piece from row `first` on reads: tiles fetch it while they multiply.
-  LinesAhead<T> after(int64_t first) const {
+  // What the piece behind piece i reads: tiles fetch it while they multiply.
+  LinesAhead<T> after(int64_t i) const {
     LinesAhead<T> ahead;
-    const int64_t end = std::min(first + piece_rows, rows);
-    if (first >= end) return ahead;
+    if (i + 1 >= pieces) return ahead;
+    const int64_t first = piece_begin(i + 1), end = piece_begin(i + 2);
     ahead.add(dy.row(first), dy.row(end - 1) + out);
     if (behind) ahead.add(behind->row(first), behind->row(end - 1) + out);
     if (before) {
@@ -156,27 +164,11 @@ struct PointwiseBackward {
     }
   }
 
-  // Adds up the partial results in order and in double: one float sum over a whole batch would lose digits.
-  void combine() const {
-    const double bytes = sizeof(T) * static_cast<double>(parts * partial_size);
-    parallel_for(in + (db ? 1 : 0), bytes / kBytesPerNs, [&](int64_t row) {
-      Buffer<double> sum(out);
-      std::fill_n(sum.get(), out, 0.0);
-      for (int64_t part = 0; part < parts; ++part) {
-        const T* addend = partial_row(part, row);
-        for (int64_t f = 0; f < out; ++f) sum[f] += static_cast<double>(addend[f]);
-      }
-      T* total = row < in ? totals.get() + row * out : db;
-      for (int64_t f = 0; f < out; ++f) total[f] = static_cast<T>(sum[f]);
-    });
-    transpose(totals.get(), out, out, in, dw.data, in);
-  }
-
   void run() {
     if (reduction) before.emplace(*reduction, pieces);
     const double flops = (dw.data ? 4.0 : 2.0) * static_cast<double>(dx.size()) * static_cast<double>(out);
     parallel_for(parts, flops / kFlopsPerNs, [&](int64_t part) { run_part(part); });
-    if (dw.data) combine();
+    if (dw.data) join_gradients<T>(partial.get(), parts, 1, in, 1, out, dw.data, db);
     if (before) before->join();
   }
 };

@@ -9,6 +9,7 @@
 
 #include "fastnn/base/parallel.h"
 #include "fastnn/base/pixel_rows.h"
+#include "fastnn/base/transpose.h"
 #include "fastnn/ops/conv2d/conv2d_direct.h"
 #include "fastnn/ops/gemm/gemm_kernel.h"
 
@@ -57,31 +58,7 @@ struct Weights {
 
   double flops() const { return 2.0 * static_cast<double>(dy.size()) * static_cast<double>(depth); }
 
-  // Sums the partial results into dw (groups * out, in, KH, KW) and db, both in C order.
-  void combine(T* dw, T* db) const {
-    const double bytes = sizeof(T) * static_cast<double>(parts * partial_size);
-    parallel_for(groups * in, bytes / kBytesPerNs, [&](int64_t chunk) {
-      const int64_t g = chunk / in, c = chunk % in;
-      Buffer<double> sum(out);
-      for (int64_t t = 0; t < taps; ++t) {
-        total(g, t * in + c, sum.get());
-        for (int64_t f = 0; f < out; ++f) dw[((g * out + f) * in + c) * taps + t] = static_cast<T>(sum[f]);
-      }
-    });
-    Buffer<double> sum(db ? out : 0);
-    for (int64_t g = 0; db && g < groups; ++g) {
-      total(g, depth, sum.get());
-      for (int64_t f = 0; f < out; ++f) db[g * out + f] = static_cast<T>(sum[f]);
-    }
-  }
-
-  void total(int64_t g, int64_t row, double* sum) const {
-    std::fill_n(sum, out, 0.0);
-    for (int64_t part = 0; part < parts; ++part) {
-      const T* addend = partial_row(part, g, row);
-      for (int64_t f = 0; f < out; ++f) sum[f] += static_cast<double>(addend[f]);
-    }
-  }
+  void combine(T* dw, T* db) const { join_gradients(partial.get(), parts, groups, in, taps, out, dw, db); }
 };
 
 template <class T>
@@ -288,6 +265,39 @@ struct WeightProduct : Weights<T> {
 }  // namespace
 
 template <class T>
+void join_gradients(const T* partial, int64_t parts, int64_t groups, int64_t in, int64_t taps, int64_t out,
+                    T* dw, T* db) {
+  constexpr int64_t kColumns = 32;  // of dw, two cache lines: threads seldom write to the same one
+  const int64_t rows = taps * in + 1, partial_size = groups * rows * out;
+  const int64_t band = ceil_div(kColumns, taps), bands = ceil_div(in, band);  // of channels
+  const auto total = [=](int64_t g, int64_t row, double* sum) {
+    std::fill_n(sum, out, 0.0);
+    for (int64_t part = 0; part < parts; ++part) {
+      const T* addend = partial + part * partial_size + (g * rows + row) * out;
+      for (int64_t f = 0; f < out; ++f) sum[f] += static_cast<double>(addend[f]);
+    }
+  };
+  const double bytes = sizeof(T) * static_cast<double>(parts * partial_size);
+  parallel_for(groups * bands, bytes / kBytesPerNs, [&](int64_t chunk) {
+    const int64_t g = chunk / bands, c0 = chunk % bands * band, channels = std::min(band, in - c0);
+    Buffer<double> sum(out);
+    Buffer<T> totals(channels * taps * out);  // [channel][tap][filter]
+    for (int64_t i = 0; i < channels * taps; ++i) {
+      total(g, i % taps * in + c0 + i / taps, sum.get());
+      T* row = totals.get() + i * out;
+      for (int64_t f = 0; f < out; ++f) row[f] = static_cast<T>(sum[f]);
+    }
+    transpose(static_cast<const T*>(totals.get()), out, out, channels * taps, dw + (g * out * in + c0) * taps,
+              in * taps);
+  });
+  Buffer<double> sum(db ? out : 0);
+  for (int64_t g = 0; db && g < groups; ++g) {
+    total(g, rows - 1, sum.get());
+    for (int64_t f = 0; f < out; ++f) db[g * out + f] = static_cast<T>(sum[f]);
+  }
+}
+
+template <class T>
 void correlate_weights(const WeightCorrelation<T>& sum, T* dw, T* db) {
   const auto& [dy, x, h, v, groups] = sum;
   const int64_t in = x.shape[1] / groups, filters = dy.shape[1];
@@ -312,6 +322,8 @@ void correlate_weights(const WeightCorrelation<T>& sum, T* dw, T* db) {
   }
 }
 
+template void join_gradients(const float*, int64_t, int64_t, int64_t, int64_t, int64_t, float*, float*);
+template void join_gradients(const double*, int64_t, int64_t, int64_t, int64_t, int64_t, double*, double*);
 template void correlate_weights(const WeightCorrelation<float>&, float*, float*);
 template void correlate_weights(const WeightCorrelation<double>&, double*, double*);
 

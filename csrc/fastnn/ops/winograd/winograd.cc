@@ -63,10 +63,14 @@ struct BlockReduction {
 // Tiles a block. One strip of the micro-kernel moves least through the caches while the filters stay in the
 // second one; larger filters come from the third, and larger blocks read them less often. So do blocks with
 // few filters, each of which is loaded for little work.
-int64_t block_tiles(int64_t filter_bytes, bool narrow, int kernel_rows) {
+int64_t block_tiles(int64_t tiles, int64_t filter_bytes, bool narrow, int kernel_rows) {
   constexpr int64_t kFilterBytes = 850'000;
   if (narrow) return 2 * kernel_rows;
-  return filter_bytes <= kFilterBytes ? kernel_rows : 4 * kernel_rows;
+  const int64_t most = filter_bytes <= kFilterBytes ? kernel_rows : 4 * kernel_rows;
+  // Of three blocks, or of one that is smaller than the others, one of two threads would wait for the other.
+  constexpr int64_t kFewBlocks = 32;
+  const int64_t blocks = ceil_div(tiles, most);
+  return blocks == 1 || blocks >= kFewBlocks ? most : ceil_div(tiles, round_up(blocks, 2));
 }
 
 // Transformed filters, in panels for the micro-kernel: [plane][panel of F][C][width].
@@ -358,7 +362,8 @@ void correlate_tiles(WinogradForm form, const TensorView<const T>& x, const Tens
                     [&] { return transform_filters<T>(winograd, w, narrow ? winograd.lanes : gemm.cols); });
   }
   const int64_t filter_bytes = shape.filters * shape.filters * c * f * static_cast<int64_t>(sizeof(T));
-  const int64_t block = by_filters ? grid.count() : block_tiles(filter_bytes, narrow, gemm.rows);
+  const int64_t block =
+      by_filters ? grid.count() : block_tiles(grid.count(), filter_bytes, narrow, gemm.rows);
   const int64_t blocks = ceil_div(grid.count(), block);
 
   Buffer<T> statistics;
