@@ -1,4 +1,4 @@
-"""Docstrings tell what is raised."""
+"""Docstrings are whole: what is raised, and for operations what is taken and done."""
 
 from __future__ import annotations
 
@@ -77,5 +77,17 @@ def test_docstrings_tell_what_is_raised(root: Path) -> None:
         if not any(part.startswith("_") for part in path.relative_to(package).parts)
         and not {"testing", "reference", "cli"} & set(path.parts)
         for name in undocumented_errors(ast.parse(path.read_text()), checks)
+    ]
+    assert not missing, "\n".join(missing)
+
+
+def test_operations_say_what_they_take_refuse_and_do(root: Path) -> None:
+    missing = [
+        f"{path.name}: {node.name}: {section}"
+        for path in sorted((root / "python" / "fastnn" / "functional").glob("[a-z]*.py"))
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, Function) and not node.name.startswith("_")
+        for section in ("Args:", "Raises:", "Example:", "``")
+        if section not in (ast.get_docstring(node) or "")
     ]
     assert not missing, "\n".join(missing)

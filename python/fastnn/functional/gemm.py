@@ -106,6 +106,13 @@ def linear_backward(
 
     Raises:
         ValueError: ``dy`` does not fit the forward call.
+
+    Example:
+        >>> import numpy as np
+        >>> y, cache = linear_forward(np.ones((1, 3)), np.ones((2, 3)))
+        >>> dx, dw, db = linear_backward(np.array([[1.0, 2.0]]), cache)
+        >>> dx.tolist(), dw.tolist(), db
+        ([[3.0, 3.0, 3.0]], [[1.0, 1.0, 1.0], [2.0, 2.0, 2.0]], None)
     """
     return _linear_backward(dy, cache, need_dx=need_dx, need_dw=need_dw)
 
