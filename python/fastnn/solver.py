@@ -58,7 +58,9 @@ class Solver:
         drop_last: leave out an epoch's last update if it would see fewer examples than the others.
         accumulate: calls of ``loss`` per update.
         sample_weights: (N,) weights >= 0 of the training examples; the model's loss must take ``weights``.
-        preprocess: a fitted `fastnn.preprocess` step, for training and validation data.
+        preprocess: a fitted `fastnn.preprocess` step, for training and validation data. The model does not
+            keep it: give what it predicts on to ``transform`` first, or let the net begin with
+            `fastnn.nn.Standardise`, which is saved with it.
         augment: `fastnn.augment` steps, for training data.
         callbacks: `fastnn.callbacks`, called in this order.
         seed: names the order of the examples and their augmentation.

@@ -53,12 +53,15 @@ class ArrayDataset:
     def __len__(self) -> int:
         return len(self.X)
 
+    def __repr__(self) -> str:
+        return f"ArrayDataset({len(self)} examples of {_shape_and_type(self.X)})"
+
     def batch(self, indices: Array) -> tuple[Array, Array]:
         """Return copies of the examples ``indices`` (n,), as ``X`` (n, ...) and ``y`` (n, ...)."""
         return _take(self.X, indices), self.y[indices]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Splits:
     """A data set in its training, validation and test parts; the last two may be missing.
 
@@ -75,8 +78,8 @@ class Splits:
         >>> splits = Splits(np.eye(4), np.array([0, 1, 0, 1]), classes=("even", "odd"))
         >>> len(splits.train), splits.val
         (4, None)
-        >>> len(splits.hold_out(1).val)
-        1
+        >>> splits.hold_out(1)
+        Splits(3 training + 1 validation examples of shape (4,), float64, 2 classes)
     """
 
     X_train: Array
@@ -154,10 +157,20 @@ class Splits:
             y_val=self.y_train[held],
         )
 
+    def __repr__(self) -> str:
+        parts = {"training": self.X_train, "validation": self.X_val, "test": self.X_test}
+        counts = " + ".join(f"{len(X)} {name}" for name, X in parts.items() if X is not None)
+        answers = f"{len(self.classes)} classes" if self.classes else f"targets {self.y_train.dtype}"
+        return f"Splits({counts} examples of {_shape_and_type(self.X_train)}, {answers})"
+
     def as_dict(self) -> Mapping[str, Array]:
         """Return the parts that there are under the course's names ``X_train``, ``y_train``, ``X_val``, …"""
         names = ("X_train", "y_train", "X_val", "y_val", "X_test", "y_test")
         return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+
+
+def _shape_and_type(X: Array) -> str:
+    return f"shape {X.shape[1:]}, {X.dtype}"
 
 
 def _take(X: Array, rows: Array) -> Array:

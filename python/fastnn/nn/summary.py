@@ -49,11 +49,14 @@ class Summary(NamedTuple):
         widths = [max(len(line[i]) for line in lines) for i in range(len(heads))]
         table = ["  ".join(f"{cell:<{w}}" for cell, w in zip(line, widths, strict=True)) for line in lines]
         total = (
-            f"{self.params:,} parameters ({self.parameter_bytes / 2**20:.2f} MiB), "
-            f"{self.multiply_adds:,} multiply-adds and {self.activation_bytes / 2**20:.2f} MiB "
-            "of activations an example"
+            f"{self.params:,} parameters ({_memory(self.parameter_bytes)}), {self.multiply_adds:,} "
+            f"multiply-adds and {_memory(self.activation_bytes)} of activations an example"
         )
         return "\n".join([*(line.rstrip() for line in table), total])
+
+
+def _memory(size: int) -> str:
+    return f"{size / 2**20:.2f} MiB" if size >= 2**20 else f"{size / 2**10:.1f} KiB"
 
 
 def summarize(net: Layer, input_shape: tuple[int, ...], dtype: npt.DTypeLike = np.float32) -> Summary:
