@@ -22,7 +22,7 @@ CASES: dict[str, tuple[tuple[int, int, int, int], int, int, int, int]] = {
     "depthwise, large images": ((2, 35, 40, 41), 35, 3, 1, 35),
     "depthwise, strided": ((3, 20, 9, 8), 20, 3, 2, 20),
     "depthwise, strided over pixels": ((2, 5, 9, 8), 5, 1, 2, 5),
-    "small groups": ((2, 12, 7, 6), 18, 3, 1, 6),
+    "small groups": ((2, 12, 7, 6), 12, 3, 1, 6),
 }
 
 
