@@ -151,7 +151,9 @@ class Model(Predicting):
         assert dx is not None
         return dx
 
-    def _backward(self, dscores: Array, cache: Any, *, need_dx: bool) -> Array | None:
+    def _backward(self, dscores: Array, cache: Any, *, need_dx: bool, spend: bool = False) -> Array | None:
+        if isinstance(self.net, Container) and self.net.chained:
+            return self.net.backward_chained(dscores, cache, need_dx=need_dx, spend=spend)[0]
         own = None if isinstance(self.net, Container) else self.net.grads
         if need_dx or not getattr(self.net, "can_skip_dx", False):
             return self.net.backward(dscores, cache, own)
@@ -186,7 +188,7 @@ class Model(Predicting):
         self._turn.number += 1
         for added_to in self._added_to:
             self.grads.flat[added_to] = 0
-        self._backward(dscores, cache, need_dx=False)
+        self._backward(dscores, cache, need_dx=False, spend=True)
         if isinstance(self.regularizer, regularizers.ByName):
             value += self.regularizer.add(self.params, self.grads)
         elif self.regularizer is not None:

@@ -197,3 +197,23 @@ def test_a_norm_between_convolutions_is_never_written(monkeypatch: pytest.Monkey
     assert watched.forward(X, train=True)[1][2][1].product.input_norm is None
     monkeypatch.setattr(_runtime, "_conv_algo", "direct")
     assert all(step.product.input_norm is None for _, step in net().forward(X, train=True)[1])
+
+
+def test_a_spent_cache_goes_as_it_is_used() -> None:
+    x = np.random.default_rng(3).normal(size=(8, 2, 32, 32))
+    net = chain()
+    y, cache = net.forward(x, train=True)
+    dy, peaks, results = np.cos(y), [], []
+    for spend in (False, False, True):  # one that is not spent serves again
+        net.zero_grads()
+        _runtime.reset_peak_bytes()
+        before = _runtime.peak_bytes()
+        dx, _ = net.backward_chained(dy, cache, spend=spend)
+        peaks.append(_runtime.peak_bytes() - before)
+        results.append((y, dx, {name: grad.copy() for name, grad in net.grads.items()}))
+    assert cache == []
+    assert peaks[2] < peaks[1] - x.nbytes
+    for other in results[1:]:
+        np.testing.assert_array_equal(other[1], results[0][1])
+        for name, grad in other[2].items():
+            np.testing.assert_array_equal(grad, results[0][2][name])

@@ -266,6 +266,7 @@ def test_dx_takes_a_residual(
 )
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("activation", ["relu", None])
+@pytest.mark.parametrize("stride", [1, 2])
 def test_a_norm_is_applied_to_pixels_as_they_are_read(
     isa: str,
     x_shape: tuple[int, ...],
@@ -273,13 +274,14 @@ def test_a_norm_is_applied_to_pixels_as_they_are_read(
     padding: Any,
     dtype: Any,
     activation: Literal["relu"] | None,
+    stride: int,
 ) -> None:
     # A large mean: the same roundings, so the same bits, as if the norm had run by itself.
     x = fastnn.channels_last((RNG.normal(size=x_shape) + 1e3).astype(dtype))
     gamma, beta = RNG.normal(size=(2, x_shape[1])).astype(dtype)
     w = RNG.normal(size=(filters, x_shape[1], 3, 3)).astype(dtype)
     pads = padding if isinstance(padding, tuple) else (padding, padding)
-    options = _core.ConvOptions("conv2d_forward", (1, 1), pads, (1, 1), 1, "winograd")
+    options = _core.ConvOptions("conv2d_forward", (stride, stride), pads, (1, 1), 1, "winograd")
     assert _core.conv2d_takes_input_norm(x, w, options)
     before, norm = _batchnorm_forward(x, gamma, beta, activation=activation)
     same, deferred = _batchnorm_forward(x, gamma, beta, activation=activation, deferred=True)

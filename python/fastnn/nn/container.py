@@ -208,11 +208,13 @@ class Container(Layer):
         need_dx: bool = True,
         sums: Array | None = None,
         norm: Any = None,
+        spend: bool = False,
     ) -> tuple[Array | None, Array | None]:
         """Like `backward`, between others of a chain; ``sums`` are those of `last_norm` over dy.
 
         The second result are the sums of ``norm``, the cache of a batch norm whose output was the input here,
-        over dx, or None: see `Conv2d.backward_fused`.
+        over dx, or None: see `Conv2d.backward_fused`. Who will not need the cache again may ``spend`` it:
+        what it holds goes as soon as it has been used.
         """
         raise NotImplementedError
 

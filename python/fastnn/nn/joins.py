@@ -100,6 +100,7 @@ class Residual(Container):
         need_dx: bool = True,
         sums: Array | None = None,
         norm: Any = None,
+        spend: bool = False,
     ) -> tuple[Array | None, Array | None]:
         body: Any = self.children["body"]
         identity = "shortcut" not in self.children
@@ -115,6 +116,7 @@ class Residual(Container):
                 identity=identity,
                 sums=sums,
                 norm=norm if identity else None,
+                spend=spend,
             )
             if identity:
                 return dx, sums

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, NamedTuple
 
@@ -58,7 +59,8 @@ class Run(NamedTuple):
         return cls(*found) if len(layers) - len(rest) > 1 else None
 
 
-class _RunCache(NamedTuple):
+@dataclass
+class _RunCache:
     """Caches of a run's layers; ``y`` is kept where ReLU follows a product, as its sign is the mask."""
 
     product: Any
@@ -206,8 +208,11 @@ class Sequential(Container):
         need_dx: bool = True,
         sums: Array | None = None,
         norm: Any = None,
+        spend: bool = False,
     ) -> tuple[Array | None, Array | None]:
-        dx, _, sums = self.backward_fused(dy, cache, grads, need_dx=need_dx, sums=sums, norm=norm)
+        dx, _, sums = self.backward_fused(
+            dy, cache, grads, need_dx=need_dx, sums=sums, norm=norm, spend=spend
+        )
         return dx, sums
 
     def last_norm(self, cache: Any) -> Any:
@@ -232,6 +237,7 @@ class Sequential(Container):
         identity: bool = False,
         sums: Array | None = None,
         norm: Any = None,
+        spend: bool = False,
     ) -> tuple[Array | None, Array | None, Array | None]:
         """Like `backward_chained`; the second result is the gradient of the residual that was ``joined``.
 
@@ -247,7 +253,7 @@ class Sequential(Container):
         dresidual: Array | None = None
         to_add: Array | None = None
         for i in reversed(range(lowest, last + 1)):
-            step, kept = cache[i]
+            step, kept = cache.pop() if spend else cache[i]
             assert dx is not None
             wanted = need_dx or i > first
             merges = i == 0 < last and to_add is not None and isinstance(step, Run) and self._adds_to_dx(step)
@@ -255,10 +261,10 @@ class Sequential(Container):
             whole = merges or (to_add is None and not (identity and i == last))
             below = self._norm_after(*cache[i - 1]) if i > lowest else norm if i == 0 and whole else None
             if not isinstance(step, Run):
-                dx, sums = self._backward_step(step, dx, kept, grads, wanted, sums, below)
+                dx, sums = self._backward_step(step, dx, kept, grads, wanted, sums, below, spend)
                 continue
             added = to_add if merges else None
-            dx, through, sums = self._backward_run(step, dx, kept, grads, wanted, added, sums, below)
+            dx, through, sums = self._backward_run(step, dx, kept, grads, wanted, added, sums, below, spend)
             if merges:
                 to_add = None
             if i == last and joined:
@@ -277,11 +283,14 @@ class Sequential(Container):
         need_dx: bool,
         sums: Array | None,
         norm: Any,
+        spend: bool,
     ) -> tuple[Array | None, Array | None]:
         child = self.children[name]
         if isinstance(child, Container) and child.chained and name not in self._watchers:
             scope = self._scope(name, grads)
-            return child.backward_chained(dy, cache, scope, need_dx=need_dx, sums=sums, norm=norm)
+            return child.backward_chained(
+                dy, cache, scope, need_dx=need_dx, sums=sums, norm=norm, spend=spend
+            )
         return self._backward_child(name, dy, cache, grads, need_dx), None
 
     def _adds_to_dx(self, run: Run) -> bool:
@@ -302,6 +311,7 @@ class Sequential(Container):
         dx_residual: Array | None,
         sums: Array | None,
         norm_below: Any,
+        spend: bool,
     ) -> tuple[Array | None, Array | None, Array | None]:
         dx: Array | None = dy
         dresidual: Array | None = None
@@ -328,6 +338,8 @@ class Sequential(Container):
                 dx, sums = norm.backward_behind(cache.norm, scope, sums, partial(convolution, dy))
                 return dx, None, sums
             dx, dresidual = norm.backward_fused(dy, cache.norm, scope, sums=sums)
+            if spend:
+                cache.norm = None  # before the convolution allocates its dx
         sums = None
         assert dx is not None
         if convolution is not None:
