@@ -206,7 +206,7 @@ static FASTNN_INLINE void both_ways(Load load, Store store) {
   const auto column = [&](int j) __attribute__((always_inline)) {
     V in[kIn], out[kOut];
 #pragma GCC unroll 9
-    for (int i = 0; i < kIn; ++i) in[i] = load(i * kIn + j);
+    for (int i = 0; i < kIn; ++i) in[i] = load(i, j);
     kTransform(in, out);
 #pragma GCC unroll 9
     for (int i = 0; i < kOut; ++i) half[i][j] = out[i];
@@ -215,7 +215,7 @@ static FASTNN_INLINE void both_ways(Load load, Store store) {
     V out[kOut];
     kTransform(half[i], out);
 #pragma GCC unroll 9
-    for (int j = 0; j < kOut; ++j) store(i * kOut + j, out[j]);
+    for (int j = 0; j < kOut; ++j) store(i, j, out[j]);
   };
   if constexpr (kIn <= 6 && kOut <= 6) {
 #pragma GCC unroll 6
@@ -247,27 +247,42 @@ static FASTNN_INLINE void store_lanes(Vec<T> x, T* p, int n) {
   n == Vec<T>::lanes ? x.store(p) : x.store(p, n);
 }
 
+// Which rows and columns of a patch are inside the image: all bits of them are set.
+template <int kSize>
+struct PatchEdges {
+  int row[kSize], col[kSize];
+
+  template <class Pixel>
+  explicit PatchEdges(const WinogradPatch<Pixel>& patch) {
+    for (int i = 0; i < kSize; ++i) {
+      row[i] = i >= patch.top && i < patch.bottom ? -1 : 0;
+      col[i] = i >= patch.left && i < patch.right ? -1 : 0;
+    }
+  }
+};
+
 // One register of channels of a patch. Inside the image, and if the register is full (kWhole), pixels are
 // plain loads and stores; elsewhere those beyond an edge have no lanes. Pixel is T or const T.
 template <class T, int kSize, bool kWhole, class Pixel>
 struct PatchLanes {
   using V = Vec<T>;
   const WinogradPatch<Pixel>& patch;
+  const PatchEdges<kSize>& edges;
   int64_t c;
   int n;
 
-  FASTNN_INLINE bool inside(int i) const {
-    const int y = i / kSize, x = i % kSize;
-    return kWhole || (y >= patch.top && y < patch.bottom && x >= patch.left && x < patch.right);
+  FASTNN_INLINE bool inside(int y, int x) const { return kWhole || (edges.row[y] & edges.col[x]) != 0; }
+  FASTNN_INLINE int lanes(int y, int x) const { return n & edges.col[x] & edges.row[y]; }
+  FASTNN_INLINE Pixel* at(int y, int x) const { return patch.corner + y * patch.row + x * patch.col + c; }
+  FASTNN_INLINE V load(int y, int x) const {
+    return kWhole ? V::load(at(y, x)) : V::load(at(y, x), lanes(y, x));
   }
-  FASTNN_INLINE Pixel* at(int i) const {
-    return patch.corner + i / kSize * patch.row + i % kSize * patch.col + c;
+  FASTNN_INLINE void store(V v, int y, int x) const {
+    kWhole ? v.store(at(y, x)) : v.store(at(y, x), lanes(y, x));
   }
-  FASTNN_INLINE V load(int i) const { return kWhole ? V::load(at(i)) : V::load(at(i), inside(i) ? n : 0); }
-  FASTNN_INLINE void store(V x, int i) const { kWhole ? x.store(at(i)) : x.store(at(i), inside(i) ? n : 0); }
   // The same lanes of another image.
   FASTNN_INLINE PatchLanes<T, kSize, kWhole, const T> of(const WinogradPatch<const T>& other) const {
-    return {other, c, n};
+    return {other, edges, c, n};
   }
 };
 
@@ -275,11 +290,12 @@ struct PatchLanes {
 template <class T, int kSize, class Pixel, class Body>
 static FASTNN_INLINE void by_patch_channels(const WinogradPatch<Pixel>& patch, int64_t channels, Body body) {
   const bool whole = patch.top <= 0 && patch.left <= 0 && patch.bottom >= kSize && patch.right >= kSize;
+  const PatchEdges<kSize> edges(patch);
   by_channels<T>(channels, [&](int64_t c, int n) {
     if (whole && n == Vec<T>::lanes) {
-      body(PatchLanes<T, kSize, true, Pixel>{patch, c, n});
+      body(PatchLanes<T, kSize, true, Pixel>{patch, edges, c, n});
     } else {
-      body(PatchLanes<T, kSize, false, Pixel>{patch, c, n});
+      body(PatchLanes<T, kSize, false, Pixel>{patch, edges, c, n});
     }
   });
 }
@@ -289,16 +305,17 @@ static void winograd_gather(const WinogradToPlanes<T>& g) {
   using V = Vec<T>;
   by_patch_channels<T, W::shape.window>(g.pixels, g.channels, [&](const auto& pixels) {
     const auto transform = [&](auto load) {
-      both_ways<T, W::shape.window, W::shape.data, W::data>(
-          load, [&](int p, V x) { store_lanes(x, g.out + p * g.plane + pixels.c, pixels.n); });
+      both_ways<T, W::shape.window, W::shape.data, W::data>(load, [&](int i, int j, V x) {
+        store_lanes(x, g.out + (i * W::shape.data + j) * g.plane + pixels.c, pixels.n);
+      });
     };
-    if (!g.scale) return transform([&](int i) { return pixels.load(i); });
+    if (!g.scale) return transform([&](int y, int x) { return pixels.load(y, x); });
     const V scale = load_lanes(g.scale + pixels.c, pixels.n),
             shift = load_lanes(g.shift + pixels.c, pixels.n),
             center = load_lanes(g.center + pixels.c, pixels.n), floor = V::set(g.floor);
-    transform([&](int i) {
-      if (!pixels.inside(i)) return V::zero();
-      return max(floor, fma(pixels.load(i) - center, scale, shift));
+    transform([&](int y, int x) {
+      if (!pixels.inside(y, x)) return V::zero();
+      return max(floor, fma(pixels.load(y, x) - center, scale, shift));
     });
   });
 }
@@ -307,32 +324,41 @@ template <class T, class W>
 static void winograd_spread(const WinogradToPlanes<T>& g) {
   by_patch_channels<T, W::shape.tile>(g.pixels, g.channels, [&](const auto& pixels) {
     both_ways<T, W::shape.tile, W::shape.products, W::spread>(
-        [&](int i) { return pixels.load(i); },
-        [&](int p, Vec<T> x) { store_lanes(x, g.out + p * g.plane + pixels.c, pixels.n); });
+        [&](int y, int x) { return pixels.load(y, x); },
+        [&](int i, int j, Vec<T> x) {
+          store_lanes(x, g.out + (i * W::shape.products + j) * g.plane + pixels.c, pixels.n);
+        });
   });
+}
+
+template <int kTile, class Body>
+static FASTNN_INLINE void by_pixels(Body body) {
+#pragma GCC unroll 4
+  for (int y = 0; y < kTile; ++y) {
+#pragma GCC unroll 8
+    for (int x = 0; x < kTile; ++x) body(y, x);
+  }
 }
 
 // Adds the mean and squared deviations of the pixels inside to the running ones (Chan, Golub and LeVeque,
 // 1979).
-template <class T, int kPixels, class Lanes>
+template <class T, int kTile, class Lanes>
 static FASTNN_INLINE void join_pixels(const WinogradFromPlanes<T>& s, const Lanes& lanes,
-                                      const Vec<T> (&pixel)[kPixels]) {
+                                      const Vec<T> (&pixel)[kTile][kTile]) {
   using V = Vec<T>;
   V total = V::zero(), squares = V::zero();
   int count = 0;
-#pragma GCC unroll 16
-  for (int i = 0; i < kPixels; ++i) {
-    if (!lanes.inside(i)) continue;
-    total = total + pixel[i];
+  by_pixels<kTile>([&](int y, int x) __attribute__((always_inline)) {
+    if (!lanes.inside(y, x)) return;
+    total = total + pixel[y][x];
     ++count;
-  }
+  });
   const V mean = total * V::set(T(1) / T(count));
-#pragma GCC unroll 16
-  for (int i = 0; i < kPixels; ++i) {
-    if (!lanes.inside(i)) continue;
-    const V d = pixel[i] - mean;
+  by_pixels<kTile>([&](int y, int x) __attribute__((always_inline)) {
+    if (!lanes.inside(y, x)) return;
+    const V d = pixel[y][x] - mean;
     squares = fma(d, d, squares);
-  }
+  });
   T *means = s.mean + lanes.c, *deviations = s.sum_squares + lanes.c;
   const T before = T(s.seen), share = T(count) / (before + T(count));
   const V old_mean = s.seen ? V::load(means, lanes.n) : V::zero();
@@ -344,28 +370,27 @@ static FASTNN_INLINE void join_pixels(const WinogradFromPlanes<T>& s, const Lane
 
 // Masks the gradient by the sign of the norm's output, computed again as the norm did, and adds up what the
 // norm's backward pass needs of it.
-template <class T, int kPixels, class Lanes>
+template <class T, int kTile, class Lanes>
 static FASTNN_INLINE void reduce_pixels(const WinogradFromPlanes<T>& s, const Lanes& lanes,
-                                        const Vec<T> (&pixel)[kPixels]) {
+                                        const Vec<T> (&pixel)[kTile][kTile]) {
   using V = Vec<T>;
   T *sums = s.sum + lanes.c, *products = s.product + lanes.c;
   const V center = load_lanes(s.center + lanes.c, lanes.n), scale = load_lanes(s.scale + lanes.c, lanes.n),
           shift = load_lanes(s.shift + lanes.c, lanes.n);
   V sum = load_lanes(sums, lanes.n), product = load_lanes(products, lanes.n);
-#pragma GCC unroll 16
-  for (int i = 0; i < kPixels; ++i) {
-    if (!lanes.inside(i)) continue;
-    const V x = lanes.of(s.norm_x).load(i) - center;
-    V d = pixel[i];
+  by_pixels<kTile>([&](int i, int j) __attribute__((always_inline)) {
+    if (!lanes.inside(i, j)) return;
+    const V x = lanes.of(s.norm_x).load(i, j) - center;
+    V d = pixel[i][j];
     if (s.norm_relu) {
       V y = fma(x, scale, shift);
-      if (s.norm_residual.corner) y = y + lanes.of(s.norm_residual).load(i);
+      if (s.norm_residual.corner) y = y + lanes.of(s.norm_residual).load(i, j);
       d = select(y > V::zero(), d, V::zero());
     }
     sum = sum + d;
     product = fma(d, x, product);
-    lanes.store(d, i);
-  }
+    lanes.store(d, i, j);
+  });
   store_lanes(sum, sums, lanes.n);
   store_lanes(product, products, lanes.n);
 }
@@ -375,16 +400,18 @@ static void winograd_scatter(const WinogradFromPlanes<T>& s) {
   using V = Vec<T>;
   constexpr int kTile = W::shape.tile;
   by_patch_channels<T, kTile>(s.pixels, s.channels, [&](const auto& pixels) {
-    V pixel[kTile * kTile];
+    V pixel[kTile][kTile];
     const V bias = s.bias ? load_lanes(s.bias + pixels.c, pixels.n) : V::zero();
     both_ways<T, W::shape.products, kTile, W::output>(
-        [&](int p) { return load_lanes(s.in + p * s.plane + pixels.c, pixels.n); },
-        [&](int i, V x) {
+        [&](int i, int j) {
+          return load_lanes(s.in + (i * W::shape.products + j) * s.plane + pixels.c, pixels.n);
+        },
+        [&](int i, int j, V x) {
           x = x + bias;
-          if (s.residual.corner) x = x + pixels.of(s.residual).load(i);
+          if (s.residual.corner) x = x + pixels.of(s.residual).load(i, j);
           if (s.relu) x = max(V::zero(), x);
-          if (!s.norm_x.corner) pixels.store(x, i);
-          pixel[i] = x;
+          if (!s.norm_x.corner) pixels.store(x, i, j);
+          pixel[i][j] = x;
         });
     if (s.norm_x.corner) reduce_pixels(s, pixels, pixel);
     if (s.mean) join_pixels(s, pixels, pixel);
@@ -456,8 +483,8 @@ template <class T, class W>
 static void winograd_filter(const WinogradFilter<T>& g) {
   by_channels<T>(g.channels, [&](int64_t f, int n) {
     both_ways<T, 3, W::shape.filters, W::filter>(
-        [&](int k) { return load_lanes(g.taps + k * g.tap + f, n); },
-        [&](int p, Vec<T> x) { store_lanes(x, g.out + p * g.plane + f, n); });
+        [&](int i, int j) { return load_lanes(g.taps + (3 * i + j) * g.tap + f, n); },
+        [&](int i, int j, Vec<T> x) { store_lanes(x, g.out + (i * W::shape.filters + j) * g.plane + f, n); });
   });
 }
 
@@ -465,8 +492,8 @@ template <class T, class W>
 static void winograd_filter_gradient(const WinogradFilterGradient<T>& g) {
   by_channels<T>(g.channels, [&](int64_t f, int n) {
     both_ways<T, W::shape.filters, 3, W::filter_transposed>(
-        [&](int p) { return load_lanes(g.in + p * g.plane + f, n); },
-        [&](int k, Vec<T> x) { store_lanes(x, g.taps + k * g.tap + f, n); });
+        [&](int i, int j) { return load_lanes(g.in + (i * W::shape.filters + j) * g.plane + f, n); },
+        [&](int i, int j, Vec<T> x) { store_lanes(x, g.taps + (3 * i + j) * g.tap + f, n); });
   });
 }
 
