@@ -97,8 +97,8 @@ class Solver:
         >>> X = np.linspace(-1, 1, 64)[:, None]
         >>> model = Line()
         >>> history = Solver(model, (X, 3 * X), optimizer=SGD(0.5), epochs=20, batch_size=16).train()
-        >>> model.params["w"].round(3), history.train_r2[-1].round(3)
-        (array([[3.]]), np.float64(1.0))
+        >>> model.params["w"].round(3).tolist(), round(float(history.train_r2[-1]), 3)
+        ([[3.0]], 1.0)
     """
 
     def __init__(
