@@ -9,6 +9,7 @@ namespace {
 // With a panel of filters and the rows being written beside it, within a second cache of 512 KB or more.
 constexpr int64_t kScratchBytes = 192 * 1024;
 constexpr int64_t kWantedChunks = 8;  // enough to balance a few threads
+constexpr int64_t kPixelsAhead = 8;   // as many cache lines as a core can wait for
 
 }  // namespace
 
@@ -106,6 +107,7 @@ void GatherPlan<T>::gather(const Conv2dKernel<T>& kernel, const TensorView<const
   row.relu = prologue.relu;
   row.out_pixel = pitch;
   row.out_group = piece.images() * image_size(piece.rows());
+  if (groups * channels < x.shape[1]) row.pixels_ahead = kPixelsAhead;
   const auto zero = [&](T* begin, int64_t positions) {
     for (int64_t g = 0; g < groups; ++g) std::fill_n(begin + g * row.out_group, positions * pitch, T(0));
   };

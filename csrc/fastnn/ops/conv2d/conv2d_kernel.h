@@ -25,6 +25,7 @@ struct ConvGather {
   bool relu;
   T* out;
   int64_t out_pixel, out_group;
+  int64_t pixels_ahead = 0;  // asked for so early, if not 0: hardware does not follow parts of pixels
 };
 
 // The sum of rows of numbers: out[j] = sum_i in[i * in_row + j], j < width

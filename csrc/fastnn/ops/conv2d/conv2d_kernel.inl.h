@@ -18,6 +18,11 @@ static void gather_as(const ConvGather<T>& g) {
         !kAffine && g.groups == 1 && g.pixel_stride == g.channels && g.out_pixel == g.channels;
     const int64_t pixels = one_run ? 1 : g.pixels, length = one_run ? g.pixels * g.channels : g.channels;
     for (int64_t p = 0; p < pixels; ++p) {
+      if (g.pixels_ahead) {
+        constexpr int64_t kLine = 64 / sizeof(T);
+        const T* ahead = g.in + (p + g.pixels_ahead) * g.pixel_stride;
+        for (int64_t c = 0; c < g.groups * g.channels; c += kLine) __builtin_prefetch(ahead + c);
+      }
       for (int64_t k = 0; k < g.groups; ++k) {
         const T* in = g.in + p * g.pixel_stride + k * g.channels;
         T* out = g.out + k * g.out_group + p * g.out_pixel;
