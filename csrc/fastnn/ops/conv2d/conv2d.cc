@@ -202,7 +202,7 @@ void conv2d_forward(TensorView<const T> x, TensorView<const T> w, TensorView<T> 
                                input_norm);
   }
   if (depthwise_applies(w, settings.groups))
-    return depthwise_forward(channels_stride(x), w, y, settings, prologue, epilogue);
+    return depthwise_forward(channels_stride(x), w, y, settings, prologue, epilogue, kept);
   const TapAxis h(settings.window.h, x.shape[2]), v(settings.window.w, x.shape[3]);
   const int64_t filters = w.shape[0] / settings.groups;
   const FilterView<T> taps{w.data, filters * w.stride[0], w.stride[0], w.stride[1], w.stride[2], w.stride[3]};

@@ -222,13 +222,15 @@ struct LaneSum {
   FilterView<T> w;
   TensorView<T> y;
   Epilogue<T> epilogue;
-  const NormReduction<T>* reduction = nullptr;
+  Kept* kept;
+  const NormReduction<T>* reduction;
   std::optional<PieceReduction<T>> reduce = {};
   Conv2dKernel<T> kernel = FASTNN_DISPATCH(conv2d_kernel<T>)();
-  Buffer<T> filters{x.taps * x.lanes}, mean = {}, squares = {};  // statistics of each piece (pieces, lanes)
+  Buffer<T> mean = {}, squares = {};  // statistics of each piece (pieces, lanes)
 
   // [slice][kh][kw][lane].
-  void pack_filters() const {
+  Buffer<T> pack_filters() const {
+    Buffer<T> filters(x.taps * x.lanes);
     const int64_t repeat = x.images.repeat;
     for (int64_t g = 0; g < x.images.groups; ++g) {
       for (int64_t o = 0; o < repeat; ++o) {
@@ -240,9 +242,10 @@ struct LaneSum {
         }
       }
     }
+    return filters;
   }
 
-  void run_piece(const Bands& bands, int64_t index) const {
+  void run_piece(const Bands& bands, int64_t index, const Buffer<T>& filters) const {
     const Piece piece(bands, index);
     const LaneRows<T> rows = x.rows(piece);
     std::vector<DepthwiseRun<T>> runs;
@@ -288,7 +291,7 @@ struct LaneSum {
       if (reduction) PieceReduction<T>(*reduction, 0).join();
       return;
     }
-    pack_filters();
+    const KeptOr<Buffer<T>> filters(KeptAs{kept}, [&] { return pack_filters(); });
     const Bands bands = x.bands(y.shape[2]);
     if (reduction) reduce.emplace(*reduction, bands.pieces());
     if (epilogue.mean) {
@@ -297,7 +300,8 @@ struct LaneSum {
     }
     const double flops = 2.0 * static_cast<double>(y.size()) * static_cast<double>(x.taps) /
                          static_cast<double>(x.h.size() * x.v.size());
-    parallel_for(bands.pieces(), flops / kFlopsPerNs, [&](int64_t index) { run_piece(bands, index); });
+    parallel_for(bands.pieces(), flops / kFlopsPerNs,
+                 [&](int64_t index) { run_piece(bands, index, *filters); });
     if (epilogue.mean) join_statistics(bands, y.shape[3], mean.get(), squares.get(), x.lanes, epilogue);
     if (reduce) reduce->join();
   }
@@ -371,7 +375,7 @@ bool depthwise_applies(const TensorView<const T>& w, int64_t groups) {
 template <class T>
 void depthwise_forward(const TensorView<const T>& x, const TensorView<const T>& w, const TensorView<T>& y,
                        const Conv2dSettings& settings, const Prologue<T>& prologue,
-                       const Epilogue<T>& epilogue) {
+                       const Epilogue<T>& epilogue, Kept* kept) {
   const WindowAxis &h = settings.window.h, &v = settings.window.w;
   const int64_t filters = w.shape[0] / settings.groups;
   const FilterView<T> taps{w.data, filters * w.stride[0], w.stride[0], w.stride[1], w.stride[2], w.stride[3]};
@@ -382,7 +386,9 @@ void depthwise_forward(const TensorView<const T>& x, const TensorView<const T>& 
               v.kernel},
              taps,
              y,
-             epilogue}
+             epilogue,
+             kept,
+             nullptr}
       .run();
 }
 
@@ -401,6 +407,7 @@ void depthwise_backward_data(const TensorView<const T>& dy, const TensorView<con
              taps,
              dx,
              epilogue,
+             nullptr,
              reduction}
       .run();
 }
@@ -426,7 +433,7 @@ void depthwise_backward_weights(const TensorView<const T>& dy, const TensorView<
   template bool depthwise_applies(const TensorView<const T>&, int64_t);                                  \
   template void depthwise_forward(const TensorView<const T>&, const TensorView<const T>&,                \
                                   const TensorView<T>&, const Conv2dSettings&, const Prologue<T>&,       \
-                                  const Epilogue<T>&);                                                   \
+                                  const Epilogue<T>&, Kept*);                                            \
   template void depthwise_backward_data(const TensorView<const T>&, const TensorView<const T>&,          \
                                         const TensorView<T>&, const Conv2dSettings&, const Epilogue<T>&, \
                                         const NormReduction<T>*);                                        \

@@ -9,11 +9,12 @@ namespace fastnn {
 template <class T>
 bool depthwise_applies(const TensorView<const T>& w, int64_t groups);
 
-// The passes as in conv2d.h, the residual of dx as part of its epilogue; `reduction` may be null.
+// The passes as in conv2d.h, the residual of dx as part of its epilogue; `kept` and `reduction`
+// may be null.
 template <class T>
 void depthwise_forward(const TensorView<const T>& x, const TensorView<const T>& w, const TensorView<T>& y,
                        const Conv2dSettings& settings, const Prologue<T>& prologue,
-                       const Epilogue<T>& epilogue);
+                       const Epilogue<T>& epilogue, Kept* kept);
 
 template <class T>
 void depthwise_backward_data(const TensorView<const T>& dy, const TensorView<const T>& w,

@@ -21,10 +21,12 @@ constexpr int64_t kFilterBytes = 24 * 1024;  // of filters that stay in the firs
 struct Runs {
   struct Block {
     int64_t depth;
-    int64_t begin;                              // of the sum
-    std::vector<int64_t> row, pixels, filters;  // of each run: row of taps, offsets in scratch and in filters
+    int64_t begin;                          // of the sum
+    int64_t runs;                           // for each of them:
+    const int64_t *row, *pixels, *filters;  // row of taps, offsets in scratch and in filters
   };
   std::vector<Block> blocks;
+  Buffer<int64_t> lists;  // of all blocks, in one piece
 
   Runs(const TapAxis& h, const TapAxis& v, int64_t channels, int64_t pitch, int64_t row_size, int64_t width,
        int64_t most) {
@@ -34,18 +36,24 @@ struct Runs {
     const int64_t count = h.taps * ceil_div(v.taps, joined);
     const int64_t together = std::max<int64_t>(most / length, 1);  // runs a block
     const int64_t groups = ceil_div(count, together);
-    for (int64_t i = 0; i < groups; ++i) {
+    blocks.reserve(static_cast<size_t>(groups * parts));
+    lists = Buffer<int64_t>(3 * count * parts);
+    int64_t* row = lists.get();
+    for (int64_t group = 0; group < groups; ++group) {
       for (int64_t part = 0; part < parts; ++part) {
-        const int64_t begin = part_begin(count, groups, i), end = part_begin(count, groups, i + 1);
+        const int64_t begin = part_begin(count, groups, group), end = part_begin(count, groups, group + 1);
         const int64_t skip = part_begin(length, parts, part);
-        Block block{part_begin(length, parts, part + 1) - skip, begin * length + skip, {}, {}, {}};
-        for (int64_t run = begin; run < end; ++run) {
-          const int64_t tap = run * joined;
-          block.row.push_back(tap / v.taps);
-          block.pixels.push_back(tap / v.taps * h.step * row_size + tap % v.taps * v.step * pitch + skip);
-          block.filters.push_back((run - begin) * length * width);
+        const int64_t runs = end - begin;
+        int64_t *pixels = row + runs, *filters = pixels + runs;
+        for (int64_t i = 0; i < runs; ++i) {
+          const int64_t tap = (begin + i) * joined;
+          row[i] = tap / v.taps;
+          pixels[i] = row[i] * h.step * row_size + tap % v.taps * v.step * pitch + skip;
+          filters[i] = i * length * width;
         }
-        blocks.push_back(block);
+        blocks.push_back(
+            {part_begin(length, parts, part + 1) - skip, begin * length + skip, runs, row, pixels, filters});
+        row = filters + runs;
       }
     }
   }
@@ -54,8 +62,8 @@ struct Runs {
 // Where the tiles of a row begin, and where the last one ends.
 std::vector<int64_t> equal_parts(int64_t total, int64_t most) {
   const int64_t parts = ceil_div(total, most);
-  std::vector<int64_t> begins;
-  for (int64_t i = 0; i <= parts; ++i) begins.push_back(part_begin(total, parts, i));
+  std::vector<int64_t> begins(static_cast<size_t>(parts + 1));
+  for (int64_t i = 0; i <= parts; ++i) begins[static_cast<size_t>(i)] = part_begin(total, parts, i);
   return begins;
 }
 
@@ -179,12 +187,12 @@ struct SumTiles {
 
   // The runs of a block that reach pixels from row `i` of outputs: those on padding would add nothing.
   void set_runs(GemmTile<T>& tile, const Runs::Block& block, int64_t i) const {
-    size_t begin = 0, end = block.row.size();
+    int64_t begin = 0, end = block.runs;
     while (!long_rows && begin < end && !sum.h.on_pixels(i, block.row[begin])) ++begin;
     while (!long_rows && begin < end && !sum.h.on_pixels(i, block.row[end - 1])) --end;
-    tile.runs = static_cast<int64_t>(end - begin);
-    tile.a_offset = block.pixels.data() + begin;
-    tile.b_offset = block.filters.data() + begin;
+    tile.runs = end - begin;
+    tile.a_offset = block.pixels + begin;
+    tile.b_offset = block.filters + begin;
   }
 };
 
@@ -219,6 +227,7 @@ struct DirectTiles {
 
   void run() {
     std::vector<SumTiles<T>> sums;
+    sums.reserve(all.sums.size());
     double flops = 0;
     for (SlidingSum<T> sum : all.sums) {
       sum.h = sum.h.sampled(plan.h.sample);

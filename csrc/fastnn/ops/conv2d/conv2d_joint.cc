@@ -6,7 +6,7 @@
 // the weights, whose gradients stand on as many diagonals. The zeros are multiplied too: a NaN or an infinity
 // spreads to the pixels beside.
 #include <algorithm>
-#include <deque>
+#include <list>
 
 #include "fastnn/ops/conv2d/conv2d_direct.h"
 #include "fastnn/ops/gemm/gemm_kernel.h"
@@ -114,7 +114,7 @@ void correlate_jointly(const Correlation<T>& all, const Prologue<T>& prologue, c
                        Kept* kept) {
   const GemmKernel<T> gemm = FASTNN_DISPATCH(gemm_kernel<T>)();
   Correlation<T> joint{all.x, all.groups, {}};
-  std::deque<KeptOr<Buffer<T>>> filters;
+  std::list<KeptOr<Buffer<T>>> filters;
   int64_t most = 1;
   for (const SlidingSum<T>& sum : all.sums) {
     const int64_t in = all.x.shape[1], out = sum.y.shape[1];

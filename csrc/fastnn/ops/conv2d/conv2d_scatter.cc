@@ -64,29 +64,29 @@ struct Scatter {
 
   // The sums of one row of dx, a column for each tap and channel: products (from, panels * width).
   struct Row {
-    const T* image;                        // of dy
-    std::vector<int64_t> pixels, filters;  // offsets of the runs: rows of taps that meet pixels
+    const T* image;             // of dy
+    int64_t runs;               // rows of taps that meet pixels, and their
+    int64_t *pixels, *filters;  // offsets, at most as many as rows of taps
   };
 
   void set_runs(int64_t n, int64_t i, Row& row) const {
     const Phase& phase = phases[static_cast<size_t>(i % h.stride)];
     const int64_t output = i / h.stride;
     row.image = dy.image(n);
-    row.pixels.clear();
-    row.filters.clear();
+    row.runs = 0;
     for (int64_t t = 0; t < phase.axis.taps; ++t) {
       if (!phase.axis.on_pixels(output, t)) continue;
-      row.pixels.push_back(phase.axis.input(output, t) * dy.row_stride());
-      row.filters.push_back((phase.tap + t * phase.tap_distance) * filters * width);
+      row.pixels[row.runs] = phase.axis.input(output, t) * dy.row_stride();
+      row.filters[row.runs++] = (phase.tap + t * phase.tap_distance) * filters * width;
     }
   }
 
   void multiply(const Row& row, const std::vector<int64_t>& begins, T* products, LinesAhead<T>& ahead) const {
     GemmTile<T> tile{};
-    tile.runs = static_cast<int64_t>(row.pixels.size());
+    tile.runs = row.runs;
     tile.depth = filters;
-    tile.a_offset = row.pixels.data();
-    tile.b_offset = row.filters.data();
+    tile.a_offset = row.pixels;
+    tile.b_offset = row.filters;
     tile.a_row = dy.pixel_stride();
     tile.a_col = 1;
     tile.b_row = width;
@@ -124,6 +124,7 @@ struct Scatter {
   }
 
   void run() {
+    phases.reserve(static_cast<size_t>(h.stride));
     for (int64_t i = 0; i < h.stride; ++i)  // a row's phase is that of row + padding
       phases.push_back(Phase::backward(h, height, (i + h.padding) % h.stride));
     pack();
@@ -132,15 +133,17 @@ struct Scatter {
     const int64_t pieces = std::min(rows, std::max(kWantedPieces, ceil_div(bytes, kPieceBytes)));
     const int64_t tiles = ceil_div(from, gemm.rows_of(width));
     std::vector<int64_t> begins;
+    begins.reserve(static_cast<size_t>(tiles + 1));
     for (int64_t t = 0; t <= tiles; ++t) begins.push_back(part_begin(from, tiles, t));
     const double flops =
         2.0 * static_cast<double>(dy.view().size()) * static_cast<double>(columns * h.kernel);
     parallel_for(pieces, flops / kFlopsPerNs, [&](int64_t piece) {
       // What no pixel reaches stays zero. The last line is the residual's.
       const int64_t count = overlaps + (residual.data ? 1 : 0);
-      Buffer<T> products(from * panels * width), lines(count * line_size);
+      const Buffer<T> products(from * panels * width), lines(count * line_size);
       std::fill_n(lines.get(), count * line_size, T(0));
-      Row row;
+      const Buffer<int64_t> offsets(2 * h.kernel);
+      Row row{nullptr, 0, offsets.get(), offsets.get() + h.kernel};
       LinesAhead<T> ahead = after(piece, pieces);
       for (int64_t r = part_begin(rows, pieces, piece); r < part_begin(rows, pieces, piece + 1); ++r) {
         set_runs(r / height, r % height, row);

@@ -110,12 +110,13 @@ struct WeightTiles : Weights<T> {
                  bool accumulate, LinesAhead<T>& ahead) const {
     const int64_t image_size = x_plan.image_size(piece.rows()), rows = piece.images() * piece.rows();
     Buffer<T> panel(in_place ? 0 : rows * v.out * width);
-    Buffer<int64_t> a(rows), b(rows), none(rows);
-    std::fill_n(none.get(), rows, 0);
+    const Buffer<int64_t> offsets(3 * rows);
+    int64_t *const a = offsets.get(), *const b = a + rows, *const none = b + rows;
+    std::fill_n(none, rows, 0);
     const T one = 1;
 
     GemmTile<T> tile{};
-    tile.b_offset = b.get();
+    tile.b_offset = b;
     tile.depth = v.out;
     tile.a_row = 1;
     tile.b_row = in_place ? this->dy.stride[3] : width;
@@ -141,7 +142,7 @@ struct WeightTiles : Weights<T> {
         }
       };
       tile.b = in_place ? pixel(piece.n0, piece.row0) + g * out + col : panel.get();
-      tile.a_offset = a.get();
+      tile.a_offset = a;
       tile.a_col = v.stride * x_plan.pitch;
       for (int64_t tap = 0; tap < taps; tap += joined) {
         const int64_t th = tap / v.taps, tw = tap % v.taps;
@@ -161,7 +162,7 @@ struct WeightTiles : Weights<T> {
       set_runs([](int64_t) { return true; });
       tile.ahead = nullptr;
       tile.a = &one;  // db: the same sum with 1 for every pixel
-      tile.a_offset = none.get();
+      tile.a_offset = none;
       tile.a_col = 0;
       tile.rows = 1;
       tile.c = this->partial_row(part, g, depth) + col;
