@@ -337,18 +337,19 @@ bool dots_pay(int64_t m, int64_t n, int64_t k, int64_t lanes, bool contiguous) {
 template <class T>
 void gemm_join_statistics(const T* mean, const T* sum_squares, const int64_t* rows, int64_t parts, int64_t n,
                           const Epilogue<T>& epilogue) {
-  for (int64_t j = 0; j < n; ++j) {
-    double total_mean = 0, total_squares = 0, seen = 0;
-    for (int64_t i = 0; i < parts; ++i) {
-      const double count = static_cast<double>(rows[i]);
-      const double delta = static_cast<double>(mean[i * n + j]) - total_mean;
-      const double share = count / (seen + count);
-      total_mean += delta * share;
-      total_squares += static_cast<double>(sum_squares[i * n + j]) + delta * delta * seen * share;
-      seen += count;
+  double* const total_mean = epilogue.mean;
+  double* const total_squares = epilogue.sum_squares;
+  std::fill_n(total_mean, n, 0.0);
+  std::fill_n(total_squares, n, 0.0);
+  double seen = 0;
+  for (int64_t i = 0; i < parts; ++i, mean += n, sum_squares += n) {
+    const double count = static_cast<double>(rows[i]), share = count / (seen + count);
+    for (int64_t j = 0; j < n; ++j) {
+      const double delta = static_cast<double>(mean[j]) - total_mean[j];
+      total_mean[j] += delta * share;
+      total_squares[j] += static_cast<double>(sum_squares[j]) + delta * delta * seen * share;
     }
-    epilogue.mean[j] = total_mean;
-    epilogue.sum_squares[j] = total_squares;
+    seen += count;
   }
 }
 
