@@ -60,7 +60,14 @@ def convolution_family() -> Model:
     return Model(nn.Sequential(*layers), input_shape=(2, 9, 11))
 
 
+def halving() -> Model:
+    """Channels enough for Winograd's algorithm, with stride 1 and 2."""
+    layers = (nn.Conv2d(32, 64, 3, padding=1), nn.ReLU(), nn.Conv2d(64, 64, 3, stride=2, padding=1))
+    return Model(nn.Sequential(*layers, nn.Flatten(), nn.Linear(4096, 3)), input_shape=(32, 16, 16))
+
+
 NETS = {
+    "halving": halving,
     "convolution_family": convolution_family,
     "mlp": lambda: nets.mlp(20, (16, 16)),
     "lenet": nets.lenet,

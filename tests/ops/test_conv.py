@@ -355,13 +355,14 @@ def test_same_padding_is_torchs_over_many_kernels() -> None:
                     np.testing.assert_allclose(gradient, tensor.grad, rtol=1e-10, atol=1e-10)
 
 
-def test_a_transposed_convolution_has_the_algorithms_of_convolution() -> None:
+@pytest.mark.parametrize("stride", [1, 2])
+def test_a_transposed_convolution_has_the_algorithms_of_convolution(stride: int) -> None:
     x, w, b = integers((2, 32, 8, 9)), integers((32, 32, 3, 3)), integers((32,))
-    exact, exact_cache = F.conv_transpose2d_forward(x, w, b, padding=1, algo="direct")
+    exact, exact_cache = F.conv_transpose2d_forward(x, w, b, stride=stride, padding=1, algo="direct")
     dy = integers(exact.shape)
     expected = F.conv_transpose2d_backward(dy, exact_cache)
     for algo in ("winograd", "im2col"):
-        y, cache = F.conv_transpose2d_forward(x, w, b, padding=1, algo=algo)
+        y, cache = F.conv_transpose2d_forward(x, w, b, stride=stride, padding=1, algo=algo)
         np.testing.assert_allclose(y, exact, rtol=1e-4, atol=1e-3)
         for gradient, truth in zip(F.conv_transpose2d_backward(dy, cache), expected, strict=True):
             np.testing.assert_allclose(gradient, truth, rtol=1e-4, atol=5e-3)

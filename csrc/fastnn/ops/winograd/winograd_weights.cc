@@ -191,8 +191,10 @@ void winograd_backward_weights(int m, int64_t stride, TensorView<const T> dy_any
   const int64_t stage_tiles =
       std::clamp<int64_t>((small ? 300'000 : 6'000'000) / tile_bytes, least, kMaxDepth);
   // Adding up a group's sums costs about as much as transforming `as_sums` tiles.
-  const int64_t groups =
+  const int64_t most =
       small ? std::clamp<int64_t>(total / std::max(2 * stage_tiles, 8 * as_sums), 1, kMaxGroups) : 1;
+  // Of three groups one of two threads would wait for the other.
+  const int64_t groups = most > 1 ? most / 2 * 2 : 1;
   Buffer<T> sum(groups * planes * sum_plane);
 
   const auto sum_group = [&](int64_t group) {
@@ -205,7 +207,9 @@ void winograd_backward_weights(int m, int64_t stride, TensorView<const T> dy_any
       const int64_t depth = group_first + part_begin(group_tiles, stages, stage + 1) - first;
       tiles.fill(first, depth, kChunkTiles);
       const double share = static_cast<double>(depth) / static_cast<double>(total);
-      parallel_for(planes, share * flops / kFlopsPerNs, [&](int64_t p) {
+      parallel_for(planes, share * flops / kFlopsPerNs, [&](int64_t chunk) {
+        const int64_t p =
+            planes - 1 - chunk;  // the last plane may have most terms: nobody waits for it at the end
         tiles.product(p, 0, c, 0, f, depth, sum.get() + (group * planes + p) * sum_plane, f)
             .run(gemm, stage > 0);
       });
