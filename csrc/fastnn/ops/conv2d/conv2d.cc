@@ -122,14 +122,16 @@ struct Cost {
   double direct(double pixels) const { return pixels * 9 * c * std::ceil(f / lanes) / 0.8; }
   double winograd(int m, double tiles) const {
     const double planes = (m + 2) * (m + 2);
-    return winograd(planes, planes, planes, planes, tiles);
+    return winograd(planes, planes, planes, planes, 18, tiles);
   }
   // With stride 2.
-  double winograd_strided(double tiles) const { return winograd(81, 25, 36, 81, tiles); }
+  double winograd_strided(double tiles) const { return winograd(81, 25, 36, 81, 16, tiles); }
 
  private:
-  double winograd(double planes_in, double planes_out, double planes, double terms, double tiles) const {
-    const double transforms = 18 * (planes_in * std::ceil(c / lanes) + planes_out * std::ceil(f / lanes));
+  double winograd(double planes_in, double planes_out, double planes, double terms, double a_plane,
+                  double tiles) const {
+    const double transforms =
+        a_plane * (planes_in * std::ceil(c / lanes) + planes_out * std::ceil(f / lanes));
     const double filters = filters_ready ? 0 : planes * c * std::ceil(f / lanes) * 3;
     return tiles * (terms * c * std::ceil(f / lanes) / 0.75 + transforms) + filters;
   }
