@@ -66,8 +66,18 @@ def halving() -> Model:
     return Model(nn.Sequential(*layers, nn.Flatten(), nn.Linear(4096, 3)), input_shape=(32, 16, 16))
 
 
+def grouped() -> Model:
+    """Groups that run along lanes: one channel each, several filters of one channel, two channels."""
+    layers = (
+        *(nn.Conv2d(6, 6, 3, padding=1, groups=6), nn.BatchNorm2d(6), nn.ReLU()),
+        *(nn.Conv2d(6, 12, 5, stride=2, padding=2, groups=6), nn.Conv2d(12, 12, 3, groups=6)),
+    )
+    return Model(nn.Sequential(*layers, nn.Flatten(), nn.Linear(72, 3)), input_shape=(6, 9, 7))
+
+
 NETS = {
     "halving": halving,
+    "grouped": grouped,
     "convolution_family": convolution_family,
     "mlp": lambda: nets.mlp(20, (16, 16)),
     "lenet": nets.lenet,
