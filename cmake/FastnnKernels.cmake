@@ -14,7 +14,7 @@ endif()
 set(FASTNN_FLAGS_scalar "")
 set(FASTNN_FLAGS_avx2 -mavx2 -mfma)
 set(FASTNN_FLAGS_avx512 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mprefer-vector-width=512
-                       -Wno-maybe-uninitialized)  # GCC 12 finds it in its own immintrin.h
+                       -Wno-maybe-uninitialized -Wno-uninitialized)  # GCC 12 finds them in its own immintrin.h
 set(FASTNN_FLAGS_neon "")
 
 function(fastnn_add_ops target folder)
