@@ -73,3 +73,11 @@ def _interval(low: float, high: float, above: bool, below: bool) -> str:
     if math.isfinite(high):
         bounds.append(f"{'<' if below else '<='} {high:g}")
     return " ".join(["a finite number", " and ".join(bounds)]).rstrip()
+
+
+def offering(op: str, name: str, value: Any, *attributes: str) -> Any:
+    """Return an argument that has the given attributes; a class in place of its instance is refused."""
+    if isinstance(value, type) or not all(hasattr(value, attribute) for attribute in attributes):
+        got = f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
+        raise TypeError(f"[{op}] {name}: expected an object with {' and '.join(attributes)}, got {got}")
+    return value

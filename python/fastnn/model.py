@@ -14,7 +14,7 @@ import numpy.typing as npt
 import fastnn
 
 from . import init, losses, regularizers
-from ._arguments import integer
+from ._arguments import integer, offering
 from ._prediction import Predicting
 from .init import Initializer
 from .keys import Key
@@ -201,7 +201,13 @@ class Model(Predicting):
         return value, self.grads
 
     def train_step(self, X: Any, y: Any, optimizer: SupportsStep, weights: Any = None) -> float:
-        """Do one step of training and return the loss before it."""
+        """Do one step of training and return the loss before it.
+
+        Raises:
+            TypeError: the optimizer is none.
+            ValueError: data or targets do not fit the net.
+        """
+        offering("train_step", "optimizer", optimizer, "step")
         value: float
         value, grads = self.loss(X, y, weights)
         optimizer.step(self.params, grads)

@@ -127,8 +127,12 @@ class Solver:
         train_samples: int = 1000,
     ) -> None:
         self.model = model
-        self.optimizer = Adam() if optimizer is None else _offering("optimizer", optimizer, "step", "lr")
-        self.schedule = None if schedule is None else _offering("schedule", schedule, "__call__")
+        self.optimizer = (
+            Adam() if optimizer is None else check.offering("Solver", "optimizer", optimizer, "step", "lr")
+        )
+        self.schedule = (
+            None if schedule is None else check.offering("Solver", "schedule", schedule, "__call__")
+        )
         self.epochs = check.integer("Solver", "epochs", epochs)
         if not isinstance(average, ParameterAverage | None):
             got = type(average).__name__
@@ -145,7 +149,7 @@ class Solver:
         seed = check.integer("Solver", "seed", seed, low=0)
         augment = _all_offering("augment", augment, "draw")
         if preprocess is not None:
-            _offering("preprocess", preprocess, "tables")
+            check.offering("Solver", "preprocess", preprocess, "tables")
         options = {"preprocess": preprocess, "dtype": self._port.dtype}
         self._loader = Loader(train, batch, drop_last=drop_last, seed=seed, augment=augment, **options)
         self.steps_per_epoch = len(self._loader)
@@ -453,19 +457,11 @@ def _dataset(name: str, data: Any) -> Dataset:
     raise TypeError(f"[Solver] {name}: expected (X, y), a data set or a mapping, got {type(data).__name__}")
 
 
-def _offering(name: str, value: Any, *attributes: str) -> Any:
-    """Return an argument that has the given attributes; a class in place of its instance is refused."""
-    if isinstance(value, type) or not all(hasattr(value, attribute) for attribute in attributes):
-        got = f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
-        raise TypeError(f"[Solver] {name}: expected an object with {' and '.join(attributes)}, got {got}")
-    return value
-
-
 def _all_offering(name: str, values: Any, *attributes: str) -> list[Any]:
     """Return the members of a sequence, each with the given attributes."""
     if not isinstance(values, Sequence):
         raise TypeError(f"[Solver] {name}: expected a sequence, got {type(values).__name__}")
-    return [_offering(name, value, *attributes) for value in values]
+    return [check.offering("Solver", name, value, *attributes) for value in values]
 
 
 def _sample(data: Dataset, count: int) -> Dataset:

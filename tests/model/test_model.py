@@ -174,6 +174,17 @@ def test_first_loss_of_a_softmax_is_ln_c() -> None:
     assert model.loss(np.ones((3, 4)), [1, 2, 3])[0] == pytest.approx(np.log(10), rel=1e-6)
 
 
+def test_an_optimizer_class_is_refused_before_anything_runs() -> None:
+    model = small()
+    before = {name: value.copy() for name, value in model.state_dict().items()}
+    with pytest.raises(
+        TypeError, match=r"\[train_step\] optimizer: expected an object with step, got the class"
+    ):
+        model.train_step(X, Y, Descent)  # type: ignore[arg-type]
+    for name, value in model.state_dict().items():
+        np.testing.assert_array_equal(value, before[name])
+
+
 def test_training_lowers_the_loss_and_gives_the_same_bits_again() -> None:
     first, second = small(dtype=np.float32), small(dtype=np.float32)
     values = [first.train_step(X, Y, Descent()) for _ in range(20)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -429,3 +430,46 @@ def test_a_misspelt_layer_or_argument_is_named(config: dict[str, Any], message: 
     with pytest.raises(ValueError) as caught:
         nn.from_config(config)
     assert str(caught.value) == message
+
+
+MISFITS: dict[str, tuple[Callable[[], nn.Sequential], str]] = {
+    "alone": (lambda: nn.Sequential(nn.Flatten(), nn.Linear(3, 4)), "1"),
+    "product": (lambda: nn.Sequential(nn.Flatten(), nn.Linear(3, 4), nn.ReLU()), "1"),
+    "norm": (lambda: nn.Sequential(nn.Flatten(), nn.Linear(16, 4), nn.BatchNorm1d(5), nn.ReLU()), "2"),
+    "pool": (lambda: nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.MaxPool2d(9)), "2"),
+    "nested": (
+        lambda: nn.Sequential(
+            nn.Flatten(),
+            nn.Residual(nn.Sequential(nn.ReLU(), nn.Parallel(nn.Linear(16, 16), nn.Linear(4, 16)))),
+        ),
+        "1.body.1.1",
+    ),
+    "joined": (
+        lambda: nn.Sequential(
+            nn.Flatten(), nn.Residual(nn.Sequential(nn.ReLU(), nn.Linear(4, 16), nn.BatchNorm1d(16)))
+        ),
+        "1.body.1",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MISFITS)
+def test_an_error_names_its_layer(name: str) -> None:
+    build, path = MISFITS[name]
+    with pytest.raises(ValueError) as caught:
+        build()(np.ones((2, 1, 4, 4), np.float32))
+    text = str(caught.value)
+    assert text.endswith(f" (in layer {path})")
+    assert text.count("in layer") == 1
+    assert "\n" not in text
+
+
+def test_long_nets_are_printed_a_layer_a_line() -> None:
+    net = nn.Sequential(nn.Linear(4, 8), nn.Residual(nn.Linear(8, 8), activation="relu"))
+    assert repr(net).splitlines() == [
+        "Sequential(",
+        "  Linear(in_features=4, out_features=8, bias=True),",
+        "  Residual(Linear(in_features=8, out_features=8, bias=True), activation='relu'),",
+        ")",
+    ]
+    assert repr(nn.Sequential(nn.ReLU(), nn.Flatten())) == "Sequential(ReLU(), Flatten())"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator
 from functools import cached_property
+from textwrap import indent
 from typing import Any, NamedTuple, TypeAlias
 
 from ..keys import Key
@@ -12,6 +13,9 @@ from .parameters import BoundDict, Scope
 
 Watcher: TypeAlias = Callable[[str, Array, Array | None], None]
 Visit: TypeAlias = tuple[str, Layer, Array, Array]
+
+_PLACE = " (in layer "
+_LINE = 88  # characters of a net that is printed in one line
 
 
 class _WatchedCache(NamedTuple):
@@ -171,7 +175,11 @@ class Container(Layer):
         return key.fold(int(name) if name.isdecimal() else name)
 
     def _forward_child(self, name: str, x: Array, train: bool, key: Key | None) -> tuple[Array, Any]:
-        y, cache = self.children[name].forward(x, train=train, key=key)
+        try:
+            y, cache = self.children[name].forward(x, train=train, key=key)
+        except (TypeError, ValueError) as error:
+            locate(error, name)
+            raise
         if name in self._watchers:
             for hook in tuple(self._watchers[name]):
                 hook(y, None)
@@ -234,9 +242,30 @@ class Container(Layer):
             return any(child._needs_gradient(part) for part in child.children)
         return bool(child.params) and getattr(child, "trainable", True)
 
+    def _arguments(self) -> list[str]:
+        """Return what stands between the brackets of `repr`."""
+        return [repr(child) for child in self.children.values()]
+
+    def __repr__(self) -> str:
+        arguments, name = self._arguments(), type(self).__name__
+        line = f"{name}({', '.join(arguments)})"
+        if len(line) <= _LINE and "\n" not in line:
+            return line
+        return f"{name}(\n{''.join(indent(part, '  ') + f',{chr(10)}' for part in arguments)})"
+
     def __getstate__(self) -> dict[str, Any]:
         return {k: v for k, v in self.__dict__.items() if k not in ("_watchers", "aliases", "_plan")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__ |= state | {"_watchers": {}}
         self._replan()
+
+
+def locate(error: Exception, name: str) -> None:
+    """Write into an error's text which layer it comes from; containers around it put their part before.
+
+    "[conv2d] x: expected ..." becomes "[conv2d] x: expected ... (in layer 3.body.0)".
+    """
+    if len(error.args) == 1 and isinstance(error.args[0], str):
+        text, mark, path = error.args[0].partition(_PLACE)
+        error.args = (f"{text}{_PLACE}{name}.{path}" if mark else f"{text}{_PLACE}{name})",)

@@ -10,7 +10,7 @@ import numpy as np
 from .. import functional as F
 from .._arguments import choice
 from ..keys import Key
-from .container import Container, Visit
+from .container import Container, Visit, locate
 from .layer import Array, Grads
 from .sequential import Sequential, check_join
 
@@ -65,13 +65,17 @@ class Residual(Container):
             )
         body = self.children["body"]
         if type(body) is Sequential and body.takes_residual and "body" not in self._watchers:
-            y, body_cache = body.forward_fused(
-                x,
-                train=train,
-                key=self._key_of("body", key),
-                residual=shortcut,
-                activation=self.activation,
-            )
+            try:
+                y, body_cache = body.forward_fused(
+                    x,
+                    train=train,
+                    key=self._key_of("body", key),
+                    residual=shortcut,
+                    activation=self.activation,
+                )
+            except (TypeError, ValueError) as error:
+                locate(error, "body")
+                raise
             return y, _ResidualCache(body_cache, shortcut_cache, None, True)
         through, body_cache = self._forward_child("body", x, train, self._key_of("body", key))
         y, relu_cache = self._join(through, shortcut)
@@ -137,8 +141,8 @@ class Residual(Container):
         shortcut = (yield from self._walk_child("shortcut", x, path)) if "shortcut" in self.children else x
         return self._join(body, shortcut)[0]
 
-    def __repr__(self) -> str:
-        return f"Residual({', '.join(map(repr, self.children.values()))}, activation={self.activation!r})"
+    def _arguments(self) -> list[str]:
+        return [*super()._arguments(), f"activation={self.activation!r}"]
 
 
 class _Branches(Container):
@@ -200,9 +204,6 @@ class _Branches(Container):
 
     def __len__(self) -> int:
         return len(self.children)
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(map(repr, self.children.values()))})"
 
 
 class Parallel(_Branches):

@@ -12,7 +12,7 @@ import numpy as np
 from .. import functional as F
 from ..keys import Key
 from .activation import ReLU
-from .container import Container, Visit
+from .container import Container, Visit, locate
 from .conv import Conv2d
 from .layer import Array, Grads, Layer
 from .linear import Linear
@@ -167,27 +167,37 @@ class Sequential(Container):
         norm: Any = None if run.norm is None else self.children[run.norm]
         if run.relu is not None:
             activation = "relu"
-        if run.product is not None:
-            layer: Any = self.children[run.product]
-            x, product, statistics = layer.forward_fused(
+        at = run.product
+        try:
+            if run.product is not None:
+                layer: Any = self.children[run.product]
+                x, product, statistics = layer.forward_fused(
+                    x,
+                    activation=activation if norm is None else None,
+                    statistics=norm is not None and train and norm.trainable,
+                    **({} if input_norm is None else {"input_norm": input_norm}),
+                )
+            if norm is None:
+                at = run.pool
+                y, pool = (x, None) if at is None else self.children[at].forward(x, train=train)
+                return y, _RunCache(product, None, pool, y), None
+            at = run.norm
+            if residual is not None:
+                check_join("Residual", "shortcut", x, residual)
+            reader: Any = None if run.reader is None else self.children[run.reader]
+            deferred = reader is not None and x.ndim == 4 and reader.takes_input_norm(x)
+            y, normalised = norm.forward(
                 x,
-                activation=activation if norm is None else None,
-                statistics=norm is not None and train and norm.trainable,
-                **({} if input_norm is None else {"input_norm": input_norm}),
+                train=train,
+                activation=activation,
+                statistics=statistics,
+                residual=residual,
+                deferred=deferred,
             )
-        if norm is None:
-            pool: Any = None
-            if run.pool is not None:
-                x, pool = self.children[run.pool].forward(x, train=train)
-            return x, _RunCache(product, None, pool, x), None
-        if residual is not None:
-            check_join("Residual", "shortcut", x, residual)
-        reader: Any = None if run.reader is None else self.children[run.reader]
-        deferred = reader is not None and x.ndim == 4 and reader.takes_input_norm(x)
-        y, normalised = norm.forward(
-            x, train=train, activation=activation, statistics=statistics, residual=residual, deferred=deferred
-        )
-        return y, _RunCache(product, normalised, None, None), normalised if deferred else None
+            return y, _RunCache(product, normalised, None, None), normalised if deferred else None
+        except (TypeError, ValueError) as error:
+            locate(error, at or run.names[0])
+            raise
 
     def backward(
         self, dy: Array, cache: Any, grads: Grads | None = None, *, need_dx: bool = True
@@ -358,9 +368,6 @@ class Sequential(Container):
 
     def __getitem__(self, index: int) -> Layer:
         return list(self.children.values())[index]
-
-    def __repr__(self) -> str:
-        return f"Sequential({', '.join(map(repr, self.children.values()))})"
 
 
 def check_join(op: str, name: str, first: Array, other: Array) -> None:
