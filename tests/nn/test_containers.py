@@ -308,6 +308,22 @@ def test_two_watchers_and_either_order_of_leaving() -> None:
     assert seen == ["first", "second", "second"]
 
 
+@pytest.mark.parametrize("path", ["0", "3", "3.body", "6"])
+def test_a_watcher_may_leave_while_it_watches(path: str) -> None:
+    layers = list(conv_net().children.values())
+    net, seen = nn.Sequential(*layers[:6], nn.Sequential(*layers[6:])), []
+    expected = gradients(net)
+
+    def once(*_: Any) -> None:
+        seen.append(path)
+        stop()
+
+    stop = net.watch(once, [path])
+    for found, wanted in zip(gradients(net)[:2], expected[:2], strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-10, atol=1e-12)
+    assert seen == [path]
+
+
 def test_an_unknown_path_is_refused() -> None:
     for path in ("10", "3.head", "0.weight", ""):
         with pytest.raises(ValueError, match=r"^\[\w+\] layer: expected a path below it, got '"):

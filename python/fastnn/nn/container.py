@@ -18,7 +18,7 @@ _PLACE = " (in layer "
 _LINE = 88  # characters of a net that is printed in one line
 
 
-class _WatchedCache(NamedTuple):
+class WatchedCache(NamedTuple):
     """A child's cache, and its output for the watchers to see beside its gradient."""
 
     output: Array
@@ -183,14 +183,14 @@ class Container(Layer):
         if name in self._watchers:
             for hook in tuple(self._watchers[name]):
                 hook(y, None)
-            cache = _WatchedCache(y, cache)
+            cache = WatchedCache(y, cache)
         return y, cache
 
     def _backward_child(
         self, name: str, dy: Array, cache: Any, grads: Grads | None, need_dx: bool = True
     ) -> Array | None:
         child = self.children[name]
-        if isinstance(cache, _WatchedCache):
+        if isinstance(cache, WatchedCache):
             for hook in tuple(self._watchers.get(name, ())):
                 hook(cache.output, dy)
             cache = cache.cache

@@ -12,7 +12,7 @@ import numpy as np
 from .. import functional as F
 from ..keys import Key
 from .activation import ReLU
-from .container import Container, Visit, locate
+from .container import Container, Visit, WatchedCache, locate
 from .conv import Conv2d
 from .layer import Array, Grads, Layer
 from .linear import Linear
@@ -233,8 +233,8 @@ class Sequential(Container):
         if isinstance(step, Run):
             return cache.norm
         child = self.children[step]
-        seen = step in self._watchers or not (isinstance(child, Container) and child.chained)
-        return None if seen else child.last_norm(cache)  # type: ignore[attr-defined]
+        chains = isinstance(child, Container) and child.chained and not isinstance(cache, WatchedCache)
+        return child.last_norm(cache) if chains else None  # type: ignore[attr-defined]
 
     def backward_fused(
         self,
@@ -296,7 +296,8 @@ class Sequential(Container):
         spend: bool,
     ) -> tuple[Array | None, Array | None]:
         child = self.children[name]
-        if isinstance(child, Container) and child.chained and name not in self._watchers:
+        # The cache tells whether forward was watched: a watcher may have come or gone since.
+        if isinstance(child, Container) and child.chained and not isinstance(cache, WatchedCache):
             scope = self._scope(name, grads)
             return child.backward_chained(
                 dy, cache, scope, need_dx=need_dx, sums=sums, norm=norm, spend=spend
