@@ -262,7 +262,13 @@ class _Writer:
 
 
 def _folded(w: Array, b: Array | None, norm: Any) -> tuple[Array, Array]:
-    """Return weight and bias, in double, of a product with the batch norm that follows it."""
+    """Return weight and bias, in double, of a product with the batch norm that follows it.
+
+    Raises:
+        ValueError: the norm is of another width.
+    """
+    if norm.num_features != len(w):
+        raise ValueError(f"[for_inference] norm: expected num_features={len(w)}, got {norm.num_features}")
     held = norm.params | norm.buffers
     names = ("weight", "bias", "running_mean", "running_var")
     gamma, beta, mean, var = (held[name].astype(np.float64) for name in names)

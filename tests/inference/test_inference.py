@@ -224,6 +224,13 @@ def test_an_input_that_does_not_fit_is_refused(name: str, shape: tuple[int, ...]
         NETS[name]().for_inference()(np.ones(shape, np.float32))
 
 
+@pytest.mark.parametrize("features", [1, 5])
+def test_a_norm_of_another_width_is_refused(features: int) -> None:
+    model = Model(nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(features)))
+    with pytest.raises(ValueError, match=rf"^\[for_inference\] norm: .*=8, got {features}$"):
+        model.for_inference()
+
+
 def test_what_is_no_number_is_refused() -> None:
     predictor: Predictor = NETS["linear"]().for_inference()
     with pytest.raises(ValueError, match=r"^\[predict\] X: expected real numbers, got <U"):

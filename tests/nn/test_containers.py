@@ -452,6 +452,10 @@ MISFITS: dict[str, tuple[Callable[[], nn.Sequential], str]] = {
     "alone": (lambda: nn.Sequential(nn.Flatten(), nn.Linear(3, 4)), "1"),
     "product": (lambda: nn.Sequential(nn.Flatten(), nn.Linear(3, 4), nn.ReLU()), "1"),
     "norm": (lambda: nn.Sequential(nn.Flatten(), nn.Linear(16, 4), nn.BatchNorm1d(5), nn.ReLU()), "2"),
+    "reader": (
+        lambda: nn.Sequential(nn.BatchNorm2d(1), nn.ReLU(), nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3)),
+        "2",
+    ),
     "pool": (lambda: nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.MaxPool2d(9)), "2"),
     "nested": (
         lambda: nn.Sequential(

@@ -181,11 +181,12 @@ class Sequential(Container):
                 at = run.pool
                 y, pool = (x, None) if at is None else self.children[at].forward(x, train=train)
                 return y, _RunCache(product, None, pool, y), None
+            at = run.reader
+            reader: Any = None if at is None else self.children[at]
+            deferred = reader is not None and x.ndim == 4 and reader.takes_input_norm(x)
             at = run.norm
             if residual is not None:
                 check_join("Residual", "shortcut", x, residual)
-            reader: Any = None if run.reader is None else self.children[run.reader]
-            deferred = reader is not None and x.ndim == 4 and reader.takes_input_norm(x)
             y, normalised = norm.forward(
                 x,
                 train=train,
