@@ -195,7 +195,9 @@ class Standardise(Affine):
         """
         _check_rows("Standardise", X)
         axes = _axes(X)
-        mean = X.mean(axis=axes, dtype=np.float64, keepdims=True)
+        # Between the extremes, as a sum's rounding must not make a constant feature vary about its mean.
+        low, high = X.min(axis=axes, keepdims=True), X.max(axis=axes, keepdims=True)
+        mean = X.mean(axis=axes, dtype=np.float64, keepdims=True).clip(low, high)
         squares = np.zeros_like(mean)
         for start in range(0, len(X), _BLOCK):
             squares += np.square(X[start : start + _BLOCK] - mean).sum(axis=axes, keepdims=True)

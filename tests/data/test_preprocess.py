@@ -74,6 +74,16 @@ def test_standardise_is_per_feature_otherwise_and_leaves_constants_finite() -> N
     np.testing.assert_allclose(result.std(axis=0), [1, 1, 0, 1], atol=1e-12)
 
 
+@pytest.mark.parametrize("value", [0.1, 0.3, 1e6 + 0.1])
+@pytest.mark.parametrize("shape", [(1000, 2), (7, 2), (50, 3, 4, 4)])
+@pytest.mark.parametrize("kind", [MinMax, Standardise])
+def test_a_constant_whose_sum_is_rounded_becomes_zero(
+    kind: type[Affine], shape: tuple[int, ...], value: float
+) -> None:
+    X = np.full(shape, value)
+    np.testing.assert_array_equal(kind().fit(X).transform(X), 0)
+
+
 def test_statistics_survive_a_large_mean() -> None:
     X = (1e4 + 0.1 * np.random.default_rng(0).standard_normal((5000, 3))).astype(np.float32)
     step = Standardise().fit(X)
