@@ -43,10 +43,37 @@ void copy_statistic(const char* name, py::handle object, const Norm<T>& norm, do
   std::copy_n(values.contiguous(), values.dim(0), to);
 }
 
+// Running statistics, which move towards a batch's: momentum or None, mean, variance, number of batches.
+template <class T>
+class Running {
+ public:
+  Running(const char* op, const py::tuple& running, int64_t channels)
+      : momentum_(running[0].cast<std::optional<double>>()),
+        mean_(op, "running_mean", running[1]),
+        var_(op, "running_var", running[2]),
+        batches_(as_array(op, "num_batches_tracked", running[3])) {
+    mean_.shaped({channels}, "(C,)");
+    var_.shaped({channels}, "(C,)");
+    check(holds<int64_t>(batches_), op, "num_batches_tracked: expected dtype int64, got another");
+  }
+
+  void track(const double* statistics, int64_t count) {
+    const int64_t seen = ++*static_cast<int64_t*>(batches_.mutable_data());
+    const double share = momentum_.value_or(1.0 / static_cast<double>(seen));
+    batchnorm_track<T>(statistics, mean_.dim(0), count, share, mean_.writable(), var_.writable());
+  }
+
+ private:
+  std::optional<double> momentum_;
+  ArrayArg<T> mean_, var_;
+  py::array batches_;
+};
+
 template <class T>
 py::tuple batchnorm_forward_as(py::handle x_obj, py::handle gamma_obj, py::handle beta_obj,
                                py::handle mean_obj, py::handle var_obj, py::handle statistics_obj, double eps,
-                               bool relu, py::handle residual_obj, bool deferred) {
+                               bool relu, py::handle residual_obj, bool deferred,
+                               const std::optional<py::tuple>& running_obj) {
   const char* op = "batchnorm_forward";
   Norm<T> args(op, x_obj, gamma_obj, beta_obj, residual_obj, eps, relu);
   const int64_t channels = args.x.dim(1);
@@ -74,6 +101,7 @@ py::tuple batchnorm_forward_as(py::handle x_obj, py::handle gamma_obj, py::handl
   args.norm.mean = mean;
   args.norm.var = var;
   if (compute) run_kernel([&] { batchnorm_statistics<T>(args.x.view(), mean, var); });
+  if (running_obj) Running<T>(op, *running_obj, channels).track(mean, args.x.view().size() / channels);
   if (deferred) return py::make_tuple(py::none(), statistics);
   auto [y, out] = new_rows(args.x);
   run_kernel([&, out = out] { batchnorm_forward<T>(args.x.view(), args.norm, out); });
@@ -124,35 +152,22 @@ py::tuple batchnorm_backward_as(py::handle dy_obj, py::handle x_obj, py::handle 
   return py::make_tuple(dx, dgamma.array(), dbeta.array(), dresidual);
 }
 
-template <class T>
-void batchnorm_track_as(py::handle statistics_obj, int64_t count, std::optional<double> momentum,
-                        py::handle mean_obj, py::handle var_obj, py::array_t<int64_t>& batches) {
-  const char* op = "batchnorm_track";
-  ArrayArg<double> statistics(op, "statistics", statistics_obj);
-  ArrayArg<T> mean(op, "running_mean", mean_obj), var(op, "running_var", var_obj);
-  statistics.shaped({2, -1}, "(2, C)");
-  const int64_t channels = statistics.dim(1);
-  mean.shaped({channels}, "(C,)");
-  var.shaped({channels}, "(C,)");
-  const int64_t seen = ++*batches.mutable_data();
-  const double share = momentum.value_or(1.0 / static_cast<double>(seen));
-  batchnorm_track<T>(statistics.contiguous(), channels, count, share, mean.writable(), var.writable());
-}
-
 }  // namespace
 
 void bind_norm(py::module_& m) {
   def(
       m, "batchnorm_forward",
       [](py::object x, py::object gamma, py::object beta, py::object mean, py::object var,
-         py::object statistics, double eps, bool relu, py::object residual, bool deferred) {
+         py::object statistics, double eps, bool relu, py::object residual, bool deferred,
+         std::optional<py::tuple> running) {
         return with_dtype("batchnorm_forward", "x", x, [&](auto zero) {
           return batchnorm_forward_as<decltype(zero)>(x, gamma, beta, mean, var, statistics, eps, relu,
-                                                      residual, deferred);
+                                                      residual, deferred, running);
         });
       },
       py::arg("x"), py::arg("gamma"), py::arg("beta"), py::arg("mean"), py::arg("var"), py::arg("statistics"),
-      py::arg("eps"), py::arg("relu"), py::arg("residual"), py::arg("deferred") = false);
+      py::arg("eps"), py::arg("relu"), py::arg("residual"), py::arg("deferred") = false,
+      py::arg("running") = py::none());
   def(
       m, "batchnorm_backward",
       [](py::object dy, py::object x, py::object gamma, py::object beta, py::object statistics, double eps,
@@ -166,16 +181,6 @@ void bind_norm(py::module_& m) {
       py::arg("dy"), py::arg("x"), py::arg("gamma"), py::arg("beta"), py::arg("statistics"), py::arg("eps"),
       py::arg("relu"), py::arg("residual"), py::arg("training"), py::arg("dgamma") = py::none(),
       py::arg("dbeta") = py::none(), py::arg("sums") = py::none());
-  def(
-      m, "batchnorm_track",
-      [](py::object statistics, int64_t count, std::optional<double> momentum, py::object running_mean,
-         py::object running_var, py::array_t<int64_t> batches) {
-        with_dtype("batchnorm_track", "running_mean", running_mean, [&](auto zero) {
-          batchnorm_track_as<decltype(zero)>(statistics, count, momentum, running_mean, running_var, batches);
-        });
-      },
-      py::arg("statistics"), py::arg("count"), py::arg("momentum"), py::arg("running_mean"),
-      py::arg("running_var"), py::arg("batches").noconvert());
 }
 
 }  // namespace fastnn::python

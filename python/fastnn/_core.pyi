@@ -27,7 +27,6 @@ __all__: list[str] = [
     "avgpool2d_forward",
     "batchnorm_backward",
     "batchnorm_forward",
-    "batchnorm_track",
     "cached_bytes",
     "col2im",
     "compiler",
@@ -369,15 +368,8 @@ def batchnorm_forward(
     relu: bool,
     residual: typing.Any,
     deferred: bool = False,
+    running: tuple | None = None,
 ) -> tuple: ...
-def batchnorm_track(
-    statistics: typing.Any,
-    count: typing.SupportsInt | typing.SupportsIndex,
-    momentum: typing.SupportsFloat | typing.SupportsIndex | None,
-    running_mean: typing.Any,
-    running_var: typing.Any,
-    batches: numpy.typing.NDArray[numpy.int64],
-) -> None: ...
 def cached_bytes() -> int: ...
 def col2im(
     cols: typing.Any,

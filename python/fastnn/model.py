@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -24,7 +23,6 @@ from .nn.joins import CONTAINERS
 from .nn.layer import Layer, adopt, is_weight
 from .nn.parameters import BoundDict, FlatDict, LayerGrads, Turn
 from .nn.sequential import MAKERS
-from .nn.summary import Summary, summarize
 
 Array: TypeAlias = npt.NDArray[Any]
 
@@ -227,7 +225,7 @@ class Model(Predicting):
 
     # What it is made of
 
-    def summary(self, input_shape: tuple[int, ...] | None = None) -> Summary:
+    def summary(self, input_shape: tuple[int, ...] | None = None) -> fastnn.nn.Summary:
         """Return shapes, parameters, multiply-adds and memory, layer by layer; printing it gives a table.
 
         Args:
@@ -241,6 +239,8 @@ class Model(Predicting):
             raise ValueError(
                 "[Model] input_shape: expected the shape of one example, got None before any batch"
             )
+        from .nn.summary import summarize
+
         return summarize(self.net, shape, self.dtype)
 
     def state_dict(self) -> dict[str, Array]:
@@ -321,6 +321,8 @@ class Model(Predicting):
 
     def clone(self) -> Model:
         """Return a copy that shares nothing with this model."""
+        import copy
+
         return copy.deepcopy(self)
 
     def astype(self, dtype: npt.DTypeLike) -> Model:

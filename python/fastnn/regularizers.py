@@ -7,7 +7,6 @@ nor to the scale and shift of a norm. `ByName` chooses others.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from fnmatch import fnmatchcase
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -169,6 +168,8 @@ class ByName:
         return total
 
     def _choose(self, names: tuple[str, ...]) -> Iterator[tuple[str, Regularizer]]:
+        from fnmatch import fnmatchcase
+
         for pattern, penalty in self.penalties.items():
             fitting = [name for name in names if fnmatchcase(name, pattern)]
             if not fitting:

@@ -10,7 +10,6 @@ cover the usual shapes with PyTorch's argument names. They are pure functions of
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Any, Literal, NamedTuple
@@ -139,7 +138,8 @@ class MultiStep(Schedule):
         self.by = _unit("MultiStep", by)
 
     def __call__(self, base_lr: float, progress: Progress) -> float:
-        return float(base_lr * self.gamma ** bisect_right(self.milestones, progress.done(self.by)))
+        done = progress.done(self.by)
+        return float(base_lr * self.gamma ** sum(milestone <= done for milestone in self.milestones))
 
 
 class Exponential(Schedule):

@@ -185,7 +185,9 @@ def _conv2d_forward(
     options = _options("conv2d_forward", stride, padding, dilation, groups, _runtime.default_conv_algo())
     before = None if input_norm is None else input_norm.arguments
     y, taken = _core.conv2d_forward(x, w, b, options, statistics, activation == "relu", before)
-    return y, Conv2dCache(x, w, b is not None, options, input_norm), taken
+    # What the class's own constructor does, which is a function in Python.
+    cache = tuple.__new__(Conv2dCache, (x, w, b is not None, options, input_norm))
+    return y, cache, taken
 
 
 def _conv2d_takes_input_norm(

@@ -152,16 +152,25 @@ def _batchnorm_forward(
     activation: Literal["relu"] | None = None,
     residual: Array | None = None,
     deferred: bool = False,
+    running: tuple[float | None, Array, Array, NDArray[np.int64]] | None = None,
 ) -> tuple[Array, BatchNormCache]:
     """Like `batchnorm_forward`, for fused runs of layers, without its checks of settings.
 
     ``statistics`` (2, C) are x's own mean and biased variance, if whoever made x has taken them already.
     ``residual``, of x's shape, is added before the activation. A ``deferred`` norm leaves all that to the
     convolution that reads its output, by its ``input_norm``: y is x.
+
+    ``running``, in training, is a momentum, and the statistics that move towards the batch's, in place:
+    ``running = (1 - momentum) running + momentum batch``, the variance made unbiased first, and the number of
+    batches, which is counted. Without a momentum it is one by that number: all batches count alike.
     """
     relu = activation == "relu"
-    y, used = _core.batchnorm_forward(x, gamma, beta, mean, var, statistics, eps, relu, residual, deferred)
-    cache = BatchNormCache(x, gamma, beta, used, eps, activation, mean is None, residual)
+    y, used = _core.batchnorm_forward(
+        x, gamma, beta, mean, var, statistics, eps, relu, residual, deferred, running
+    )
+    # What the class's own constructor does, which is a function in Python.
+    kept = x, gamma, beta, used, eps, activation, mean is None, residual
+    cache = tuple.__new__(BatchNormCache, kept)
     return x if deferred else y, cache
 
 
@@ -183,19 +192,3 @@ def _batchnorm_backward(
     return _core.batchnorm_backward(
         dy, x, gamma, beta, statistics, eps, relu, residual, training, dgamma, dbeta, sums
     )
-
-
-def _batchnorm_track(
-    statistics: NDArray[np.float64],
-    count: int,
-    momentum: float | None,
-    running_mean: Array,
-    running_var: Array,
-    batches: NDArray[np.int64],
-) -> None:
-    """Count a batch, and move running statistics, in place, towards its own of ``count`` values a channel.
-
-    ``running = (1 - momentum) running + momentum batch``; the variance is made unbiased first. Without a
-    momentum it is one by the number of batches so far: all count alike.
-    """
-    _core.batchnorm_track(statistics, count, momentum, running_mean, running_var, batches)

@@ -254,7 +254,9 @@ class Container(Layer):
         return f"{name}(\n{''.join(indent(part, '  ') + f',{chr(10)}' for part in arguments)})"
 
     def __getstate__(self) -> dict[str, Any]:
-        return {k: v for k, v in self.__dict__.items() if k not in ("_watchers", "aliases", "_plan")}
+        return {
+            k: v for k, v in self.__dict__.items() if k not in ("_watchers", "aliases", "_plan", "_chained")
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__ |= state | {"_watchers": {}}

@@ -21,7 +21,7 @@ from ..functional.conv import (
 from ..functional.conv_transpose import _conv_transpose2d_backward
 from ..keys import Key
 from .layer import Array, Grads, Layer
-from .parameters import blank
+from .parameters import add_gradients, blank
 
 IntOrPair: TypeAlias = int | tuple[int, int]
 
@@ -48,26 +48,24 @@ def _same(op: str, padding: str, stride: tuple[int, ...]) -> Literal["same"]:
     return "same"
 
 
-def _add_gradients(
+def _backward(
     backward: Callable[..., tuple[Any, ...]],
+    layer: Layer,
     dy: Array,
     cache: Any,
-    grads: Grads,
-    *,
+    grads: Grads | None,
     need_dx: bool,
-    need_dw: bool,
-    **options: Any,
-) -> tuple[Array | None, tuple[Any, ...]]:
-    """Run a convolution's backward pass, which writes over blank gradients; return dx and the rest."""
-    fresh = blank(grads) if need_dw else {}
-    dx, dw, db, *rest = backward(
-        dy, cache, need_dx=need_dx, need_dw=need_dw, dw=fresh.get("weight"), db=fresh.get("bias"), **options
-    )
+) -> Array | None:
+    """Return dx of a convolution; add dw and db, which a backward pass writes over blank gradients."""
+    grads = layer.grads if grads is None else grads
+    train = layer.trainable
+    fresh = blank(grads) if train else {}
+    into = fresh.get("weight"), fresh.get("bias")
+    dx: Array | None
+    dx, dw, db = backward(dy, cache, need_dx=need_dx, need_dw=train, dw=into[0], db=into[1])
     if dw is not None and not fresh:
-        grads["weight"] += dw
-        if db is not None:
-            grads["bias"] += db
-    return dx, tuple(rest)
+        add_gradients(grads, dw, db)
+    return dx
 
 
 class Conv2d(Layer):
@@ -141,13 +139,21 @@ class Conv2d(Layer):
 
     def forward(self, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
         """Map x (N, C, H, W) to (N, F, OH, OW)."""
-        y, cache, _ = self.forward_fused(x)
+        y, cache, _ = _conv2d_forward(
+            x,
+            self.params["weight"],
+            self.params.get("bias"),
+            self.stride,
+            self.padding,
+            self.dilation,
+            self.groups,
+        )
         return y, cache
 
     def takes_input_norm(self, x: Array) -> bool:
         """Return whether this layer can apply a batch norm that stands before it while it reads x."""
-        settings = self.stride, self.padding, self.dilation, self.groups
-        return _conv2d_takes_input_norm(x, self.params["weight"], *settings)
+        weight = self.params["weight"]
+        return _conv2d_takes_input_norm(x, weight, self.stride, self.padding, self.dilation, self.groups)
 
     def forward_fused(
         self,
@@ -196,18 +202,23 @@ class Conv2d(Layer):
         ``norm`` is the cache of a batch norm whose output this layer's input was. The second result, if not
         None, are its ``sums``, and dx is already masked by its ReLU. ``behind`` is a `BatchNormBehind`.
         """
+        # `_backward` in place: one call less in every step of a layer.
         grads = self.grads if grads is None else grads
-        dx, (sums,) = _add_gradients(
-            _conv2d_backward,
+        train = self.trainable
+        fresh = blank(grads) if train else {}
+        dx, dw, db, sums = _conv2d_backward(
             dy,
             cache,
-            grads,
             need_dx=need_dx,
-            need_dw=self.trainable,
+            need_dw=train,
+            dw=fresh.get("weight"),
+            db=fresh.get("bias"),
             dx_residual=residual,
             norm=norm,
             behind=behind,
         )
+        if dw is not None and not fresh:
+            add_gradients(grads, dw, db)
         return dx, sums
 
     def config(self) -> dict[str, Any]:
@@ -308,8 +319,7 @@ class Conv1d(Layer):
         self, dy: Array, cache: Any, grads: Grads | None = None, *, need_dx: bool = True
     ) -> Array | None:
         """Return dx (N, C, L), or None without ``need_dx``; add dw and db."""
-        grads = self.grads if grads is None else grads
-        return _add_gradients(_conv1d_backward, dy, cache, grads, need_dx=need_dx, need_dw=self.trainable)[0]
+        return _backward(_conv1d_backward, self, dy, cache, grads, need_dx)
 
     def config(self) -> dict[str, Any]:
         return {
@@ -409,10 +419,7 @@ class ConvTranspose2d(Layer):
         self, dy: Array, cache: Any, grads: Grads | None = None, *, need_dx: bool = True
     ) -> Array | None:
         """Return dx (N, C, H, W), or None without ``need_dx``; add dw and db."""
-        grads = self.grads if grads is None else grads
-        return _add_gradients(
-            _conv_transpose2d_backward, dy, cache, grads, need_dx=need_dx, need_dw=self.trainable
-        )[0]
+        return _backward(_conv_transpose2d_backward, self, dy, cache, grads, need_dx)
 
     def config(self) -> dict[str, Any]:
         return {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import MutableMapping
 from typing import Any, TypeAlias, TypeVar, cast
@@ -124,6 +123,8 @@ class Layer:
 
     def astype(self: Self, dtype: npt.DTypeLike) -> Self:
         """Return a copy whose floating-point arrays are of ``dtype``."""
+        import copy
+
         twin = copy.deepcopy(self)
         for _, layer in twin.leaves():
             cast_arrays(layer, dtype)

@@ -7,10 +7,10 @@ from typing import Any, Literal
 from .. import functional as F
 from .. import init
 from .._arguments import integer
-from ..functional.gemm import _linear_backward, _linear_forward
+from ..functional.linear import _linear_backward, _linear_forward
 from ..keys import Key
 from .layer import Array, Grads, Layer
-from .parameters import blank
+from .parameters import add_gradients, blank
 
 
 class Linear(Layer):
@@ -66,9 +66,7 @@ class Linear(Layer):
             dy, cache, need_dx=need_dx, need_dw=self.trainable, dw=fresh.get("weight"), db=fresh.get("bias")
         )
         if dw is not None and not fresh:
-            grads["weight"] += dw
-            if db is not None:
-                grads["bias"] += db
+            add_gradients(grads, dw, db)
         return dx
 
     def config(self) -> dict[str, Any]:

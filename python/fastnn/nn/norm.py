@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import init
 from .._arguments import integer, number
-from ..functional.norm import BatchNormBehind, _batchnorm_backward, _batchnorm_forward, _batchnorm_track
+from ..functional.norm import BatchNormBehind, _batchnorm_backward, _batchnorm_forward
 from ..keys import Key
 from .layer import Array, Grads, Layer
 from .parameters import blank
@@ -62,23 +62,20 @@ class _BatchNorm(Layer):
             raise ValueError(f"[{type(self).__name__}] x: expected shape {axes}, got {x.shape}")
         own = train and self.trainable
         buffers = self.buffers
-        y, cache = _batchnorm_forward(
+        mean, var = buffers["running_mean"], buffers["running_var"]
+        return _batchnorm_forward(
             x,
             self.params["weight"],
             self.params["bias"],
-            mean=None if own else buffers["running_mean"],
-            var=None if own else buffers["running_var"],
+            mean=None if own else mean,
+            var=None if own else var,
             statistics=statistics,
             eps=self.eps,
             activation=activation,
             residual=residual,
             deferred=deferred,
+            running=(self.momentum, mean, var, buffers["num_batches_tracked"]) if own else None,
         )
-        if own:
-            count = x.size // self.num_features
-            running = buffers["running_mean"], buffers["running_var"], buffers["num_batches_tracked"]
-            _batchnorm_track(cache.statistics, count, self.momentum, *running)
-        return y, cache
 
     def backward(self, dy: Array, cache: Any, grads: Grads | None = None) -> Array:
         """Return dx; add dgamma and dbeta."""

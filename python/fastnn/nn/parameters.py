@@ -181,6 +181,13 @@ def blank(grads: Mapping[str, Array]) -> Mapping[str, Array]:
     return grads if isinstance(grads, LayerGrads) and grads.claim() else _NOTHING
 
 
+def add_gradients(grads: MutableMapping[str, Array], dw: Array, db: Array | None) -> None:
+    """Add the gradients of a weight, and of a bias where there is one."""
+    grads["weight"] += dw
+    if db is not None:
+        grads["bias"] += db
+
+
 class Scope(dict[str, Array]):
     """The part of a gradient mapping that is one child's: ``scope[name]`` is ``grads[prefix + name]``.
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
+from collections.abc import Generator, Sequence
 from functools import partial
 from typing import Any, Literal, NamedTuple
 
@@ -59,14 +58,13 @@ class Run(NamedTuple):
         return cls(*found) if len(layers) - len(rest) > 1 else None
 
 
-@dataclass
 class _RunCache:
     """Caches of a run's layers; ``y`` is kept where ReLU follows a product, as its sign is the mask."""
 
-    product: Any
-    norm: Any
-    pool: Any
-    y: Array | None
+    __slots__ = ("norm", "pool", "product", "y")
+
+    def __init__(self, product: Any, norm: Any, pool: Any, y: Array | None) -> None:
+        self.product, self.norm, self.pool, self.y = product, norm, pool, y
 
 
 class Sequential(Container):
@@ -95,6 +93,9 @@ class Sequential(Container):
         self._replan()
 
     def _replan(self) -> None:
+        # Children whose backward pass goes on from that of the layer behind them.
+        parts = self.children.items()
+        self._chained = {name for name, part in parts if isinstance(part, Container) and part.chained}
         self._plan: list[str | Run] = []
         left = list(self.children.items())
         while left:
@@ -170,12 +171,13 @@ class Sequential(Container):
         at = run.product
         try:
             if run.product is not None:
-                layer: Any = self.children[run.product]
-                x, product, statistics = layer.forward_fused(
+                forward: Any = self.children[run.product].forward_fused  # type: ignore[attr-defined]
+                if input_norm is not None:
+                    forward = partial(forward, input_norm=input_norm)
+                x, product, statistics = forward(
                     x,
                     activation=activation if norm is None else None,
                     statistics=norm is not None and train and norm.trainable,
-                    **({} if input_norm is None else {"input_norm": input_norm}),
                 )
             if norm is None:
                 at = run.pool
@@ -233,9 +235,10 @@ class Sequential(Container):
         """Return the cache of the batch norm that wrote a step's output, None if another layer did."""
         if isinstance(step, Run):
             return cache.norm
-        child = self.children[step]
-        chains = isinstance(child, Container) and child.chained and not isinstance(cache, WatchedCache)
-        return child.last_norm(cache) if chains else None  # type: ignore[attr-defined]
+        if step not in self._chained or isinstance(cache, WatchedCache):
+            return None
+        child: Any = self.children[step]
+        return child.last_norm(cache)
 
     def backward_fused(
         self,
@@ -272,7 +275,15 @@ class Sequential(Container):
             whole = merges or (to_add is None and not (identity and i == last))
             below = self._norm_after(*cache[i - 1]) if i > lowest else norm if i == 0 and whole else None
             if not isinstance(step, Run):
-                dx, sums = self._backward_step(step, dx, kept, grads, wanted, sums, below, spend)
+                # The cache tells whether forward was watched: a watcher may have come or gone since.
+                if step in self._chained and not isinstance(kept, WatchedCache):
+                    child: Any = self.children[step]
+                    scope = self._scope(step, grads)
+                    dx, sums = child.backward_chained(
+                        dx, kept, scope, need_dx=wanted, sums=sums, norm=below, spend=spend
+                    )
+                else:
+                    dx, sums = self._backward_child(step, dx, kept, grads, wanted), None
                 continue
             added = to_add if merges else None
             dx, through, sums = self._backward_run(step, dx, kept, grads, wanted, added, sums, below, spend)
@@ -284,26 +295,6 @@ class Sequential(Container):
         if dx is not None and to_add is not None:
             dx = np.add(dx, to_add)
         return dx if need_dx else None, dresidual, sums
-
-    def _backward_step(
-        self,
-        name: str,
-        dy: Array,
-        cache: Any,
-        grads: Grads | None,
-        need_dx: bool,
-        sums: Array | None,
-        norm: Any,
-        spend: bool,
-    ) -> tuple[Array | None, Array | None]:
-        child = self.children[name]
-        # The cache tells whether forward was watched: a watcher may have come or gone since.
-        if isinstance(child, Container) and child.chained and not isinstance(cache, WatchedCache):
-            scope = self._scope(name, grads)
-            return child.backward_chained(
-                dy, cache, scope, need_dx=need_dx, sums=sums, norm=norm, spend=spend
-            )
-        return self._backward_child(name, dy, cache, grads, need_dx), None
 
     def _adds_to_dx(self, run: Run) -> bool:
         """Return whether a run can add something to its dx on the way out."""
@@ -328,16 +319,8 @@ class Sequential(Container):
         dx: Array | None = dy
         dresidual: Array | None = None
         product: Any = None if run.product is None else self.children[run.product]
-        convolution: Callable[..., tuple[Array | None, Array | None]] | None = None
-        if run.product is not None and type(product) is Conv2d:
-            convolution = partial(
-                product.backward_fused,
-                cache=cache.product,
-                grads=self._scope(run.product, grads),
-                need_dx=need_dx,
-                residual=dx_residual,
-                norm=norm_below,
-            )
+        convolves = type(product) is Conv2d
+        scope = self._scope(run.product, grads) if convolves and run.product else None
         if run.norm is None:
             assert cache.y is not None
             dx = F.relu_backward(dy, F.ReluCache(cache.y))
@@ -345,17 +328,28 @@ class Sequential(Container):
                 dx = self.children[run.pool].backward(dx, cache.pool)
         else:
             norm: Any = self.children[run.norm]
-            scope = self._scope(run.norm, grads)
-            if convolution is not None and sums is not None and cache.norm.residual is None:
-                dx, sums = norm.backward_behind(cache.norm, scope, sums, partial(convolution, dy))
+            norm_scope = self._scope(run.norm, grads)
+            if convolves and sums is not None and cache.norm.residual is None:
+                convolution = partial(
+                    product.backward_fused,
+                    dy,
+                    cache.product,
+                    scope,
+                    need_dx=need_dx,
+                    residual=dx_residual,
+                    norm=norm_below,
+                )
+                dx, sums = norm.backward_behind(cache.norm, norm_scope, sums, convolution)
                 return dx, None, sums
-            dx, dresidual = norm.backward_fused(dy, cache.norm, scope, sums=sums)
+            dx, dresidual = norm.backward_fused(dy, cache.norm, norm_scope, sums=sums)
             if spend:
                 cache.norm = None  # before the convolution allocates its dx
         sums = None
         assert dx is not None
-        if convolution is not None:
-            dx, sums = convolution(dx)
+        if convolves:
+            dx, sums = product.backward_fused(
+                dx, cache.product, scope, need_dx=need_dx, residual=dx_residual, norm=norm_below
+            )
         elif run.product is not None:
             dx = self._backward_child(run.product, dx, cache.product, grads, need_dx)
         return dx, dresidual, sums

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,15 +31,19 @@ class _Place(NamedTuple):
         return slot[self.start : self.start + size].reshape(self.shape)
 
 
-@dataclass
 class _Block:
     """Parameters updated by one kernel call: a stretch of the flat buffer, or one named array."""
 
-    where: slice | str
-    places: list[_Place]
-    group: str | None
-    steps: int
-    slots: dict[str, Array]
+    def __init__(
+        self,
+        where: slice | str,
+        places: list[_Place],
+        group: str | None,
+        steps: int,
+        slots: dict[str, Array],
+    ) -> None:
+        self.where, self.places, self.group = where, places, group
+        self.steps, self.slots = steps, slots
 
 
 class _Memory(NamedTuple):
