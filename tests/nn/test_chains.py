@@ -166,9 +166,19 @@ def test_separable_convolutions_sum_up_too(monkeypatch: pytest.MonkeyPatch) -> N
     assert_same(gradients(net(True)), gradients(net(False)))
 
 
-def test_a_norm_between_convolutions_is_never_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    def net(fuse: bool = True) -> nn.Sequential:
-        layers = (*conv_norm(2, 3, nn.ReLU()), *conv_norm(3, 4, nn.ReLU()), *conv_norm(4, 3))
+# Kernel and algorithm of convolutions that apply the norm before them.
+@pytest.mark.parametrize(("kernel", "algo"), [(3, "winograd"), (1, "auto")])
+def test_a_norm_between_convolutions_is_never_written(
+    kernel: int, algo: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_runtime, "_conv_algo", algo)
+
+    def net(fuse: bool = True, kernel: int = kernel) -> nn.Sequential:
+        def run(before: int, width: int, *rest: nn.Layer) -> list[nn.Layer]:
+            conv = nn.Conv2d(before, width, kernel, padding=kernel // 2, bias=False)
+            return [conv, nn.BatchNorm2d(width), *rest]
+
+        layers = (*run(2, 3, nn.ReLU()), *run(3, 4, nn.ReLU()), *run(4, 3))
         return nn.Sequential(*layers, fuse=fuse).astype(np.float64)
 
     for train in (True, False):
@@ -179,6 +189,7 @@ def test_a_norm_between_convolutions_is_never_written(monkeypatch: pytest.Monkey
         assert all(reader is norm for reader, norm in zip(readers[1:], kept[:-1], strict=True))
         assert all(step.product.x is norm.x for (_, step), norm in zip(cache[1:], kept[:-1], strict=True))
         np.testing.assert_allclose(y, net(False).forward(X, train=train)[0], rtol=1e-12, atol=1e-12)
+    assert_same(gradients(net()), gradients(net(False)))
     # Frozen below, so that only the last convolution's dw is made from what the norm was given.
     frozen = []
     for fuse in (True, False):
@@ -196,7 +207,7 @@ def test_a_norm_between_convolutions_is_never_written(monkeypatch: pytest.Monkey
     watched.watch(lambda *_: None, ["2"])
     assert watched.forward(X, train=True)[1][2][1].product.input_norm is None
     monkeypatch.setattr(_runtime, "_conv_algo", "direct")
-    assert all(step.product.input_norm is None for _, step in net().forward(X, train=True)[1])
+    assert all(step.product.input_norm is None for _, step in net(kernel=3).forward(X, train=True)[1])
 
 
 def test_a_spent_cache_goes_as_it_is_used() -> None:

@@ -1,4 +1,4 @@
-"""Convolutions that sum up, while they write dx, what the batch norm before them needs of it."""
+"""Convolutions that take along passes of the batch norms around them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import fastnn
-from fastnn import _runtime
+from fastnn import _core, _runtime
 from fastnn import functional as F
-from fastnn.functional.conv import _conv2d_backward
+from fastnn.functional.conv import _conv2d_backward, _conv2d_forward
 from fastnn.functional.norm import BatchNormBehind, _batchnorm_backward, _batchnorm_forward
 
 # Shape of x, filters, kernel, stride, groups: pieces of several images and of parts of one; phases; slices.
@@ -24,6 +24,8 @@ CASES: dict[str, tuple[tuple[int, int, int, int], int, int, int, int]] = {
     "depthwise, strided over pixels": ((2, 5, 9, 8), 5, 1, 2, 5),
     "small groups": ((2, 12, 7, 6), 12, 3, 1, 6),
 }
+# Those that apply the norm before them to the pixels that they read.
+APPLYING = [case for case in CASES if case.startswith("pointwise")]
 
 
 def problem(case: str, relu: bool, joined: bool, dtype: Any = np.float64) -> tuple[Any, Any, Any, Any]:
@@ -69,6 +71,54 @@ def test_sums_are_those_of_the_norm_alone(case: str, relu: bool, joined: bool, i
             np.testing.assert_allclose(mine, theirs, rtol=1e-9, atol=1e-10)
 
 
+def forward(case: str, x: Any, w: Any, bias: Any = None, **options: Any) -> tuple[Any, Any, Any]:
+    _, _, kernel, stride, groups = CASES[case]
+    settings = (stride, stride), (kernel // 2, kernel // 2), (1, 1), groups
+    return _conv2d_forward(x, w, bias, *settings, statistics=True, **options)
+
+
+@pytest.mark.parametrize("isa", _runtime.available_isas())
+@pytest.mark.parametrize("relu", [False, True])
+@pytest.mark.parametrize("case", APPLYING)
+def test_the_norm_before_is_applied_to_pixels_as_they_are_read(case: str, relu: bool, isa: str) -> None:
+    with _runtime.isa_override(isa):
+        dy, cache, norm, added = problem(case, relu, False)
+        assert _core.conv2d_takes_input_norm(norm.x, cache.w, cache.options)
+        bias = np.linspace(-1, 1, dy.shape[1])
+        y, _, statistics = forward(case, cache.x, cache.w, bias)
+        for x in (norm.x, np.ascontiguousarray(norm.x)):
+            mine, deferred, taken = forward(case, x, cache.w, bias, input_norm=norm)
+            np.testing.assert_allclose(mine, y, rtol=1e-12, atol=1e-12)
+            np.testing.assert_allclose(taken, statistics, rtol=1e-12, atol=1e-12)
+            for need_dx, told in ((True, norm), (True, None), (False, None)):
+                expected = _conv2d_backward(
+                    dy, cache._replace(has_bias=True), need_dx=need_dx, dx_residual=added, norm=told
+                )
+                found = _conv2d_backward(dy, deferred, need_dx=need_dx, dx_residual=added, norm=told)
+                for got, wanted in zip(found, expected, strict=True):
+                    if wanted is None:
+                        assert got is None
+                    else:
+                        np.testing.assert_allclose(got, wanted, rtol=1e-9, atol=1e-10)
+
+
+@pytest.mark.parametrize("isa", _runtime.available_isas())
+@pytest.mark.parametrize("case", APPLYING)
+def test_a_norm_rounds_alike_wherever_it_is_applied(case: str, isa: str) -> None:
+    shape, _, kernel, _, groups = CASES[case]
+    rng = np.random.default_rng(5)
+    x = fastnn.channels_last((rng.normal(size=shape) + 1e3).astype(np.float32))
+    gamma, beta = rng.normal(size=(2, shape[1])).astype(np.float32)
+    w = np.zeros((shape[1], shape[1] // groups, kernel, kernel), np.float32)
+    channels = np.arange(shape[1])  # the filters that change nothing
+    w[channels, channels % w.shape[1], kernel // 2, kernel // 2] = 1
+    with _runtime.isa_override(isa):
+        before, norm = _batchnorm_forward(x, gamma, beta, activation="relu")
+        expected, _, _ = forward(case, before, w)
+        y, _, _ = forward(case, x, w, input_norm=norm)
+    np.testing.assert_array_equal(y, expected)
+
+
 @pytest.mark.parametrize("isa", _runtime.available_isas())
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("case", CASES)
@@ -105,6 +155,9 @@ def test_sums_are_the_same_for_any_number_of_threads(case: str) -> None:
             taken = BatchNormBehind(behind, np.ones((2, ones.size)), np.empty_like(ones), np.empty_like(ones))
             results.append(_conv2d_backward(dy.copy(), cache, norm=norm, behind=taken))
             results[-1] += taken[2:]
+            if case in APPLYING:
+                y, deferred, statistics = forward(case, norm.x, cache.w, input_norm=norm)
+                results[-1] += (y, statistics, *_conv2d_backward(dy, deferred, need_dx=False)[1:2])
     for one, three in zip(*results, strict=True):
         np.testing.assert_array_equal(one, three)
 
@@ -117,3 +170,6 @@ def test_an_empty_batch_sums_up_to_zero() -> None:
         assert dx is not None
         assert dx.shape == none.shape
         np.testing.assert_array_equal(sums, np.zeros((2, norm.x.shape[1])))
+        if case in APPLYING:
+            options = cache.options, False, False, norm._replace(x=none).arguments
+            assert _core.conv2d_forward(none, cache.w, None, *options)[0].size == 0

@@ -168,19 +168,6 @@ class PieceReduction {
     kernel_.reduce(band);
   }
 
-  // Whether the norm's output is worth computing again, from nothing but x, instead of reading it.
-  bool remakes() const { return !to_.norm.residual.data; }
-
-  // The norm's output, rows [first, first + count).
-  void remake(int64_t first, int64_t count, T* out, int64_t out_row) const {
-    BatchNormBand<T> band = this->band(0, first);
-    band.rows = count;
-    band.out = out;
-    band.out_row = out_row;
-    band.near = true;
-    kernel_.forward(band);
-  }
-
   const T* row(int64_t i) const { return x_.row(i); }
 
   // Adds all pieces up, in their order and in double.
@@ -206,6 +193,37 @@ class PieceReduction {
   PixelRows<T> x_, residual_;
   int64_t pieces_;
   Buffer<T> sums_;
+};
+
+// The norm before a convolution, without residual, on its way forward.
+template <class T>
+class PieceForward {
+ public:
+  PieceForward(const BatchNorm<T>& norm, const TensorView<const T>& x)
+      : coefficients_(norm, x.shape[1]), x_(x), relu_(norm.relu) {}
+
+  // The norm's output, rows [first, first + count).
+  void run(int64_t first, int64_t count, T* out, int64_t out_row) const {
+    BatchNormBand<T> band{};
+    band.rows = count;
+    band.channels = x_.matrix().cols;
+    band.x = x_.row(first);
+    band.x_row = x_.row_stride();
+    band.relu = relu_;
+    band.out = out;
+    band.out_row = out_row;
+    band.near = true;
+    coefficients_.give_to(band);
+    kernel_.forward(band);
+  }
+
+  const T* row(int64_t i) const { return x_.row(i); }
+
+ private:
+  BatchNormKernel<T> kernel_ = FASTNN_DISPATCH(batchnorm_kernel<T>)();
+  BatchNormCoefficients<T> coefficients_;
+  PixelRows<T> x_;
+  bool relu_;
 };
 
 // The norm behind a convolution on its way back.

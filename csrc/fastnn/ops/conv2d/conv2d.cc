@@ -189,7 +189,8 @@ bool conv2d_takes_norm(const TensorView<const T>& x, const TensorView<const T>& 
 template <class T>
 bool conv2d_takes_input_norm(const TensorView<const T>& x, const TensorView<const T>& w,
                              const Conv2dSettings& settings) {
-  return resolve<T>(x, w.shape[0], settings) == ConvAlgo::winograd;
+  const ConvAlgo algo = resolve<T>(x, w.shape[0], settings);
+  return algo == ConvAlgo::winograd || (algo == ConvAlgo::direct && pointwise_applies(settings));
 }
 
 template <class T>
@@ -203,6 +204,7 @@ void conv2d_forward(TensorView<const T> x, TensorView<const T> w, TensorView<T> 
                                settings.window.h.padding, settings.window.w.padding, y, epilogue, kept,
                                input_norm);
   }
+  if (input_norm) return pointwise_forward(x, w, y, epilogue, *input_norm);
   if (depthwise_applies(w, settings.groups))
     return depthwise_forward(channels_stride(x), w, y, settings, prologue, epilogue, kept);
   const TapAxis h(settings.window.h, x.shape[2]), v(settings.window.w, x.shape[3]);
@@ -240,8 +242,8 @@ void conv2d_backward(TensorView<const T> dy, TensorView<const T> x, TensorView<c
     if (dx.data) depthwise_backward_data(dy, w, dx, settings, epilogue, before);
     if (dw.data) depthwise_backward_weights(dy, x, dw, settings);
     if (db) column_sums<T>(PixelRows<T>(dy).matrix(), db);
-  } else if (before || behind) {
-    pointwise_backward(dy, x, w, dx, dw, db, epilogue, before, behind);
+  } else if (before || behind || input_norm) {
+    pointwise_backward(dy, x, w, dx, dw, db, epilogue, before, behind, input_norm);
   } else {
     dy = channels_stride(dy);
     if (dx.data) backward_data(dy, w, dx, settings, epilogue.residual);

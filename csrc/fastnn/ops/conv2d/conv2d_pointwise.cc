@@ -1,10 +1,12 @@
-// Two products over the same rows, the pixels: dx = dY W and dw^T = X^T dY. A piece of dY stays in cache for
-// both, and so it does if it is not there yet: the norm behind turns the gradient of its own output into dY
-// piece by piece, and the norm before makes X again from its own input, which it needs anyway.
+// Products over the same rows, the pixels: Y = X W^T on the way forward, dx = dY W and dw^T = X^T dY on the
+// way back. A piece of dY stays in cache for both, and so it does if it is not there yet: the norm behind
+// turns the gradient of its own output into dY piece by piece. Likewise the norm before makes X from its own
+// input, which its gradient needs anyway.
 #include "fastnn/ops/conv2d/conv2d_pointwise.h"
 
 #include <algorithm>
 #include <optional>
+#include <vector>
 
 #include "fastnn/base/parallel.h"
 #include "fastnn/ops/batchnorm/batchnorm.h"
@@ -19,106 +21,70 @@ constexpr int64_t kLeastTiles = 8;             // in rows of a piece: a depth th
 constexpr int64_t kMostParts = 16;
 constexpr int64_t kPartialBytes = 8 << 20;  // partial results of dw in all; one is always there
 
+// How rows of pixels are cut: whole tiles, but for the last, in pieces of about one size.
 template <class T>
-struct PointwiseBackward {
-  PixelRows<T> dy, x;
-  PackedMatrix<T> filters;  // (F, C)
-  TensorView<T> dx, dw;
-  T* db;
-  const Epilogue<T>& epilogue;
-  const NormReduction<T>* reduction;
-  std::optional<PieceBackward<T>> behind;
-  GemmKernel<T> gemm = FASTNN_DISPATCH(gemm_kernel<T>)();
-  int64_t in = dx.shape[1], out = filters.rows, rows = dy.matrix().rows;
-  // Pieces are whole tiles, but for the last, and of about one size.
-  int64_t row_tiles = ceil_div(rows, int64_t{gemm.rows});
-  int64_t piece_tiles = std::max(kLeastTiles, kPieceElements / std::max(in, out) / gemm.rows);
-  int64_t piece_rows = piece_tiles * gemm.rows;  // at the most
-  int64_t pieces = ceil_div(row_tiles, piece_tiles);
-  int64_t partial_size = (in + 1) * out;  // the last row is db
-  int64_t most_parts = std::max<int64_t>(kPartialBytes / (partial_size * static_cast<int64_t>(sizeof(T))), 1);
-  int64_t parts = dw.data ? even(std::min({pieces, kMostParts, most_parts})) : pieces;
-  std::optional<PieceReduction<T>> before = {};
-  Buffer<T> partial{dw.data ? parts * partial_size : 0};
+struct Pieces {
+  int64_t rows, tile_rows;
+  int64_t row_tiles = ceil_div(rows, tile_rows);
+  int64_t tiles, most_rows = tiles * tile_rows;  // of a piece
+  int64_t count = ceil_div(row_tiles, tiles);
 
-  // Of an odd number of parts, one of two threads would have to take one more.
-  static int64_t even(int64_t count) { return count > 1 ? count / 2 * 2 : count; }
+  Pieces(int64_t rows, int64_t channels, const GemmKernel<T>& gemm)
+      : rows(rows),
+        tile_rows(gemm.rows),
+        tiles(std::max(kLeastTiles, kPieceElements / channels / gemm.rows)) {}
 
   // The first row of a piece.
-  int64_t piece_begin(int64_t i) const {
-    return std::min(rows, part_begin(row_tiles, pieces, i) * int64_t{gemm.rows});
+  int64_t begin(int64_t i) const { return std::min(rows, part_begin(row_tiles, count, i) * tile_rows); }
+};
+
+// Rows of scratch are set apart by a cache line: tiles of dw step from row to row, and those a power of two
+// apart share a few sets of the first cache.
+template <class T>
+int64_t spread(int64_t channels) {
+  return channels + 64 / static_cast<int64_t>(sizeof(T));
+}
+
+// Rows of pixels times a matrix.
+template <class T>
+struct PixelProduct {
+  PackedMatrix<T> filters;
+  TensorView<T> out;  // dense, channels last
+  const Epilogue<T>& epilogue;
+  GemmKernel<T> gemm = FASTNN_DISPATCH(gemm_kernel<T>)();
+  int64_t depth = filters.rows, cols = filters.cols;
+
+  double flops(int64_t rows) const {
+    return 2.0 * static_cast<double>(rows) * static_cast<double>(cols) * static_cast<double>(depth);
   }
 
-  // Rows of scratch are set apart by a cache line: tiles of dw step from row to row, and those a power of two
-  // apart share a few sets of the first cache.
-  static int64_t pitch(int64_t channels) { return channels + 64 / static_cast<int64_t>(sizeof(T)); }
-
-  T* partial_row(int64_t part, int64_t row) const { return partial.get() + part * partial_size + row * out; }
-
-  // Whether X is made again.
-  bool remakes() const { return dw.data && before && before->remakes(); }
-
-  void run_part(int64_t part) const {
-    Buffer<T> dy_scratch(behind ? piece_rows * pitch(out) : 0),
-        x_scratch(remakes() ? piece_rows * pitch(in) : 0);
-    const int64_t begin = part_begin(pieces, parts, part), end = part_begin(pieces, parts, part + 1);
-    for (int64_t i = begin; i < end; ++i) {
-      const int64_t first = piece_begin(i), count = piece_begin(i + 1) - first;
-      MatrixView<const T> gradient{dy.row(first), count, out, dy.row_stride(), 1};
-      MatrixView<const T> pixels{x.row(first), count, in, x.row_stride(), 1};
-      if (behind) {
-        behind->run(gradient, first, dy_scratch.get(), pitch(out));
-        gradient = {dy_scratch.get(), count, out, pitch(out), 1};
-      }
-      if (remakes()) {
-        before->remake(first, count, x_scratch.get(), pitch(in));
-        pixels = {x_scratch.get(), count, in, pitch(in), 1};
-      }
-      LinesAhead<T> ahead = after(i);
-      if (dw.data) add_weights(part, pixels, gradient, i > begin, ahead);
-      write_pixels(gradient, first, ahead);
-      if (before) before->run(i, first, count, dx.data);
-    }
-  }
-
-  // What the piece behind piece i reads: tiles fetch it while they multiply.
-  LinesAhead<T> after(int64_t i) const {
-    LinesAhead<T> ahead;
-    if (i + 1 >= pieces) return ahead;
-    const int64_t first = piece_begin(i + 1), end = piece_begin(i + 2);
-    ahead.add(dy.row(first), dy.row(end - 1) + out);
-    if (behind) ahead.add(behind->row(first), behind->row(end - 1) + out);
-    if (before) {
-      ahead.add(before->row(first), before->row(end - 1) + in);
-    } else if (dw.data) {
-      ahead.add(x.row(first), x.row(end - 1) + in);
-    }
-    return ahead;
-  }
-
-  // Rows of dx from `first` on.
-  void write_pixels(const MatrixView<const T>& gradient, int64_t first, LinesAhead<T>& ahead) const {
+  // Rows of the result from `first` on; their statistics, where those are wanted.
+  void run(const MatrixView<const T>& pixels, int64_t first, LinesAhead<T>& ahead, T* mean = nullptr,
+           T* sum_squares = nullptr) const {
     GemmTile<T> tile{};
     tile.runs = 1;
-    tile.a_row = gradient.row_stride;
+    tile.a_row = pixels.row_stride;
     tile.a_col = 1;
     tile.b_row = filters.width;
-    tile.c_row = in;
+    tile.c_row = cols;
     tile.relu = epilogue.relu;
-    const int64_t runs = ceil_div(out, gemm.depth), tiles = ceil_div(gradient.rows, int64_t{gemm.rows});
+    const int64_t runs = ceil_div(depth, gemm.depth), tiles = ceil_div(pixels.rows, int64_t{gemm.rows});
     for (int64_t run = 0; run < runs; ++run) {
-      const int64_t term = part_begin(out, runs, run);
-      tile.depth = part_begin(out, runs, run + 1) - term;
+      const int64_t term = part_begin(depth, runs, run);
+      tile.depth = part_begin(depth, runs, run + 1) - term;
       tile.accumulate = run > 0;
       tile.finish = run + 1 == runs;
-      for (int64_t col = 0; col < in; col += filters.width) {
-        tile.b = filters.data.get() + col * out + term * filters.width;
-        tile.cols = static_cast<int>(std::min<int64_t>(filters.width, in - col));
+      for (int64_t col = 0; col < cols; col += filters.width) {
+        tile.b = filters.data.get() + col * depth + term * filters.width;
+        tile.cols = static_cast<int>(std::min<int64_t>(filters.width, cols - col));
+        if (epilogue.bias) tile.bias = epilogue.bias + col;
+        if (mean) tile.mean = mean + col, tile.sum_squares = sum_squares + col;
         for (int64_t t = 0; t < tiles; ++t) {
           const int64_t row = t * gemm.rows;
-          tile.rows = static_cast<int>(std::min<int64_t>(gemm.rows, gradient.rows - row));
-          tile.a = gradient.data + row * gradient.row_stride + term;
-          tile.c = dx.data + (first + row) * in + col;
+          tile.rows = static_cast<int>(std::min<int64_t>(gemm.rows, pixels.rows - row));
+          tile.a = pixels.data + row * pixels.row_stride + term;
+          tile.c = out.data + (first + row) * cols + col;
+          tile.seen = row;
           if (epilogue.residual.data) {
             tile.residual = epilogue.residual.data + (first + row) * epilogue.residual.row_stride + col;
             tile.residual_row = epilogue.residual.row_stride;
@@ -129,9 +95,104 @@ struct PointwiseBackward {
       }
     }
   }
+};
+
+template <class T>
+struct PointwiseForward {
+  PieceForward<T> norm;
+  PixelProduct<T> product;
+
+  void run() const {
+    const int64_t in = product.depth, out = product.cols;
+    const Pieces<T> pieces(product.out.size() / out, std::max(in, out), product.gemm);
+    const Epilogue<T>& epilogue = product.epilogue;
+    Buffer<T> statistics(epilogue.mean ? 2 * pieces.count * out : 0);
+    T *mean = statistics.get(), *squares = mean + pieces.count * out;
+    parallel_for(pieces.count, product.flops(pieces.rows) / kFlopsPerNs, [&](int64_t i) {
+      const int64_t first = pieces.begin(i), count = pieces.begin(i + 1) - first;
+      Buffer<T> pixels(count * spread<T>(in));
+      norm.run(first, count, pixels.get(), spread<T>(in));
+      LinesAhead<T> ahead;
+      const int64_t next = i + num_threads();  // what this thread will probably read
+      if (next < pieces.count)
+        ahead.add(norm.row(pieces.begin(next)), norm.row(pieces.begin(next + 1) - 1) + in);
+      const MatrixView<const T> rows{pixels.get(), count, in, spread<T>(in), 1};
+      epilogue.mean ? product.run(rows, first, ahead, mean + i * out, squares + i * out)
+                    : product.run(rows, first, ahead);
+    });
+    if (!epilogue.mean) return;
+    std::vector<int64_t> rows;
+    for (int64_t i = 0; i < pieces.count; ++i) rows.push_back(pieces.begin(i + 1) - pieces.begin(i));
+    gemm_join_statistics(mean, squares, rows.data(), pieces.count, out, epilogue);
+  }
+};
+
+template <class T>
+struct PointwiseBackward {
+  PixelRows<T> dy, x;
+  PixelProduct<T> data;  // dx, where it is wanted
+  TensorView<T> dw;
+  T* db;
+  std::optional<PieceForward<T>> applied = {};  // makes x
+  std::optional<PieceReduction<T>> before = {};
+  std::optional<PieceBackward<T>> behind = {};
+  int64_t in = data.cols, out = data.depth;
+  Pieces<T> pieces{dy.matrix().rows, std::max(in, out), data.gemm};
+  int64_t partial_size = (in + 1) * out;  // the last row is db
+  int64_t most_parts = std::max<int64_t>(kPartialBytes / (partial_size * static_cast<int64_t>(sizeof(T))), 1);
+  int64_t parts = dw.data ? even(std::min({pieces.count, kMostParts, most_parts})) : pieces.count;
+  Buffer<T> partial{dw.data ? parts * partial_size : 0};
+
+  // Of an odd number of parts, one of two threads would have to take one more.
+  static int64_t even(int64_t count) { return count > 1 ? count / 2 * 2 : count; }
+
+  T* partial_row(int64_t part, int64_t row) const { return partial.get() + part * partial_size + row * out; }
+
+  void run_part(int64_t part) const {
+    const int64_t dy_row = spread<T>(out), x_row = spread<T>(in);
+    Buffer<T> dy_scratch(behind ? pieces.most_rows * dy_row : 0),
+        x_scratch(applied ? pieces.most_rows * x_row : 0);
+    const int64_t begin = part_begin(pieces.count, parts, part);
+    const int64_t end = part_begin(pieces.count, parts, part + 1);
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t first = pieces.begin(i), count = pieces.begin(i + 1) - first;
+      MatrixView<const T> gradient{dy.row(first), count, out, dy.row_stride(), 1};
+      MatrixView<const T> pixels{x.row(first), count, in, x.row_stride(), 1};
+      if (behind) {
+        behind->run(gradient, first, dy_scratch.get(), dy_row);
+        gradient = {dy_scratch.get(), count, out, dy_row, 1};
+      }
+      if (applied) {
+        applied->run(first, count, x_scratch.get(), x_row);
+        pixels = {x_scratch.get(), count, in, x_row, 1};
+      }
+      LinesAhead<T> ahead = after(i);
+      if (dw.data) add_weights(part, pixels, gradient, i > begin, ahead);
+      if (data.out.data) data.run(gradient, first, ahead);
+      if (before) before->run(i, first, count, data.out.data);
+    }
+  }
+
+  // What the piece behind piece i reads: tiles fetch it while they multiply.
+  LinesAhead<T> after(int64_t i) const {
+    LinesAhead<T> ahead;
+    if (i + 1 >= pieces.count) return ahead;
+    const int64_t first = pieces.begin(i + 1), last = pieces.begin(i + 2) - 1;
+    ahead.add(dy.row(first), dy.row(last) + out);
+    if (behind) ahead.add(behind->row(first), behind->row(last) + out);
+    if (before) {
+      ahead.add(before->row(first), before->row(last) + in);
+    } else if (applied) {
+      ahead.add(applied->row(first), applied->row(last) + in);
+    } else if (dw.data) {
+      ahead.add(x.row(first), x.row(last) + in);
+    }
+    return ahead;
+  }
 
   void add_weights(int64_t part, const MatrixView<const T>& pixels, const MatrixView<const T>& gradient,
                    bool accumulate, LinesAhead<T>& ahead) const {
+    const GemmKernel<T>& gemm = data.gemm;
     const T one = 1;
     GemmTile<T> tile{};
     tile.runs = 1;
@@ -164,10 +225,10 @@ struct PointwiseBackward {
     }
   }
 
-  void run() {
-    if (reduction) before.emplace(*reduction, pieces);
-    const double flops = (dw.data ? 4.0 : 2.0) * static_cast<double>(dx.size()) * static_cast<double>(out);
-    parallel_for(parts, flops / kFlopsPerNs, [&](int64_t part) { run_part(part); });
+  void run() const {
+    const double products = (dw.data ? 1 : 0) + (data.out.data ? 1 : 0);
+    parallel_for(parts, products * data.flops(dy.matrix().rows) / kFlopsPerNs,
+                 [&](int64_t part) { run_part(part); });
     if (dw.data) join_gradients<T>(partial.get(), parts, 1, in, 1, out, dw.data, db);
     if (before) before->join();
   }
@@ -183,28 +244,43 @@ bool pointwise_applies(const Conv2dSettings& settings) {
 }
 
 template <class T>
+void pointwise_forward(const TensorView<const T>& x, const TensorView<const T>& w, const TensorView<T>& y,
+                       const Epilogue<T>& epilogue, const BatchNorm<T>& norm) {
+  const MatrixView<const T> filters{w.data, w.shape[1], w.shape[0], w.stride[1], w.stride[0]};
+  PointwiseForward<T>{{norm, x}, {gemm_pack(filters), y, epilogue}}.run();
+}
+
+template <class T>
 void pointwise_backward(const TensorView<const T>& dy, const TensorView<const T>& x,
                         const TensorView<const T>& w, const TensorView<T>& dx, const TensorView<T>& dw, T* db,
                         const Epilogue<T>& epilogue, const NormReduction<T>* before,
-                        const NormBackward<T>* behind) {
+                        const NormBackward<T>* behind, const BatchNorm<T>* input_norm) {
+  // What the norm before had written need not be read: its own input is, and makes it again.
+  const bool remakes = before && !before->norm.residual.data;
+  const bool reads = dw.data && !remakes && !input_norm;
   const MatrixView<const T> filters{w.data, w.shape[0], w.shape[1], w.stride[0], w.stride[1]};
   PointwiseBackward<T> backward{PixelRows<T>(dy),
-                                PixelRows<T>(dw.data ? x : TensorView<const T>{}),
-                                gemm_pack(filters),
-                                dx,
+                                PixelRows<T>(reads ? x : TensorView<const T>{}),
+                                {gemm_pack(filters), dx, epilogue},
                                 dw,
-                                db,
-                                epilogue,
-                                before,
-                                {}};
+                                db};
+  if (dw.data && remakes) {
+    backward.applied.emplace(before->norm, before->x);
+  } else if (dw.data && input_norm) {
+    backward.applied.emplace(*input_norm, x);
+  }
+  if (before) backward.before.emplace(*before, backward.pieces.count);
   if (behind) backward.behind.emplace(*behind);
   backward.run();
 }
 
-#define FASTNN_X(T)                                                                                        \
-  template void pointwise_backward(const TensorView<const T>&, const TensorView<const T>&,                 \
-                                   const TensorView<const T>&, const TensorView<T>&, const TensorView<T>&, \
-                                   T*, const Epilogue<T>&, const NormReduction<T>*, const NormBackward<T>*);
+#define FASTNN_X(T)                                                                                         \
+  template void pointwise_forward(const TensorView<const T>&, const TensorView<const T>&,                   \
+                                  const TensorView<T>&, const Epilogue<T>&, const BatchNorm<T>&);           \
+  template void pointwise_backward(const TensorView<const T>&, const TensorView<const T>&,                  \
+                                   const TensorView<const T>&, const TensorView<T>&, const TensorView<T>&,  \
+                                   T*, const Epilogue<T>&, const NormReduction<T>*, const NormBackward<T>*, \
+                                   const BatchNorm<T>*);
 FASTNN_X(float)
 FASTNN_X(double)
 #undef FASTNN_X
