@@ -164,21 +164,29 @@ def test_separable_convolutions_sum_up_too(monkeypatch: pytest.MonkeyPatch) -> N
         return nn.Sequential(*layers, fuse=fuse).astype(np.float64)
 
     assert_same(gradients(net(True)), gradients(net(False)))
+    _, cache = net(True).forward(X, train=True)
+    readers = [step.product.input_norm for _, step in cache]
+    assert readers[0] is None
+    assert all(reader is below.norm for reader, (_, below) in zip(readers[1:], cache[:-1], strict=True))
 
 
-# Kernel and algorithm of convolutions that apply the norm before them.
-@pytest.mark.parametrize(("kernel", "algo"), [(3, "winograd"), (1, "auto")])
+# Kernel, groups, widths and algorithm of convolutions that apply the norm before them.
+@pytest.mark.parametrize(
+    ("kernel", "groups", "widths", "algo"),
+    [(3, 1, (3, 4, 3), "winograd"), (1, 1, (3, 4, 3), "auto"), (3, 2, (2, 2, 2), "auto")],
+)
 def test_a_norm_between_convolutions_is_never_written(
-    kernel: int, algo: str, monkeypatch: pytest.MonkeyPatch
+    kernel: int, groups: int, widths: tuple[int, ...], algo: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(_runtime, "_conv_algo", algo)
 
-    def net(fuse: bool = True, kernel: int = kernel) -> nn.Sequential:
+    def net(fuse: bool = True, kernel: int = kernel, groups: int = groups) -> nn.Sequential:
         def run(before: int, width: int, *rest: nn.Layer) -> list[nn.Layer]:
-            conv = nn.Conv2d(before, width, kernel, padding=kernel // 2, bias=False)
+            conv = nn.Conv2d(before, width, kernel, padding=kernel // 2, groups=groups, bias=False)
             return [conv, nn.BatchNorm2d(width), *rest]
 
-        layers = (*run(2, 3, nn.ReLU()), *run(3, 4, nn.ReLU()), *run(4, 3))
+        a, b, c = widths
+        layers = (*run(2, a, nn.ReLU()), *run(a, b, nn.ReLU()), *run(b, c))
         return nn.Sequential(*layers, fuse=fuse).astype(np.float64)
 
     for train in (True, False):
@@ -207,7 +215,9 @@ def test_a_norm_between_convolutions_is_never_written(
     watched.watch(lambda *_: None, ["2"])
     assert watched.forward(X, train=True)[1][2][1].product.input_norm is None
     monkeypatch.setattr(_runtime, "_conv_algo", "direct")
-    assert all(step.product.input_norm is None for _, step in net(kernel=3).forward(X, train=True)[1])
+    assert all(
+        step.product.input_norm is None for _, step in net(kernel=3, groups=1).forward(X, train=True)[1]
+    )
 
 
 def test_a_spent_cache_goes_as_it_is_used() -> None:

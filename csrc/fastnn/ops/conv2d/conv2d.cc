@@ -190,7 +190,8 @@ template <class T>
 bool conv2d_takes_input_norm(const TensorView<const T>& x, const TensorView<const T>& w,
                              const Conv2dSettings& settings) {
   const ConvAlgo algo = resolve<T>(x, w.shape[0], settings);
-  return algo == ConvAlgo::winograd || (algo == ConvAlgo::direct && pointwise_applies(settings));
+  if (algo != ConvAlgo::direct) return algo == ConvAlgo::winograd;
+  return depthwise_takes_input_norm(w, settings.groups) || pointwise_applies(settings);
 }
 
 template <class T>
@@ -204,9 +205,9 @@ void conv2d_forward(TensorView<const T> x, TensorView<const T> w, TensorView<T> 
                                settings.window.h.padding, settings.window.w.padding, y, epilogue, kept,
                                input_norm);
   }
-  if (input_norm) return pointwise_forward(x, w, y, epilogue, *input_norm);
   if (depthwise_applies(w, settings.groups))
-    return depthwise_forward(channels_stride(x), w, y, settings, prologue, epilogue, kept);
+    return depthwise_forward(channels_stride(x), w, y, settings, prologue, epilogue, kept, input_norm);
+  if (input_norm) return pointwise_forward(x, w, y, epilogue, *input_norm);
   const TapAxis h(settings.window.h, x.shape[2]), v(settings.window.w, x.shape[3]);
   const int64_t filters = w.shape[0] / settings.groups;
   const FilterView<T> taps{w.data, filters * w.stride[0], w.stride[0], w.stride[1], w.stride[2], w.stride[3]};
@@ -240,7 +241,7 @@ void conv2d_backward(TensorView<const T> dy, TensorView<const T> x, TensorView<c
     if (db) column_sums<T>(PixelRows<T>(dy).matrix(), db);
   } else if (depthwise) {
     if (dx.data) depthwise_backward_data(dy, w, dx, settings, epilogue, before);
-    if (dw.data) depthwise_backward_weights(dy, x, dw, settings);
+    if (dw.data) depthwise_backward_weights(dy, x, dw, settings, input_norm);
     if (db) column_sums<T>(PixelRows<T>(dy).matrix(), db);
   } else if (before || behind || input_norm) {
     pointwise_backward(dy, x, w, dx, dw, db, epilogue, before, behind, input_norm);

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "fastnn/base/parallel.h"
@@ -99,22 +100,26 @@ struct LaneRows {
   }
 };
 
-// Images as the lanes see them: slice k has channel k of each group, `repeat` times.
+// Images as the lanes see them: slice k has channel k of each group, `repeat` times. Those of plain depthwise
+// filters can be the output of `norm`, which is made piece by piece from x, its input.
 template <class T>
 struct LaneImages {
   TensorView<const T> x;
   int64_t slices, repeat;
   Prologue<T> prologue = {};
+  const PieceForward<T>* norm = nullptr;
+  int64_t rows_early = 0;  // how far ahead rows of x are asked for, where norm has read the next ones
   Conv2dKernel<T> kernel = FASTNN_DISPATCH(conv2d_kernel<T>)();
   int64_t groups = x.shape[1] / slices;
-  bool in_place = slices == 1 && repeat == 1 && prologue.empty() && x.stride[1] == 1;
-  bool dense = in_place && x.stride[3] == groups && x.stride[2] == x.shape[3] * groups &&
+  bool plain = slices == 1 && repeat == 1 && prologue.empty() && x.stride[1] == 1;
+  bool dense = plain && x.stride[3] == groups && x.stride[2] == x.shape[3] * groups &&
                x.stride[0] == x.shape[2] * x.stride[2];
 
   // Rows [row0, row1) of images [n0, n1).
   LaneRows<T> rows(int64_t n0, int64_t n1, int64_t row0, int64_t row1) const {
+    if (norm) return normalised(n0, n1, row0, row1);
     LaneRows<T> rows;
-    if (in_place) {
+    if (plain) {
       rows.data = x.data;
       rows.image = x.stride[0], rows.row = x.stride[2], rows.pixel = x.stride[3];
       return rows;
@@ -132,9 +137,22 @@ struct LaneImages {
     return rows;
   }
 
+  LaneRows<T> normalised(int64_t n0, int64_t n1, int64_t row0, int64_t row1) const {
+    const int64_t height = x.shape[2], width = x.shape[3], pixels = (row1 - row0) * width;
+    LaneRows<T> rows;
+    rows.n0 = n0, rows.row0 = row0;
+    rows.pixel = groups, rows.row = width * groups, rows.image = pixels * groups;
+    rows.scratch = Buffer<T>((n1 - n0) * rows.image);
+    rows.data = rows.scratch.get();
+    for (int64_t n = n0; n < n1; ++n)
+      norm->run((n * height + row0) * width, pixels, rows.scratch.get() + (n - n0) * rows.image, groups);
+    return rows;
+  }
+
   // Rows [begin, end) of all images, one after another, where they lie so.
   Ahead ahead(int64_t begin, int64_t end) const {
-    end = std::min(end, x.shape[0] * x.shape[2]);
+    begin += rows_early;
+    end = std::min(end + rows_early, x.shape[0] * x.shape[2]);
     if (!dense || begin < 0 || end <= begin) return {};
     return {reinterpret_cast<const char*>(x.data + begin * x.stride[2]),
             (end - begin) * x.stride[2] * static_cast<int64_t>(sizeof(T))};
@@ -293,6 +311,8 @@ struct LaneSum {
     }
     const KeptOr<Buffer<T>> filters(KeptAs{kept}, [&] { return pack_filters(); });
     const Bands bands = x.bands(y.shape[2]);
+    if (x.images.norm)  // what this thread will probably read next
+      x.images.rows_early = num_threads() * x.images.x.shape[0] * x.images.x.shape[2] / bands.pieces();
     if (reduction) reduce.emplace(*reduction, bands.pieces());
     if (epilogue.mean) {
       mean = Buffer<T>(bands.pieces() * x.lanes);
@@ -356,14 +376,26 @@ struct LaneWeights {
     });
   }
 
-  void run(T* dw) const {
+  void run(T* dw) {
+    if (x.images.norm) x.images.rows_early = x.images.x.shape[0] * x.images.x.shape[2] / bands.pieces();
     const double flops = 2.0 * static_cast<double>(dy.x.size()) * static_cast<double>(x.taps);
     parallel_for(parts, flops / kFlopsPerNs, [&](int64_t part) { run_part(part); });
     join(dw);
   }
 };
 
+template <class T>
+std::optional<PieceForward<T>> piece_forward(const BatchNorm<T>* norm, const TensorView<const T>& x) {
+  if (!norm) return {};
+  return std::optional<PieceForward<T>>(std::in_place, *norm, x);
+}
+
 }  // namespace
+
+template <class T>
+bool depthwise_takes_input_norm(const TensorView<const T>& w, int64_t groups) {
+  return groups > 1 && w.shape[1] == 1 && w.shape[0] == groups;
+}
 
 template <class T>
 bool depthwise_applies(const TensorView<const T>& w, int64_t groups) {
@@ -375,11 +407,12 @@ bool depthwise_applies(const TensorView<const T>& w, int64_t groups) {
 template <class T>
 void depthwise_forward(const TensorView<const T>& x, const TensorView<const T>& w, const TensorView<T>& y,
                        const Conv2dSettings& settings, const Prologue<T>& prologue,
-                       const Epilogue<T>& epilogue, Kept* kept) {
+                       const Epilogue<T>& epilogue, Kept* kept, const BatchNorm<T>* input_norm) {
   const WindowAxis &h = settings.window.h, &v = settings.window.w;
+  const std::optional<PieceForward<T>> norm = piece_forward(input_norm, x);
   const int64_t filters = w.shape[0] / settings.groups;
   const FilterView<T> taps{w.data, filters * w.stride[0], w.stride[0], w.stride[1], w.stride[2], w.stride[3]};
-  LaneSum<T>{{{x, w.shape[1], filters, prologue},
+  LaneSum<T>{{{x, w.shape[1], filters, prologue, norm ? &*norm : nullptr},
               forward_phases(h, x.shape[2]),
               forward_phases(v, x.shape[3]),
               h.kernel,
@@ -414,13 +447,15 @@ void depthwise_backward_data(const TensorView<const T>& dy, const TensorView<con
 
 template <class T>
 void depthwise_backward_weights(const TensorView<const T>& dy, const TensorView<const T>& x,
-                                const TensorView<T>& dw, const Conv2dSettings& settings) {
+                                const TensorView<T>& dw, const Conv2dSettings& settings,
+                                const BatchNorm<T>* input_norm) {
   if (dy.size() == 0) {
     std::fill_n(dw.data, dw.size(), T(0));
     return;
   }
   const WindowAxis &h = settings.window.h, &v = settings.window.w;
-  LaneWeights<T>{{{x, dw.shape[1], dw.shape[0] / settings.groups},
+  const std::optional<PieceForward<T>> norm = piece_forward(input_norm, x);
+  LaneWeights<T>{{{x, dw.shape[1], dw.shape[0] / settings.groups, {}, norm ? &*norm : nullptr},
                   forward_phases(h, x.shape[2]),
                   forward_phases(v, x.shape[3]),
                   h.kernel,
@@ -431,14 +466,16 @@ void depthwise_backward_weights(const TensorView<const T>& dy, const TensorView<
 
 #define FASTNN_X(T)                                                                                      \
   template bool depthwise_applies(const TensorView<const T>&, int64_t);                                  \
+  template bool depthwise_takes_input_norm(const TensorView<const T>&, int64_t);                         \
   template void depthwise_forward(const TensorView<const T>&, const TensorView<const T>&,                \
                                   const TensorView<T>&, const Conv2dSettings&, const Prologue<T>&,       \
-                                  const Epilogue<T>&, Kept*);                                            \
+                                  const Epilogue<T>&, Kept*, const BatchNorm<T>*);                       \
   template void depthwise_backward_data(const TensorView<const T>&, const TensorView<const T>&,          \
                                         const TensorView<T>&, const Conv2dSettings&, const Epilogue<T>&, \
                                         const NormReduction<T>*);                                        \
   template void depthwise_backward_weights(const TensorView<const T>&, const TensorView<const T>&,       \
-                                           const TensorView<T>&, const Conv2dSettings&);
+                                           const TensorView<T>&, const Conv2dSettings&,                  \
+                                           const BatchNorm<T>*);
 FASTNN_X(float)
 FASTNN_X(double)
 #undef FASTNN_X

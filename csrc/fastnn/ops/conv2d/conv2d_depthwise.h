@@ -9,12 +9,16 @@ namespace fastnn {
 template <class T>
 bool depthwise_applies(const TensorView<const T>& w, int64_t groups);
 
-// The passes as in conv2d.h, the residual of dx as part of its epilogue; `kept` and `reduction`
+// Whether each of these filters has a channel to itself, so that their passes can apply the norm before.
+template <class T>
+bool depthwise_takes_input_norm(const TensorView<const T>& w, int64_t groups);
+
+// The passes as in conv2d.h, the residual of dx as part of its epilogue; `kept`, `reduction` and `input_norm`
 // may be null.
 template <class T>
 void depthwise_forward(const TensorView<const T>& x, const TensorView<const T>& w, const TensorView<T>& y,
                        const Conv2dSettings& settings, const Prologue<T>& prologue,
-                       const Epilogue<T>& epilogue, Kept* kept);
+                       const Epilogue<T>& epilogue, Kept* kept, const BatchNorm<T>* input_norm);
 
 template <class T>
 void depthwise_backward_data(const TensorView<const T>& dy, const TensorView<const T>& w,
@@ -23,6 +27,7 @@ void depthwise_backward_data(const TensorView<const T>& dy, const TensorView<con
 
 template <class T>
 void depthwise_backward_weights(const TensorView<const T>& dy, const TensorView<const T>& x,
-                                const TensorView<T>& dw, const Conv2dSettings& settings);
+                                const TensorView<T>& dw, const Conv2dSettings& settings,
+                                const BatchNorm<T>* input_norm);
 
 }  // namespace fastnn
