@@ -150,7 +150,7 @@ def test_sums_are_the_same_for_any_number_of_threads(case: str) -> None:
     dy, cache, norm, _ = problem(case, True, False, np.float32)
     ones = np.ones(dy.shape[1], np.float32)
     _, behind = _batchnorm_forward(dy + 1, ones, ones)
-    results = []
+    results: list[Any] = []
     for n in (1, 3):
         with fastnn.threads(n), _runtime.rendezvous():
             taken = BatchNormBehind(behind, np.ones((2, ones.size)), np.empty_like(ones), np.empty_like(ones))
