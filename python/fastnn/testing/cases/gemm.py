@@ -92,6 +92,7 @@ ROWS: tuple[OpCase, ...] = (
             lambda n: _linear(2, n + 64, 7),  # few rows and a long sum: dot products
             lambda n: _linear(n % 5 + 1, 200, n),
             lambda n: _linear(n + 30, 70, 10),  # many rows and part of a register: dot products too
+            lambda n: _linear(n % 13 + 1, n + 256, n % 5 + 3),  # longer sums: higher blocks of them
         ],
         bench=[_linear(128, 784, 512), _linear(128, 512, 10), _linear(50, 8192, 100)],
         output=lambda problem: (problem.shapes["x"][0], problem.shapes["w"][0]),
