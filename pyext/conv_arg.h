@@ -88,6 +88,36 @@ struct ConvOptions {
   }
 };
 
+}  // namespace fastnn::python
+
+namespace pybind11::detail {
+
+// Looks its type up once, where pybind11's own caster does for every argument.
+template <>
+class type_caster<fastnn::python::ConvOptions> : public type_caster_generic {
+ public:
+  static constexpr auto name = const_name<fastnn::python::ConvOptions>();
+  template <class T>
+  using cast_op_type = detail::cast_op_type<T>;
+
+  type_caster() : type_caster_generic(registered()) {}
+  operator fastnn::python::ConvOptions*() { return static_cast<fastnn::python::ConvOptions*>(value); }
+  operator fastnn::python::ConvOptions&() {
+    if (!value) throw reference_cast_error();
+    return *static_cast<fastnn::python::ConvOptions*>(value);
+  }
+
+ private:
+  static const type_info* registered() {
+    static const type_info* const found = get_type_info(typeid(fastnn::python::ConvOptions));
+    return found;
+  }
+};
+
+}  // namespace pybind11::detail
+
+namespace fastnn::python {
+
 // Checks x and w against each other and the options. `taps` names the last axes of w.
 template <class T>
 Conv2dSettings make_settings(const char* op, const ArrayArg<T>& x, const ArrayArg<T>& w,

@@ -1,8 +1,10 @@
 #include "fastnn/base/allocator.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <sys/mman.h>
 
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -28,8 +30,22 @@ static_assert(sizeof(Header) == kAlignment);
 constexpr size_t kLeastClass = 256;
 constexpr int kClasses = 4 * 56;  // quarter steps from there to 2^63
 
+// Held for a few instructions, and seldom wanted by two: a mutex of the system costs more than what it
+// guards, tens of times in a small layer. Who waits lets others run, as the holder may have lost its core.
+class BriefLock {
+ public:
+  void lock() {
+    while (taken_.test_and_set(std::memory_order_acquire)) sched_yield();
+  }
+  void unlock() { taken_.clear(std::memory_order_release); }
+
+ private:
+  std::atomic_flag taken_ = ATOMIC_FLAG_INIT;
+};
+using Guard = std::lock_guard<BriefLock>;
+
 struct State {
-  std::mutex mutex;
+  BriefLock lock;
   std::vector<Header*> free_blocks[kClasses];
   size_t cached = 0, live = 0, peak = 0;
   const bool debug = [] {
@@ -43,7 +59,7 @@ struct State {
 State& state() {
   static State* const s = [] {
     static State* made = new State;
-    pthread_atfork([] { made->mutex.lock(); }, [] { made->mutex.unlock(); }, [] { made->mutex.unlock(); });
+    pthread_atfork([] { made->lock.lock(); }, [] { made->lock.unlock(); }, [] { made->lock.unlock(); });
     return made;
   }();
   return *s;
@@ -103,7 +119,7 @@ void* allocate(size_t bytes) {
   const size_t capacity = s.debug ? bytes : size.capacity;
   Header* header = nullptr;
   {
-    std::lock_guard<std::mutex> lock(s.mutex);
+    const Guard guard(s.lock);
     std::vector<Header*>& free_blocks = s.free_blocks[size.index];
     if (!free_blocks.empty()) {
       header = free_blocks.back();
@@ -121,7 +137,7 @@ void* allocate(size_t bytes) {
       try {
         header = new_block(capacity);
       } catch (const std::bad_alloc&) {
-        std::lock_guard<std::mutex> lock(s.mutex);
+        const Guard guard(s.lock);
         s.live -= capacity;
         throw;
       }
@@ -139,7 +155,7 @@ void deallocate(void* block) noexcept {
   Header* header = header_of(block);
   if (s.debug) verify(header);
   {
-    std::lock_guard<std::mutex> lock(s.mutex);
+    const Guard guard(s.lock);
     s.live -= header->capacity;
     if (!s.debug && s.cached + header->capacity <= kMaxCached) {
       try {
@@ -156,35 +172,38 @@ void deallocate(void* block) noexcept {
 
 void empty_cache() noexcept {
   State& s = state();
-  std::lock_guard<std::mutex> lock(s.mutex);
-  for (std::vector<Header*>& blocks : s.free_blocks) {
-    for (Header* header : blocks) std::free(header);
-    blocks.clear();
+  std::vector<Header*> free_blocks[kClasses];
+  {
+    const Guard guard(s.lock);
+    std::swap(free_blocks, s.free_blocks);
+    s.cached = 0;
   }
-  s.cached = 0;
+  for (const std::vector<Header*>& blocks : free_blocks) {
+    for (Header* header : blocks) std::free(header);
+  }
 }
 
 size_t cached_bytes() noexcept {
   State& s = state();
-  std::lock_guard<std::mutex> lock(s.mutex);
+  const Guard guard(s.lock);
   return s.cached;
 }
 
 size_t live_bytes() noexcept {
   State& s = state();
-  std::lock_guard<std::mutex> lock(s.mutex);
+  const Guard guard(s.lock);
   return s.live;
 }
 
 size_t peak_bytes() noexcept {
   State& s = state();
-  std::lock_guard<std::mutex> lock(s.mutex);
+  const Guard guard(s.lock);
   return s.peak;
 }
 
 void reset_peak_bytes() noexcept {
   State& s = state();
-  std::lock_guard<std::mutex> lock(s.mutex);
+  const Guard guard(s.lock);
   s.peak = s.live;
 }
 

@@ -140,18 +140,18 @@ struct Scatter {
     parallel_for(pieces, flops / kFlopsPerNs, [&](int64_t piece) {
       // What no pixel reaches stays zero. The last line is the residual's.
       const int64_t count = overlaps + (residual.data ? 1 : 0);
-      const Buffer<T> products(from * panels * width), lines(count * line_size);
-      std::fill_n(lines.get(), count * line_size, T(0));
+      const Buffer<T> scratch(from * panels * width + count * line_size);
+      T *const products = scratch.get(), *const lines = products + from * panels * width;
+      std::fill_n(lines, count * line_size, T(0));
       const Buffer<int64_t> offsets(2 * h.kernel);
       Row row{nullptr, 0, offsets.get(), offsets.get() + h.kernel};
       LinesAhead<T> ahead = after(piece, pieces);
       for (int64_t r = part_begin(rows, pieces, piece); r < part_begin(rows, pieces, piece + 1); ++r) {
         set_runs(r / height, r % height, row);
-        if (residual.data) copy_residual(r, lines.get() + overlaps * line_size + v.padding * channels);
-        multiply(row, begins, products.get(), ahead);
-        spread(products.get(), lines.get());
-        conv.sum_rows(
-            {lines.get() + v.padding * channels, line_size, count, row_size, dx.data + r * row_size});
+        if (residual.data) copy_residual(r, lines + overlaps * line_size + v.padding * channels);
+        multiply(row, begins, products, ahead);
+        spread(products, lines);
+        conv.sum_rows({lines + v.padding * channels, line_size, count, row_size, dx.data + r * row_size});
       }
     });
   }

@@ -291,10 +291,11 @@ void join_gradients(const T* partial, int64_t parts, int64_t groups, int64_t in,
     transpose(static_cast<const T*>(totals.get()), out, out, channels * taps, dw + (g * out * in + c0) * taps,
               in * taps);
   });
-  Buffer<double> sum(db ? out : 0);
-  for (int64_t g = 0; db && g < groups; ++g) {
-    total(g, rows - 1, sum.get());
-    for (int64_t f = 0; f < out; ++f) db[g * out + f] = static_cast<T>(sum[f]);
+  for (int64_t i = 0; db && i < groups * out; ++i) {
+    const T* addend = partial + (i / out * rows + rows - 1) * out + i % out;
+    double sum = 0;
+    for (int64_t part = 0; part < parts; ++part) sum += static_cast<double>(addend[part * partial_size]);
+    db[i] = static_cast<T>(sum);
   }
 }
 
