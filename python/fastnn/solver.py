@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 import fastnn
 from fastnn import _arguments as check
 from fastnn._model_port import ModelPort
-from fastnn.data import ArrayDataset, Dataset, Loader, Splits
+from fastnn.data import ArrayDataset, Dataset, Loader
 from fastnn.history import History as History
 from fastnn.optim import Adam, Optimizer, ParameterAverage, clip_grad_norm, clip_grad_value
 from fastnn.schedules import Progress, RateFunction, Schedule
@@ -104,7 +104,7 @@ class Solver:
     def __init__(
         self,
         model: Any,
-        data: Data | Splits | Mapping[str, Array],
+        data: Data | fastnn.data.Splits | Mapping[str, Array],
         *,
         validation_data: Data | None = None,
         optimizer: Optimizer | None = None,
@@ -427,17 +427,17 @@ class Solver:
 
 def _resolve(data: Any, validation: Any) -> tuple[Dataset, Dataset | None]:
     """Return training and validation data as data sets."""
-    if isinstance(data, Splits):
-        data, own = data.train, data.val
-    elif isinstance(data, Mapping):
+    own: Any = None
+    if isinstance(data, Mapping):
         if "X_train" not in data or "y_train" not in data:
             raise ValueError(
                 f"[Solver] data: expected X_train and y_train, got {', '.join(map(str, data)) or 'nothing'}"
             )
         own = (data["X_val"], data["y_val"]) if "X_val" in data and "y_val" in data else None
         data = (data["X_train"], data["y_train"])
-    else:
-        own = None
+    # Arrays first: who has no files to read needs nothing of `Splits`.
+    elif not isinstance(data, (tuple, list, Dataset)) and isinstance(data, fastnn.data.Splits):
+        data, own = data.train, data.val
     if validation is None:
         validation = own
     return _dataset("data", data), None if validation is None else _dataset("validation_data", validation)

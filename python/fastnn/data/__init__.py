@@ -9,13 +9,13 @@ if TYPE_CHECKING:
     from fastnn.data.cifar10 import load_cifar10 as load_cifar10
     from fastnn.data.container import ArrayDataset as ArrayDataset
     from fastnn.data.container import Dataset as Dataset
-    from fastnn.data.container import Splits as Splits
     from fastnn.data.detect import load as load
     from fastnn.data.digits import load_digits as load_digits
     from fastnn.data.idx import load_idx as load_idx
     from fastnn.data.loader import Batch as Batch
     from fastnn.data.loader import Loader as Loader
     from fastnn.data.npz import load_npz as load_npz
+    from fastnn.data.splits import Splits as Splits
 else:
     from fastnn._lazy import lazy_names
 
@@ -23,11 +23,12 @@ else:
         __name__,
         {
             "cifar10": ("load_cifar10",),
-            "container": ("ArrayDataset", "Dataset", "Splits"),
+            "container": ("ArrayDataset", "Dataset"),
             "detect": ("load",),
             "digits": ("load_digits",),
             "idx": ("load_idx",),
             "loader": ("Batch", "Loader"),
             "npz": ("load_npz",),
+            "splits": ("Splits",),
         },
     )

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from fastnn.data.container import Array, Splits
+from fastnn.data.container import Array
 from fastnn.data.files import find_file, read_bytes
+from fastnn.data.splits import Splits
 
 __all__ = ["CIFAR10_CLASSES", "find_cifar10", "load_cifar10"]
 

@@ -6,10 +6,10 @@ import os
 from pathlib import Path
 
 from fastnn.data.cifar10 import find_cifar10, load_cifar10
-from fastnn.data.container import Splits
 from fastnn.data.digits import load_digits
 from fastnn.data.idx import has_idx, load_idx
 from fastnn.data.npz import load_npz
+from fastnn.data.splits import Splits
 
 __all__ = ["load"]
 

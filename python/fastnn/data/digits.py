@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastnn.data.container import Splits
+from fastnn.data.splits import Splits
 
 __all__ = ["load_digits"]
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from fastnn.data.container import Splits
 from fastnn.data.files import expect_end, find_file, open_plain_or_gzip, read_exactly
+from fastnn.data.splits import Splits
 
 __all__ = ["has_idx", "load_idx"]
 

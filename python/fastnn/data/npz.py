@@ -10,8 +10,9 @@ from typing import BinaryIO, cast
 
 import numpy as np
 
-from fastnn.data.container import Array, Splits
+from fastnn.data.container import Array
 from fastnn.data.files import MAX_DEFLATE_RATIO, open_plain, read_exactly
+from fastnn.data.splits import Splits
 
 __all__ = ["load_npz"]
 

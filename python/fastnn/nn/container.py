@@ -175,8 +175,10 @@ class Container(Layer):
         return key.fold(int(name) if name.isdecimal() else name)
 
     def _forward_child(self, name: str, x: Array, train: bool, key: Key | None) -> tuple[Array, Any]:
+        child = self.children[name]
+        own = self._key_of(name, key) if child.uses_key else None
         try:
-            y, cache = self.children[name].forward(x, train=train, key=key)
+            y, cache = child.forward(x, train=train, key=own)
         except (TypeError, ValueError) as error:
             locate(error, name)
             raise

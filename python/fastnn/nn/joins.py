@@ -60,9 +60,7 @@ class Residual(Container):
         """Map x to the body's output plus the shortcut's."""
         shortcut, shortcut_cache = x, None
         if "shortcut" in self.children:
-            shortcut, shortcut_cache = self._forward_child(
-                "shortcut", x, train, self._key_of("shortcut", key)
-            )
+            shortcut, shortcut_cache = self._forward_child("shortcut", x, train, key)
         body = self.children["body"]
         if type(body) is Sequential and body.takes_residual and "body" not in self._watchers:
             try:
@@ -77,7 +75,7 @@ class Residual(Container):
                 locate(error, "body")
                 raise
             return y, _ResidualCache(body_cache, shortcut_cache, None, True)
-        through, body_cache = self._forward_child("body", x, train, self._key_of("body", key))
+        through, body_cache = self._forward_child("body", x, train, key)
         y, relu_cache = self._join(through, shortcut)
         return y, _ResidualCache(body_cache, shortcut_cache, relu_cache, False)
 
@@ -170,7 +168,7 @@ class _Branches(Container):
         """Map the input of all branches to their outputs, joined."""
         outputs, caches = [], []
         for name in self.children:
-            y, cache = self._forward_child(name, x, train, self._key_of(name, key))
+            y, cache = self._forward_child(name, x, train, key)
             outputs.append(y)
             caches.append(cache)
         return self.join(outputs), (caches, [y.shape[1] for y in outputs])

@@ -145,7 +145,7 @@ class Sequential(Container):
         for step in self._plan:
             cache: Any
             if not isinstance(step, Run):
-                x, cache = self._forward_child(step, x, train, self._key_of(step, key))
+                x, cache = self._forward_child(step, x, train, key)
             elif step is last:
                 x, cache, _ = self._forward_run(step, x, train, deferred, residual, activation)
             else:
@@ -270,20 +270,20 @@ class Sequential(Container):
             step, kept = cache.pop() if spend else cache[i]
             assert dx is not None
             wanted = need_dx or i > first
+            # The cache tells whether forward was watched: a watcher may have come or gone since.
+            if not isinstance(step, Run) and (step not in self._chained or isinstance(kept, WatchedCache)):
+                dx, sums = self._backward_child(step, dx, kept, grads, wanted), None
+                continue
             merges = i == 0 < last and to_add is not None and isinstance(step, Run) and self._adds_to_dx(step)
             # A norm below is told of its output's gradient only where that is whole.
             whole = merges or (to_add is None and not (identity and i == last))
             below = self._norm_after(*cache[i - 1]) if i > lowest else norm if i == 0 and whole else None
             if not isinstance(step, Run):
-                # The cache tells whether forward was watched: a watcher may have come or gone since.
-                if step in self._chained and not isinstance(kept, WatchedCache):
-                    child: Any = self.children[step]
-                    scope = self._scope(step, grads)
-                    dx, sums = child.backward_chained(
-                        dx, kept, scope, need_dx=wanted, sums=sums, norm=below, spend=spend
-                    )
-                else:
-                    dx, sums = self._backward_child(step, dx, kept, grads, wanted), None
+                child: Any = self.children[step]
+                scope = self._scope(step, grads)
+                dx, sums = child.backward_chained(
+                    dx, kept, scope, need_dx=wanted, sums=sums, norm=below, spend=spend
+                )
                 continue
             added = to_add if merges else None
             dx, through, sums = self._backward_run(step, dx, kept, grads, wanted, added, sums, below, spend)
