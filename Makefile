@@ -65,7 +65,8 @@ peers: $(VENV)/.stamp-build $(VENV)/.stamp-extra-peers  ## install the framework
 lint: dev  ## ruff, clang-format and the import rules
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
-	$(BIN)/clang-format --dry-run --Werror $(CXX_FORMATTED)
+	@echo "clang-format --dry-run ($(words $(CXX_FORMATTED)) files)"
+	@$(BIN)/clang-format --dry-run --Werror $(CXX_FORMATTED)
 	PYTHONPATH=python $(BIN)/lint-imports --no-cache
 
 format: dev  ## rewrite the sources as `make lint` wants them
