@@ -231,6 +231,8 @@ def test_the_algorithm_can_be_chosen_for_all() -> None:
         ((3, 20, 7, 7), (24, 20, 1, 1), {}),
         ((2, 3, 9, 11), (16, 3, 5, 5), {"padding": 2, "stride": 2}),
         ((2, 18, 9, 11), (20, 18, 3, 3), {"padding": 1, "stride": 2}),
+        ((4, 12, 1, 1), (3, 12, 4, 4), {"padding": 2, "stride": 3}),  # phases of one pixel
+        ((3, 16, 4, 1), (1, 16, 1, 3), {"padding": (0, 1), "stride": (1, 2)}),
     ],
 )
 def test_dx_takes_a_residual(

@@ -291,7 +291,7 @@ void correlate(const Correlation<T>& all, const Prologue<T>& prologue, const Epi
     const MatrixView<const T> x = row_major(all.x.data, pixels, in);
     const MatrixView<T> y = row_major(sum.y.data, pixels, out);
     Epilogue<T> with_residual = epilogue;
-    with_residual.residual = {sum.residual.data, pixels, out, sum.residual.stride[3], 1};
+    with_residual.residual = {sum.residual.data, pixels, out, row_stride(sum.residual), 1};
     if (!kept) return gemm<T>(x, w, y, prologue, with_residual);
     gemm<T>(x, *KeptOr<PackedMatrix<T>>({kept}, [&] { return gemm_pack(w); }), y, prologue, with_residual);
   } else {

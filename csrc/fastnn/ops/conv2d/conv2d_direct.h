@@ -56,6 +56,13 @@ bool is_matrix(const TensorView<T>& x) {
          (x.shape[0] < 2 || x.stride[0] == h * w * c);
 }
 
+// From pixel to pixel of such a matrix. Along an axis of one pixel a stride means nothing: where a phase of a
+// strided pass has only that one, it is the step to the phase's next.
+template <class T>
+int64_t row_stride(const TensorView<T>& x) {
+  return x.stride[x.shape[3] > 1 ? 3 : x.shape[2] > 1 ? 2 : 0];
+}
+
 // Some outputs of one axis and the taps that they meet. Backward, the pixels p = first, first + stride, ...
 // meet the same taps of the forward pass: among themselves they are the outputs of a convolution of dy with
 // stride 1 and those taps, rotated.
