@@ -29,7 +29,10 @@ EPOCH_BATCH = 64
 
 
 def _python(*arguments: str) -> str:
-    done = subprocess.run([sys.executable, *arguments], cwd=ROOT, check=False, capture_output=True, text=True)
+    # Compiled modules are kept, as after an installation, whatever a developer has set for himself.
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
+    command = [sys.executable, *arguments]
+    done = subprocess.run(command, cwd=ROOT, env=environment, check=False, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(done.stderr.strip().splitlines()[-1])
     return done.stdout
@@ -46,9 +49,10 @@ def import_time(rounds: int) -> Comparison:
     code = "import numpy, time; t = time.perf_counter(); {}; print(1e3 * (time.perf_counter() - t))"
     imports = {"ours": "from fastnn import Model, Solver, nn, optim", "torch": "import torch"}
     times: dict[str, list[float]] = {who: [] for who in imports}
-    for _ in range(rounds):
+    for _ in range(1 + rounds):
         for who, statement in imports.items():
             times[who].append(float(_python("-c", code.format(statement))))
+    times = {who: each[1:] for who, each in times.items()}  # the first may have compiled modules
     return Comparison("import", "import", times["ours"], {"torch": times["torch"]}, note="beyond NumPy's own")
 
 
