@@ -122,6 +122,80 @@ def test_statistics_of_the_output(
     np.testing.assert_allclose(var, exact.var((0, 2, 3)), rtol=1e-3)
 
 
+# Small images, whose padding meets many taps. Rows of a tile are pixels of a row, or, with images and terms
+# enough, one pixel of several images.
+SMALL = [
+    # images, channels, filters, size, kernel, settings
+    *((n, 40, 24, (size, size), 3, {"padding": 1}) for n in (1, 17) for size in range(1, 10)),
+    *((9, 20, 40, (5, 4), kernel, {"padding": pad}) for kernel in (2, 5) for pad in (2, 3, 7)),
+    *((9, 33, 35, (6, 13), 3, {"padding": pad, "dilation": pad}) for pad in (2, 5, 14)),
+    *((n, 36, 20, (7, 9), 5, {"padding": (2, 3), "stride": 2}) for n in (2, 15)),
+    (16, 64, 12, (4, 3), 4, {"padding": (3, 1), "stride": (1, 3), "dilation": (2, 1)}),
+    (30, 96, 34, (3, 5), 3, {"padding": 1, "groups": 2}),
+    (3, 8, 8, (6, 16), 7, {"padding": 3}),
+]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("n", "c", "f", "size", "kernel", "settings"), SMALL)
+def test_small_images_equal_the_reference(
+    isa: str,
+    dtype: type[np.floating[Any]],
+    n: int,
+    c: int,
+    f: int,
+    size: tuple[int, int],
+    kernel: int,
+    settings: dict[str, Any],
+) -> None:
+    x, b = integers((n, c, *size)).astype(dtype), integers((f,)).astype(dtype)
+    w = integers((f, c // settings.get("groups", 1), kernel, kernel)).astype(dtype)
+    expected, reference_cache = reference.conv2d_forward(x, w, b, **settings)
+    dy = integers(expected.shape).astype(dtype)
+    gradients = reference.conv2d_backward(dy, reference_cache)
+    for threads in (1, 3):
+        with fastnn.threads(threads):
+            y, cache = F.conv2d_forward(x, w, b, algo="direct", **settings)
+            np.testing.assert_array_equal(y, expected)
+            for mine, theirs in zip(F.conv2d_backward(dy, cache), gradients, strict=True):
+                np.testing.assert_array_equal(mine, theirs)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize(("n", "size"), [(1, 4), (17, 4), (17, 8)])
+def test_small_images_take_part_in_epilogues(n: int, size: int, threads: int) -> None:
+    """Outputs that the last column of taps does not meet are finished too, each once."""
+    x, b = integers((n, 40, size, size)), integers((70,))
+    w = integers((70, 40, 3, 3))
+    options = _core.ConvOptions("conv2d_forward", (1, 1), (1, 1), (1, 1), 1, "direct")
+    expected, _ = reference.conv2d_forward(x, w, b, padding=1)
+    with fastnn.threads(threads):
+        y, (mean, var) = _core.conv2d_forward(x, w, b, options, stats=True)
+        cut, _ = _core.conv2d_forward(x, w, b, options, False, True)
+    np.testing.assert_array_equal(y, expected)
+    np.testing.assert_array_equal(cut, np.maximum(expected, 0))
+    np.testing.assert_allclose(mean, expected.mean((0, 2, 3)), rtol=1e-4, atol=1e-3)
+    np.testing.assert_allclose(var, expected.var((0, 2, 3)), rtol=1e-4)
+
+
+@pytest.mark.parametrize("n", [1, 17])
+def test_weights_meet_no_padding_of_small_images(isa: str, n: int) -> None:
+    """An infinite weight leaves outputs alone that meet it in the padding only."""
+    x, w = np.ones((n, 40, 4, 4), np.float32), np.ones((40, 40, 3, 3), np.float32)
+    w[1, 7, 0, 0] = np.inf
+    y, cache = F.conv2d_forward(x, w, padding=1, algo="direct")
+    assert np.isfinite(np.delete(y, 1, axis=1)).all()
+    assert np.isfinite(y[:, 1, 0]).all()
+    assert np.isfinite(y[:, 1, :, 0]).all()
+    assert np.isposinf(y[:, 1, 1:, 1:]).all()
+    dx, _, _ = F.conv2d_backward(np.ones_like(y), cache)
+    assert dx is not None
+    assert np.isfinite(np.delete(dx, 7, axis=1)).all()
+    assert np.isposinf(dx[:, 7, :3, :3]).all()
+    assert np.isfinite(dx[:, 7, 3]).all()
+    assert np.isfinite(dx[:, 7, :, 3]).all()
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_no_weight_is_skipped(bad: float) -> None:
     x = np.ones((1, 2, 5, 5), np.float32)
@@ -232,6 +306,8 @@ def test_the_algorithm_can_be_chosen_for_all() -> None:
         ((2, 3, 9, 11), (16, 3, 5, 5), {"padding": 2, "stride": 2}),
         ((2, 18, 9, 11), (20, 18, 3, 3), {"padding": 1, "stride": 2}),
         ((4, 12, 1, 1), (3, 12, 4, 4), {"padding": 2, "stride": 3}),  # phases of one pixel
+        ((17, 40, 4, 5), (40, 40, 3, 3), {"padding": 1}),  # tiles along images
+        ((17, 40, 7, 6), (96, 40, 3, 3), {"padding": 1, "stride": 2}),
         ((3, 16, 4, 1), (1, 16, 1, 3), {"padding": (0, 1), "stride": (1, 2)}),
     ],
 )

@@ -33,8 +33,9 @@ struct TapAxis {
   // several outputs have the same stride.
   static TapAxis covering(const std::vector<TapAxis>& axes);
 
-  // All positions as taps of one output.
+  // All positions as taps of one output; and only those that hold pixels.
   TapAxis whole() const;
+  TapAxis whole_inside() const;
 
   // The input pixel that tap t of output o meets.
   int64_t input(int64_t o, int64_t t) const { return (o * stride + t * step) * sample + origin; }
@@ -45,6 +46,17 @@ struct TapAxis {
   // Whether output and tap meet at a pixel, not at padding.
   bool on_pixels(int64_t output, int64_t tap) const {
     return input(output, tap) >= 0 && input(output, tap) < in;
+  }
+
+  // Outputs [begin, end) meet a tap at pixels, the others at padding.
+  struct Outputs {
+    int64_t begin, end;
+    int64_t count() const { return end - begin; }
+  };
+  Outputs on_pixels(int64_t tap) const {
+    const int64_t first = input(0, tap), apart = stride * sample;
+    const int64_t end = first < in ? std::min(out, (in - 1 - first) / apart + 1) : 0;
+    return {first < 0 ? std::min(end, ceil_div(-first, apart)) : 0, end};
   }
 };
 
@@ -165,13 +177,21 @@ int64_t joint_cost(const TapAxis& axis, int64_t filters);
 template <class T>
 void correlate_weights_jointly(const WeightCorrelation<T>& sum, T* dw, T* db);
 
+// With a panel of filters and the rows being written beside it, within a second cache of 512 KB or more; and
+// where more pixels at a time save what this costs in a smaller one.
+constexpr int64_t kScratchBytes = 192 * 1024, kMuchScratchBytes = 3 * kScratchBytes;
+
 // How work is cut: blocks of images by bands of output rows, so that the scratch of one piece stays in the
 // second cache.
 struct Bands {
   int64_t images, rows;  // in all
   int64_t blocks, bands;
 
-  Bands(int64_t image_count, const TapAxis& h, int64_t row_bytes, int64_t chunks_elsewhere);
+  Bands(int64_t image_count, const TapAxis& h, int64_t row_bytes, int64_t chunks_elsewhere,
+        int64_t scratch_bytes = kScratchBytes);
+  // Whole images, at most so many together.
+  Bands(int64_t image_count, int64_t together)
+      : images(image_count), rows(1), blocks(ceil_div(image_count, together)), bands(1) {}
 
   int64_t pieces() const { return blocks * bands; }
   int64_t image_begin(int64_t block) const { return part_begin(images, blocks, block); }
@@ -279,9 +299,10 @@ struct GatherPlan {
   int64_t repeat = 1;                 // each this often
   int64_t channel_step = 1;           // and this far apart
   int64_t pitch = channels * repeat;  // from one position to the next
+  int64_t gap = 0;                    // between images
 
   int64_t row_size() const { return v.span(v.out) * pitch; }
-  int64_t image_size(int64_t rows) const { return h.span(rows) * row_size(); }
+  int64_t image_size(int64_t rows) const { return h.span(rows) * row_size() + gap; }
 
   // The rows of x that a piece will need, of these groups.
   void add_ahead(const TensorView<const T>& x, const Piece& piece, LinesAhead<T>& ahead, int64_t first = 0,

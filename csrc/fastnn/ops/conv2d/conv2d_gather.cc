@@ -6,8 +6,6 @@
 namespace fastnn {
 namespace {
 
-// With a panel of filters and the rows being written beside it, within a second cache of 512 KB or more.
-constexpr int64_t kScratchBytes = 192 * 1024;
 constexpr int64_t kWantedChunks = 8;  // enough to balance a few threads
 constexpr int64_t kPixelsAhead = 8;   // as many cache lines as a core can wait for
 
@@ -38,6 +36,15 @@ TapAxis TapAxis::whole() const {
   return axis;
 }
 
+TapAxis TapAxis::whole_inside() const {
+  TapAxis axis = whole();
+  const int64_t before = origin < 0 ? ceil_div(-origin, sample) : 0;
+  const int64_t end = origin < in ? std::min(axis.taps, (in - 1 - origin) / sample + 1) : 0;
+  axis.origin += before * sample;
+  axis.taps = std::max<int64_t>(end - before, 0);
+  return axis;
+}
+
 TapAxis TapAxis::covering(const std::vector<TapAxis>& axes) {
   TapAxis all = axes.front();
   for (const TapAxis& axis : axes) {
@@ -54,10 +61,11 @@ TapAxis TapAxis::covering(const std::vector<TapAxis>& axes) {
   return all;
 }
 
-Bands::Bands(int64_t image_count, const TapAxis& h, int64_t row_bytes, int64_t chunks_elsewhere)
+Bands::Bands(int64_t image_count, const TapAxis& h, int64_t row_bytes, int64_t chunks_elsewhere,
+             int64_t scratch_bytes)
     : images(image_count), rows(h.out) {
   const int64_t wanted = ceil_div(kWantedChunks, chunks_elsewhere);
-  const int64_t room = std::max<int64_t>(kScratchBytes / row_bytes, 1);  // rows of scratch
+  const int64_t room = std::max<int64_t>(scratch_bytes / row_bytes, 1);  // rows of scratch
   if (h.span(rows) <= room) {
     const int64_t together = room / h.span(rows);
     blocks = std::min(images, std::max(ceil_div(images, together), wanted));
@@ -111,7 +119,7 @@ void GatherPlan<T>::gather(const Conv2dKernel<T>& kernel, const TensorView<const
   const auto zero = [&](T* begin, int64_t positions) {
     for (int64_t g = 0; g < groups; ++g) std::fill_n(begin + g * row.out_group, positions * pitch, T(0));
   };
-  for (int64_t n = piece.n0; n < piece.n1; ++n) {
+  for (int64_t n = piece.n0; n < piece.n1; ++n, out += gap) {
     for (int64_t r = 0; r < h.span(piece.rows()); ++r, out += row_size()) {
       const int64_t i = (piece.row0 * h.stride + r) * h.sample + h.origin;
       if (i < 0 || i >= h.in || pixels == 0) {

@@ -19,6 +19,7 @@ namespace {
 constexpr int64_t kPartialBytes = 8 << 20;  // partial results in all; one is always there
 constexpr int64_t kMostPartials = 16;
 constexpr int64_t kPartPixels = 512;  // fewer would spend their time on combining
+constexpr int64_t kPiecePixels = 128;
 constexpr int64_t kWantedChunks = 8;
 constexpr int kRowsAhead = 6;         // lower tiles are bound by their loads, and a fetch is one more
 constexpr int64_t kSharedRows = 128;  // rows of a tile column from which on a packed panel pays
@@ -30,6 +31,14 @@ int64_t spread_pitch(int64_t channels, int64_t size) {
   return channels * size % (4 * kLine) ? channels : channels + kLine / size;
 }
 
+// Each piece fetches its sums and writes them back, as much work as 16 pixels where they come from memory:
+// pieces of a few large images take more scratch instead.
+Bands pieces(int64_t images, const TapAxis& h, int64_t width, int64_t row_bytes) {
+  const Bands usual(images, h, row_bytes, 1);
+  if (images * h.out * width >= kPiecePixels * usual.pieces()) return usual;
+  return {images, h, row_bytes, 1, kMuchScratchBytes};
+}
+
 // What both inner loops share. Partial results are (parts, groups, taps * in + 1, out): the last row is db.
 template <class T>
 struct Weights {
@@ -39,13 +48,14 @@ struct Weights {
   int64_t groups, in, out;  // groups, channels and filters of a group
   bool need_db;
   GatherPlan<T> x_plan;
+  bool apart = false;  // each column of taps sums over the pixels that it meets, x_plan has no padding beside
   GemmKernel<T> gemm = FASTNN_DISPATCH(gemm_kernel<T>)();
   Conv2dKernel<T> conv = FASTNN_DISPATCH(conv2d_kernel<T>)();
   Bundles bundles{groups, in* static_cast<int64_t>(sizeof(T))};
   int64_t taps = h.taps * v.taps;
   int64_t depth = taps * in;
   int64_t row_bytes = (bundles.most() * x_plan.row_size() + v.out * out) * static_cast<int64_t>(sizeof(T));
-  Bands bands{x.shape[0], h, row_bytes, 1};
+  Bands bands = pieces(x.shape[0], h, v.out, row_bytes);
   int64_t partial_size = groups * (depth + 1) * out;
   int64_t parts =
       std::min({bands.pieces(), kMostPartials, std::max<int64_t>(x.shape[0] * h.out * v.out / kPartPixels, 1),
@@ -61,11 +71,32 @@ struct Weights {
   void combine(T* dw, T* db) const { join_gradients(partial.get(), parts, groups, in, taps, out, dw, db); }
 };
 
+// Whether columns of taps that sum over nothing but the pixels that they meet take less time than rows of
+// taps that run through padding too: multiply-adds of registers for a row of pixels.
+template <class T>
+bool columns_apart(const WeightCorrelation<T>& sum) {
+  constexpr int64_t kRun = 1;            // pixels that take as long as to begin a run of them
+  constexpr int64_t kAccumulators = 12;  // fewer wait for one another and for their loads
+  const GemmKernel<T> gemm = FASTNN_DISPATCH(gemm_kernel<T>)();
+  const int64_t in = sum.x.shape[1] / sum.groups, out = sum.dy.shape[1] / sum.groups;
+  const int64_t registers = ceil_div(std::min<int64_t>(gemm.cols, out), gemm.lanes);
+  const auto of_pixel = [&](int64_t height) {
+    const int64_t tiles = ceil_div(height, gemm.rows_of(out));
+    return std::max(height * registers, tiles * kAccumulators);
+  };
+  const TapAxis& v = sum.v;
+  const bool joins = v.step == 1 && spread_pitch(in, sizeof(T)) == in;
+  const int64_t rows = joins ? of_pixel(v.taps * in) : v.taps * of_pixel(in);
+  int64_t met = 0;
+  for (int64_t t = 0; t < v.taps; ++t) met += v.on_pixels(t).count() + kRun;
+  return 100 * met * of_pixel(in) < 97 * rows * (v.out + kRun);
+}
+
 template <class T>
 struct WeightTiles : Weights<T> {
   using Base = Weights<T>;
-  using Base::bands, Base::bundles, Base::conv, Base::depth, Base::gemm, Base::groups, Base::h, Base::in,
-      Base::out, Base::parts, Base::taps, Base::v, Base::x_plan;
+  using Base::apart, Base::bands, Base::bundles, Base::conv, Base::depth, Base::gemm, Base::groups, Base::h,
+      Base::in, Base::out, Base::parts, Base::taps, Base::v, Base::x_plan;
   int64_t width = std::min<int64_t>(gemm.cols, round_up(out, gemm.lanes));  // of a panel of dy
   int64_t panels = ceil_div(out, width);
   int64_t panel_bands = std::min(panels, ceil_div(kWantedChunks, parts* bundles.count()));
@@ -117,14 +148,13 @@ struct WeightTiles : Weights<T> {
 
     GemmTile<T> tile{};
     tile.b_offset = b;
-    tile.depth = v.out;
     tile.a_row = 1;
     tile.b_row = in_place ? this->dy.stride[3] : width;
     tile.b_masked = in_place;
     tile.c_row = out;
     tile.accumulate = accumulate;
     // Neighbouring taps along a row are contiguous, and tiles run across them.
-    const int64_t joined = v.step == 1 && x_plan.pitch == in ? v.taps : 1;
+    const int64_t joined = !apart && v.step == 1 && x_plan.pitch == in ? v.taps : 1;
     const int64_t height = joined * in, tiles = ceil_div(height, gemm.rows_of(out));
     for (int64_t j = part_begin(panels, panel_bands, panel_band);
          j < part_begin(panels, panel_bands, panel_band + 1); ++j) {
@@ -141,13 +171,17 @@ struct WeightTiles : Weights<T> {
           b[tile.runs++] = in_place ? n * this->dy.stride[0] + i * this->dy.stride[2] : r * v.out * width;
         }
       };
-      tile.b = in_place ? pixel(piece.n0, piece.row0) + g * out + col : panel.get();
+      const T* gradient = in_place ? pixel(piece.n0, piece.row0) + g * out + col : panel.get();
       tile.a_offset = a;
       tile.a_col = v.stride * x_plan.pitch;
       for (int64_t tap = 0; tap < taps; tap += joined) {
         const int64_t th = tap / v.taps, tw = tap % v.taps;
         set_runs([&](int64_t i) { return h.on_pixels(i, th); });
-        const T* corner = scratch + th * h.step * x_plan.row_size() + tw * v.step * x_plan.pitch;
+        const TapAxis::Outputs met = apart ? v.on_pixels(tw) : TapAxis::Outputs{0, v.out};
+        const int64_t column = (v.origin - x_plan.v.origin) / v.sample + tw * v.step + met.begin * v.stride;
+        const T* corner = scratch + (th * h.step * x_plan.row_size() + column * x_plan.pitch);
+        tile.b = gradient + met.begin * tile.b_row;
+        tile.depth = met.count();
         for (int64_t t = 0; t < tiles; ++t) {
           const int64_t first = part_begin(height, tiles, t);
           tile.rows = static_cast<int>(part_begin(height, tiles, t + 1) - first);
@@ -161,6 +195,8 @@ struct WeightTiles : Weights<T> {
       if (!this->need_db) continue;
       set_runs([](int64_t) { return true; });
       tile.ahead = nullptr;
+      tile.b = gradient;
+      tile.depth = v.out;
       tile.a = &one;  // db: the same sum with 1 for every pixel
       tile.a_offset = none;
       tile.a_col = 0;
@@ -317,8 +353,9 @@ void correlate_weights(const WeightCorrelation<T>& sum, T* dw, T* db) {
     weights.run();
     weights.combine(dw, db);
   } else {
-    const GatherPlan<T> plan{h, v, in, 1, 1, spread_pitch(in, sizeof(T))};
-    WeightTiles<T> weights{{dy, x, h, v, groups, in, filters / groups, db != nullptr, plan}};
+    const bool apart = columns_apart<T>(sum);
+    const GatherPlan<T> plan{h, apart ? v.whole_inside() : v, in, 1, 1, spread_pitch(in, sizeof(T))};
+    WeightTiles<T> weights{{dy, x, h, v, groups, in, filters / groups, db != nullptr, plan, apart}};
     weights.run();
     weights.combine(dw, db);
   }
