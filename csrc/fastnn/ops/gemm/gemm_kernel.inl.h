@@ -129,34 +129,41 @@ struct GemmTileKernel {
 #pragma GCC unroll 32
     for (int v = 0; v < kVecs; ++v) {
       const int n = lanes_of(t.cols, v);
-      const V bias = t.bias ? V::load(t.bias + v * kLanes, n) : V::zero();
-#pragma GCC unroll 32
-      for (int i = 0; i < kRows; ++i) {
-        V& x = tile.acc[i][v];
-        x = x + bias;
-        if (t.residual) x = x + V::load(t.residual + i * t.residual_row + v * kLanes, n);
-        if (t.relu) x = max(V::zero(), x);
-      }
-      if (kWide || !t.mean) continue;
-      // Mean and squared deviations of this tile, then joined with the rows before it (Chan, Golub and
-      // LeVeque, 1979).
-      V total = V::zero();
-#pragma GCC unroll 32
-      for (int i = 0; i < kRows; ++i) total = total + tile.acc[i][v];
-      const V mean = total * V::set(T(1) / T(kRows));
-      V squares = V::zero();
-#pragma GCC unroll 32
-      for (int i = 0; i < kRows; ++i) {
-        const V d = tile.acc[i][v] - mean;
-        squares = fma(d, d, squares);
-      }
-      const T before = T(t.seen), share = T(kRows) / (before + T(kRows));
-      const V old_mean = t.seen ? V::load(t.mean + v * kLanes, n) : V::zero();
-      const V old_squares = t.seen ? V::load(t.sum_squares + v * kLanes, n) : V::zero();
-      const V delta = mean - old_mean;
-      fma(delta, V::set(share), old_mean).store(t.mean + v * kLanes, n);
-      fma(delta * delta, V::set(before * share), old_squares + squares).store(t.sum_squares + v * kLanes, n);
+      if (t.bias || t.residual || t.relu) apply(t, tile, v, n);
+      if (!kWide && t.mean) take_statistics(t, tile, v, n);
     }
+  }
+
+  static FASTNN_INLINE void apply(const GemmTile<T>& t, Accumulators& tile, int v, int n) {
+    const V bias = t.bias ? V::load(t.bias + v * kLanes, n) : V::zero();
+#pragma GCC unroll 32
+    for (int i = 0; i < kRows; ++i) {
+      V& x = tile.acc[i][v];
+      x = x + bias;
+      if (t.residual) x = x + V::load(t.residual + i * t.residual_row + v * kLanes, n);
+      if (t.relu) x = max(V::zero(), x);
+    }
+  }
+
+  // Mean and squared deviations of this tile, then joined with the rows before it (Chan, Golub and LeVeque,
+  // 1979). Even and odd rows are added up apart: one sum would wait for every addition.
+  static FASTNN_INLINE void take_statistics(const GemmTile<T>& t, const Accumulators& tile, int v, int n) {
+    V total[2] = {V::zero(), V::zero()}, squares[2] = {V::zero(), V::zero()};
+#pragma GCC unroll 32
+    for (int i = 0; i < kRows; ++i) total[i % 2] = total[i % 2] + tile.acc[i][v];
+    const V mean = (total[0] + total[1]) * V::set(T(1) / T(kRows));
+#pragma GCC unroll 32
+    for (int i = 0; i < kRows; ++i) {
+      const V d = tile.acc[i][v] - mean;
+      squares[i % 2] = fma(d, d, squares[i % 2]);
+    }
+    const T before = T(t.seen), share = T(kRows) / (before + T(kRows));
+    const V old_mean = t.seen ? V::load(t.mean + v * kLanes, n) : V::zero();
+    const V old_squares = t.seen ? V::load(t.sum_squares + v * kLanes, n) : V::zero();
+    const V delta = mean - old_mean;
+    fma(delta, V::set(share), old_mean).store(t.mean + v * kLanes, n);
+    fma(delta * delta, V::set(before * share), old_squares + (squares[0] + squares[1]))
+        .store(t.sum_squares + v * kLanes, n);
   }
 
   // From registers into C. Full tiles need no masks.
