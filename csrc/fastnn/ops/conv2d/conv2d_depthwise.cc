@@ -87,6 +87,11 @@ std::vector<ColumnRun> column_runs(const Phase& phase) {
   return runs;
 }
 
+// Of `count` equal parts, those from `first` to `end`.
+Ahead share(const Ahead& all, int64_t first, int64_t end, int64_t count) {
+  return {all.begin + all.bytes * first / count, all.bytes * end / count - all.bytes * first / count};
+}
+
 // Rows of pixels with a channel for every lane.
 template <class T>
 struct LaneRows {
@@ -178,8 +183,11 @@ struct LaneTaps {
 
   const TapRow& tap_row(int64_t p) const { return tap_rows[static_cast<size_t>(p)]; }
 
-  // The rows of pixels that a piece of the output needs.
-  LaneRows<T> rows(const Piece& piece) const {
+  // Those of an image that the outputs of a piece look at.
+  struct InputRows {
+    int64_t begin, end;
+  };
+  InputRows input_rows(const Piece& piece) const {
     int64_t begin = images.x.shape[2], end = 0;
     for (int64_t p = piece.row0; p < piece.row1; ++p) {
       const TapRow& row = tap_row(p);
@@ -187,7 +195,12 @@ struct LaneTaps {
       begin = std::min(begin, row.input);
       end = std::max(end, row.input + (row.taps - 1) * row.step + 1);
     }
-    return images.rows(piece.n0, piece.n1, std::min(begin, end), end);
+    return {std::min(begin, end), end};
+  }
+
+  LaneRows<T> rows(const Piece& piece) const {
+    const InputRows needed = input_rows(piece);
+    return images.rows(piece.n0, piece.n1, needed.begin, needed.end);
   }
 
   // What the outputs of row p, image n, that belong to column phase j look at.
@@ -341,25 +354,98 @@ struct LaneWeights {
       std::min({bands.pieces(), kMostPartials, std::max<int64_t>(dy.x.size() / x.lanes / kPartialPixels, 1)});
   Buffer<T> partial{parts * size};
 
+  // Whether taps are taken block by block, with all pixels of a piece. Where registers are narrow that needs
+  // more instructions than row by row, and a stride, which leaves rows fewer neighbours to share, makes up.
+  bool by_blocks = kernel.lanes * static_cast<int64_t>(sizeof(T)) >= 64 || x.v.front().axis.stride > 1;
+
   void run_part(int64_t part) const {
+    T* dw = partial.get() + part * size;
+    std::fill_n(dw, size, T(0));
+    const int64_t end = part_begin(bands.pieces(), parts, part + 1);
+    for (int64_t index = part_begin(bands.pieces(), parts, part); index < end; ++index)
+      by_blocks ? add_blocks(index, dw) : add_rows(index, dw);
+  }
+
+  void add_rows(int64_t index, T* dw) const {
+    const Piece piece(bands, index);
+    const LaneRows<T> rows = x.rows(piece), gradients = dy.rows(piece.n0, piece.n1, piece.row0, piece.row1);
     std::vector<DepthwiseRun<T>> runs;
     DepthwiseWeights<T> row{};
-    row.dw = partial.get() + part * size;
-    std::fill_n(row.dw, size, T(0));
-    const int64_t end = part_begin(bands.pieces(), parts, part + 1);
-    for (int64_t index = part_begin(bands.pieces(), parts, part); index < end; ++index) {
-      const Piece piece(bands, index);
-      const LaneRows<T> rows = x.rows(piece), gradients = dy.rows(piece.n0, piece.n1, piece.row0, piece.row1);
-      row.dy_pixel = gradients.pixel;
-      for (int64_t n = piece.n0; n < piece.n1; ++n) {
-        for (int64_t p = piece.row0; p < piece.row1; ++p) {
-          row.sum = x.sum(rows, n, p, 0, runs);
-          row.sum.ahead_out = dy.ahead(n * out_rows + p + 1, n * out_rows + p + 2);
-          row.dy = gradients.at(0, n, p);
-          kernel.depthwise_weights(row);
-        }
+    row.dw = dw;
+    row.dy_pixel = gradients.pixel;
+    for (int64_t n = piece.n0; n < piece.n1; ++n) {
+      for (int64_t p = piece.row0; p < piece.row1; ++p) {
+        row.sum = x.sum(rows, n, p, 0, runs);
+        row.sum.ahead_out = dy.ahead(n * out_rows + p + 1, n * out_rows + p + 2);
+        row.dy = gradients.at(0, n, p);
+        kernel.depthwise_weights(row);
       }
     }
+  }
+
+  void add_blocks(int64_t index, T* dw) const {
+    const Piece piece(bands, index);
+    const LaneRows<T> pixels = x.rows(piece), gradients = dy.rows(piece.n0, piece.n1, piece.row0, piece.row1);
+    const TapAxis &h = x.h.front().axis, &v = x.v.front().axis;
+    DepthwiseBlock<T> block{};
+    block.dy_image = gradients.image, block.dy_row = gradients.row, block.dy_pixel = gradients.pixel;
+    block.x_image = pixels.image, block.x_pixel = pixels.pixel;
+    block.x_row = h.stride * h.sample * pixels.row;
+    block.x_tap_row = h.step * h.sample * pixels.row;
+    block.images = piece.images();
+    block.pixels = v.out;
+    block.stride = v.stride * v.sample, block.step = v.step * v.sample;
+    block.width = v.in;
+    block.channels = block.dw_tap = x.lanes;
+    block.dw_row = x.kernel_w * x.lanes;
+    const Next next = after(index);
+    // Rows of output that meet the same rows of taps are taken together.
+    for (int64_t p = piece.row0, end; p < piece.row1; p = end) {
+      const TapRow& row = x.tap_row(p);
+      const auto same = [&](const TapRow& other) { return other.tap == row.tap && other.taps == row.taps; };
+      for (end = p + 1; end < piece.row1 && same(x.tap_row(end));) ++end;
+      block.rows = end - p;
+      block.dy = gradients.at(0, piece.n0, p);
+      block.ahead = share(next.x, p - piece.row0, end - piece.row0, piece.rows());
+      block.ahead_out = share(next.dy, p - piece.row0, end - piece.row0, piece.rows());
+      for (int64_t k = 0; k < x.images.slices; ++k) {
+        for_parts(row.taps, [&](int64_t t, int64_t tap_rows) {
+          block.tap_rows = tap_rows;
+          for_parts(x.kernel_w, [&](int64_t tap, int64_t taps) {
+            block.taps = taps;
+            block.first = v.input(0, tap);
+            block.x = pixels.at(k, piece.n0, row.input + t * row.step) + block.first * pixels.pixel;
+            block.dw = dw + ((k * x.kernel_h + row.tap + t) * x.kernel_w + tap) * x.lanes;
+            kernel.depthwise_block(block);
+            block.ahead = block.ahead_out = {};
+          });
+        });
+      }
+    }
+  }
+
+  // Calls visit(first, count) for some taps at a time.
+  template <class Visit>
+  static void for_parts(int64_t taps, const Visit& visit) {
+    const int64_t parts = ceil_div(taps, int64_t{kDepthwiseTaps});
+    for (int64_t i = 0; i < parts; ++i) {
+      const int64_t first = part_begin(taps, parts, i);
+      visit(first, part_begin(taps, parts, i + 1) - first);
+    }
+  }
+
+  // What the next piece reads and this one does not.
+  struct Next {
+    Ahead x, dy;
+  };
+  Next after(int64_t index) const {
+    if (index + 1 >= bands.pieces()) return {};
+    const Piece piece(bands, index), next(bands, index + 1);
+    const auto now = x.input_rows(piece), then = x.input_rows(next);
+    const int64_t height = x.images.x.shape[2], last = next.n1 - 1;
+    return {x.images.ahead(std::max((piece.n1 - 1) * height + now.end, next.n0 * height + then.begin),
+                           last * height + then.end),
+            dy.ahead(next.n0 * out_rows + next.row0, last * out_rows + next.row1)};
   }
 
   // Into dw (lane, slice, kh, kw) in C order.

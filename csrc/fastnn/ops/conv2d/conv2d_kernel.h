@@ -93,12 +93,35 @@ struct DepthwiseWeights {
   T* dw;  // (taps, channels)
 };
 
+// What rows of output pixels add to a block of taps:
+//   dw[t * dw_row + k * dw_tap + c] += sum over n < images, r < rows, i < pixels of
+//     dy[n * dy_image + r * dy_row + i * dy_pixel + c] *
+//     x[n * x_image + r * x_row + t * x_tap_row + (i * stride + k * step) * x_pixel + c]
+// for t < tap_rows, k < taps. Tap k of output i is in column first + i * stride + k * step; columns outside
+// of [0, width) are padding, and never read.
+template <class T>
+struct DepthwiseBlock {
+  const T* dy;
+  int64_t dy_image, dy_row, dy_pixel;
+  const T* x;
+  int64_t x_image, x_row, x_tap_row, x_pixel;
+  int64_t images, rows, pixels;
+  int64_t tap_rows, taps;  // 1 to kDepthwiseTaps each
+  int64_t first, stride, step, width;
+  int64_t channels;
+  T* dw;
+  int64_t dw_row, dw_tap;
+  Ahead ahead, ahead_out;
+};
+
 template <class T>
 struct Conv2dKernel {
+  int lanes;  // of a register
   void (*gather)(const ConvGather<T>&);
   void (*sum_rows)(const ConvSumRows<T>&);
   void (*depthwise_row)(const DepthwiseRow<T>&);
   void (*depthwise_weights)(const DepthwiseWeights<T>&);
+  void (*depthwise_block)(const DepthwiseBlock<T>&);
 };
 
 FASTNN_DECLARE_KERNEL(template <class T> Conv2dKernel<T> conv2d_kernel())

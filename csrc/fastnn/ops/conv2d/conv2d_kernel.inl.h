@@ -94,14 +94,17 @@ constexpr int kDepthwisePixels = 8;
 // Asks for memory share by share, turn by turn. The hardware does not follow rows of a few pixels by itself.
 struct Fetch {
   static constexpr int64_t kLine = 64;
-  const char* at;
+  const char *at, *end;
   int64_t lines;  // a turn
 
   FASTNN_INLINE Fetch(const Ahead& ahead, int64_t turns)
-      : at(ahead.begin), lines((ahead.bytes + turns * kLine - 1) / (turns * kLine)) {}
+      : at(ahead.begin),
+        end(ahead.begin + ahead.bytes),
+        lines((ahead.bytes + turns * kLine - 1) / (turns * kLine)) {}
 
   FASTNN_INLINE void turn() {
-    for (int64_t i = 0; i < lines; ++i, at += kLine) __builtin_prefetch(at, 0, 2);  // into the second cache
+    for (int64_t i = 0; i < lines && at < end; ++i, at += kLine)
+      __builtin_prefetch(at, 0, 2);  // into the second cache
   }
   FASTNN_INLINE void skip(int64_t turns) { at += turns * lines * kLine; }
 };
@@ -310,10 +313,99 @@ static void depthwise_row(const Work& g) {
   }
 }
 
+// The gradients of a block of taps stay in registers while all pixels pass by. Each product loads its pixel,
+// as many loads as multiply-adds: cores do both at the same rate.
+template <class T, int kRows, int kTaps, bool kFull>
+static FASTNN_INLINE void depthwise_products(const DepthwiseBlock<T>& g, int64_t c, int n, Fetch& in,
+                                             Fetch& out) {
+  using V = Vec<T>;
+  constexpr int kSums = kRows * kTaps < 4 ? 2 : 1;  // of even and odd pixels: few alone would be waited for
+  V acc[kSums][kRows][kTaps];
+  for (auto& sums : acc)
+    for (auto& row : sums)
+      for (V& sum : row) sum = V::zero();
+  const uint64_t width = static_cast<uint64_t>(g.width);
+  const int64_t dy_pixel = g.dy_pixel, stride = g.stride, step = g.step, next = stride * g.x_pixel,
+                x_tap = step * g.x_pixel;
+  for (int64_t image = 0; image < g.images; ++image) {
+    for (int64_t row = 0; row < g.rows; ++row) {
+      const T* dy = g.dy + image * g.dy_image + row * g.dy_row + c;
+      const T* x[kRows];
+      for (int t = 0; t < kRows; ++t) x[t] = g.x + image * g.x_image + row * g.x_row + t * g.x_tap_row + c;
+      int64_t column = g.first;
+      const auto pixel = [&](V(&sums)[kRows][kTaps]) __attribute__((always_inline)) {
+        in.turn();  // often and little by little: a core waits for some 20 lines at a time
+        out.turn();
+        const V d = load_lanes<kFull>(dy, n);
+#pragma GCC unroll 4
+        for (int k = 0; k < kTaps; ++k) {
+          if (static_cast<uint64_t>(column + k * step) >= width) continue;  // one below 0 is larger than any
+#pragma GCC unroll 4
+          for (int t = 0; t < kRows; ++t)
+            sums[t][k] = fma(load_lanes<kFull>(x[t] + k * x_tap, n), d, sums[t][k]);
+        }
+        dy += dy_pixel;
+        column += stride;
+#pragma GCC unroll 4
+        for (int t = 0; t < kRows; ++t) x[t] += next;
+      };
+      int64_t i = 0;
+      for (; i + kSums <= g.pixels; i += kSums)
+        for (auto& sums : acc) pixel(sums);
+      if (i < g.pixels) pixel(acc[0]);
+    }
+  }
+  for (int t = 0; t < kRows; ++t) {
+    for (int k = 0; k < kTaps; ++k) {
+      T* dw = g.dw + t * g.dw_row + k * g.dw_tap + c;
+      V sum = acc[0][t][k];
+      if (kSums > 1) sum = sum + acc[kSums - 1][t][k];
+      store_lanes<kFull>(load_lanes<kFull>(dw, n) + sum, dw, n);
+    }
+  }
+}
+
+template <class T, int kRows, int kTaps>
+static void depthwise_columns(const DepthwiseBlock<T>& g) {
+  const int64_t turns = g.images * g.rows * g.pixels * ((g.channels + Vec<T>::lanes - 1) / Vec<T>::lanes);
+  Fetch in(g.ahead, turns), out(g.ahead_out, turns);
+  for (int64_t c = 0; c < g.channels; c += Vec<T>::lanes) {
+    const int n = lanes_left<T>(g.channels - c);
+    n == Vec<T>::lanes ? depthwise_products<T, kRows, kTaps, true>(g, c, n, in, out)
+                       : depthwise_products<T, kRows, kTaps, false>(g, c, n, in, out);
+  }
+}
+
+template <class T, int kRows>
+static void depthwise_rows(const DepthwiseBlock<T>& g) {
+  if (g.taps == 3) {
+    depthwise_columns<T, kRows, 3>(g);
+  } else if (g.taps == 2) {
+    depthwise_columns<T, kRows, 2>(g);
+  } else {
+    depthwise_columns<T, kRows, 1>(g);
+  }
+}
+
+template <class T>
+static void depthwise_block(const DepthwiseBlock<T>& g) {
+  if (g.tap_rows == 3) {
+    depthwise_rows<T, 3>(g);
+  } else if (g.tap_rows == 2) {
+    depthwise_rows<T, 2>(g);
+  } else {
+    depthwise_rows<T, 1>(g);
+  }
+}
+
 template <class T>
 Conv2dKernel<T> conv2d_kernel() {
-  return {gather<T>, sum_rows<T>, depthwise_row<T, DepthwiseSums, DepthwiseRow<T>>,
-          depthwise_row<T, DepthwiseProducts, DepthwiseWeights<T>>};
+  return {Vec<T>::lanes,
+          gather<T>,
+          sum_rows<T>,
+          depthwise_row<T, DepthwiseSums, DepthwiseRow<T>>,
+          depthwise_row<T, DepthwiseProducts, DepthwiseWeights<T>>,
+          depthwise_block<T>};
 }
 
 template Conv2dKernel<float> conv2d_kernel<float>();

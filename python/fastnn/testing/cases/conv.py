@@ -123,6 +123,7 @@ ROWS: tuple[OpCase, ...] = (
             _direct((2, 30, 5, 33), (35, 6, 3, 3), groups=5, padding=1, stride=(2, 1)),  # too many for that
             _direct((2, 100, 5, 7), (35, 20, 3, 3), groups=5, padding=(0, 2), dilation=(1, 2)),
             _direct((2, 19, 9, 19), (19, 1, 3, 3), groups=19, padding=1, stride=2),
+            _direct((3, 21, 3, 6), (21, 1, 2, 3), groups=21, padding=(3, 1)),  # rows with nothing but padding
             _direct((2, 5, 8, 20), (5, 1, 3, 5), groups=5, padding=(0, 3), bias=False),
             _direct((1, 4, 11, 12), (4, 1, 4, 7), groups=4, padding=(2, 1), stride=(3, 2), dilation=(2, 1)),
             _direct((2, 3, 6, 23), (3, 1, 2, 3), groups=3, padding=(0, 4), stride=(1, 2), dilation=(1, 3)),
