@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -150,15 +151,27 @@ def test_folding_leaves_no_step_for_batch_norm_and_relu(monkeypatch: pytest.Monk
     assert steps == ["conv2d"] * 9 + ["global_avgpool2d", "linear"]
 
 
-def test_bits_are_the_same_for_any_number_of_threads() -> None:
+@pytest.mark.parametrize("batch", [1, 64])
+def test_bits_are_the_same_for_any_number_of_threads(batch: int) -> None:
     model = disturbed(nets.resnet8())
-    X = np.random.default_rng(2).normal(size=(64, 3, 32, 32)).astype(np.float32)
+    X = np.random.default_rng(2).normal(size=(batch, 3, 32, 32)).astype(np.float32)
     predictor = model.for_inference()
     with fastnn.threads(1):
         expected = predictor(X)
     for threads in (2, 3):
         with fastnn.threads(threads):
-            np.testing.assert_array_equal(predictor(X), expected)
+            for _ in range(64 // batch):  # workers join single images when they are awake
+                np.testing.assert_array_equal(predictor(X), expected)
+
+
+def test_python_threads_predict_at_once() -> None:
+    predictor = disturbed(nets.resnet8()).for_inference()
+    images = np.random.default_rng(3).normal(size=(8, 1, 3, 32, 32)).astype(np.float32)
+    with fastnn.threads(1):
+        expected = [predictor(X) for X in images]
+    with fastnn.threads(2), ThreadPoolExecutor(4) as callers:
+        for _ in range(10):
+            np.testing.assert_array_equal(list(callers.map(predictor, images)), expected)
 
 
 def test_it_holds_copies() -> None:

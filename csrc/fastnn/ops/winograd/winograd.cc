@@ -65,12 +65,14 @@ struct BlockReduction {
 // few filters, each of which is loaded for little work.
 int64_t block_tiles(int64_t tiles, int64_t filter_bytes, bool narrow, int kernel_rows) {
   constexpr int64_t kFilterBytes = 850'000;
-  if (narrow) return 2 * kernel_rows;
-  const int64_t most = filter_bytes <= kFilterBytes ? kernel_rows : 4 * kernel_rows;
+  const int64_t most = narrow                         ? 2 * kernel_rows
+                       : filter_bytes <= kFilterBytes ? kernel_rows
+                                                      : 4 * kernel_rows;
   // Of three blocks, or of one that is smaller than the others, one of two threads would wait for the other.
   constexpr int64_t kFewBlocks = 32;
   const int64_t blocks = ceil_div(tiles, most);
-  return blocks == 1 || blocks >= kFewBlocks ? most : ceil_div(tiles, round_up(blocks, 2));
+  if (blocks == 1 || blocks >= kFewBlocks) return most;
+  return ceil_div(tiles, narrow ? blocks / 2 * 2 : round_up(blocks, 2));
 }
 
 // Transformed filters, in panels for the micro-kernel: [plane][panel of F][C][width].
