@@ -308,7 +308,8 @@ def test_lists_are_refused(case: OpCase, name: str) -> None:
 
 
 def public_functions(module: Any) -> dict[str, Any]:
-    return dict(inspect.getmembers(module, inspect.isfunction))
+    members = inspect.getmembers(module, inspect.isfunction)
+    return {name: member for name, member in members if not name.startswith("_")}
 
 
 @pytest.mark.parametrize("name", public_functions(functional))
