@@ -156,7 +156,8 @@ def conv_algo(
         dtype: float32 or float64.
 
     Returns:
-        ``"direct"``, ``"winograd"`` or ``"im2col"``.
+        ``"direct"``, ``"winograd"`` or ``"im2col"``. With at most four channels ``"winograd"`` is the forward
+        pass alone; backward is direct.
 
     Raises:
         ValueError: the kernel exceeds the padded input, or a setting is out of range.

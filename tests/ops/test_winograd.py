@@ -23,6 +23,11 @@ SHAPES = [
     ((2, 1, 3, 3), 1, 0),
     ((2, 17, 7, 7), 3, 1),
     ((1, 130, 5, 4), 70, (0, 2)),
+    # The thin form: one to four channels, strips of a long row, several bands of an image.
+    ((1, 1, 5, 9), 20, 2),
+    ((3, 2, 13, 6), 17, (1, 2)),
+    ((2, 3, 37, 30), 33, 1),
+    ((1, 4, 9, 75), 6, (0, 1)),
 ]
 # NUMERICS.md: relative L2 error to float64, all three passes.
 LIMIT = {"float32": 3e-6, "float64": 1e-14}
@@ -68,7 +73,7 @@ def test_error_is_bounded_in_all_passes(
 
 
 @pytest.mark.parametrize("stride", [1, 2])
-@pytest.mark.parametrize("shape", [(9, 20, 16, 16), (6, 96, 16, 16), (4, 128, 4, 4)])
+@pytest.mark.parametrize("shape", [(9, 20, 16, 16), (6, 96, 16, 16), (4, 128, 4, 4), (9, 4, 48, 48)])
 def test_any_number_of_threads_gives_the_same_bits(shape: tuple[int, ...], stride: int) -> None:
     shape = (*shape[:2], shape[2] * stride, shape[3] * stride)
     x, w, b, dy = problem(shape, shape[1], 1, np.float32, stride)
@@ -134,6 +139,33 @@ def test_auto_takes_winograd_for_many_channels_and_direct_for_few(stride: int) -
         same[1] |= channels == 1  # dx of one channel takes several pixels at a time
         assert all(same)
         assert not same_bits(auto[0], other[0])
+
+
+def test_few_channels_gain_forward_alone() -> None:
+    x, w, b, dy = problem((8, 3, 32, 32), 64, 1, np.float32)
+    auto, direct, winograd = (passes(x, w, b, dy, 1, algo) for algo in ("auto", "direct", "winograd"))
+    assert fastnn.conv_algo(x.shape, w.shape, padding=1) == "winograd"
+    assert same_bits(auto[0], winograd[0])
+    assert not same_bits(auto[0], direct[0])
+    for mine, theirs in zip(auto[2:], direct[2:], strict=True):
+        assert same_bits(mine, theirs)
+
+
+@pytest.mark.parametrize("isa", _runtime.available_isas())
+@pytest.mark.parametrize(("shape", "filters"), [((2, 3, 37, 30), 33), ((1, 4, 9, 75), 6)])
+def test_statistics_of_few_channels(shape: tuple[int, ...], filters: int, isa: str) -> None:
+    from fastnn import _core
+
+    x, w, b, _ = problem(shape, filters, 1, np.float64)
+    options = _core.ConvOptions("conv2d_forward", (1, 1), (1, 1), (1, 1), 1, "winograd")
+    with _runtime.isa_override(isa):
+        y, taken = _core.conv2d_forward(x, w, b, options, True, True)
+    truth, _ = reference.conv2d_forward(x, w, b, padding=1)
+    truth = np.maximum(truth, 0)
+    np.testing.assert_allclose(y, truth, rtol=1e-11, atol=1e-11)
+    assert taken is not None
+    np.testing.assert_allclose(taken[0], truth.mean((0, 2, 3)), rtol=1e-11)
+    np.testing.assert_allclose(taken[1], truth.var((0, 2, 3)), rtol=1e-11)
 
 
 def test_float64_stays_direct() -> None:

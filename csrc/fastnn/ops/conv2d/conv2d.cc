@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "fastnn/base/pixel_rows.h"
 #include "fastnn/base/shape.h"
@@ -112,6 +113,13 @@ ConvAlgo resolve(const TensorView<const T>& x, int64_t f, const Conv2dSettings& 
                                               : settings.algo;
 }
 
+// Few channels gain forward alone.
+template <class T>
+ConvAlgo resolve_backward(const TensorView<const T>& x, int64_t f, const Conv2dSettings& settings) {
+  const bool thin = settings.algo == ConvAlgo::automatic && x.shape[1] <= winograd_thin_channels();
+  return thin ? ConvAlgo::direct : resolve<T>(x, f, settings);
+}
+
 // Vector multiply-adds (or their time) of one pass over an output of `pixels`, by either algorithm. The
 // constants are fitted to measurements on one AVX-512 core: what share of the peak the products reach, and
 // the transforms of one register of channels in a tile, which wait for memory more than they compute.
@@ -126,6 +134,11 @@ struct Cost {
   }
   // With stride 2.
   double winograd_strided(double tiles) const { return winograd(81, 25, 36, 81, 16, tiles); }
+  // The thin form. Direct sums of so few filters take half a register, or several pixels at a time.
+  double winograd_thin(double tiles) const {
+    if (2 * f <= lanes) return std::numeric_limits<double>::infinity();
+    return tiles * (std::ceil(f / lanes) * (80 * c + 110) + 40 * c + 20);
+  }
 
  private:
   double winograd(double planes_in, double planes_out, double planes, double terms, double a_plane,
@@ -168,14 +181,17 @@ ConvAlgo conv2d_choose(const int64_t (&x)[kMaxRank], int64_t f, const Conv2dSett
   const Cost cost{lanes, static_cast<double>(x[1]), static_cast<double>(f), filters_ready};
   const double tiles = static_cast<double>(x[0] * ceil_div(out_h, m) * ceil_div(out_w, m));
   const double pixels = static_cast<double>(x[0] * out_h * out_w);
-  const double winograd = strided ? cost.winograd_strided(tiles) : cost.winograd(m, tiles);
+  const bool thin = winograd_is_thin(m, settings.window.h.stride, x[1]);
+  const double winograd = thin      ? cost.winograd_thin(tiles)
+                          : strided ? cost.winograd_strided(tiles)
+                                    : cost.winograd(m, tiles);
   return winograd < cost.direct(pixels) ? ConvAlgo::winograd : ConvAlgo::direct;
 }
 
 template <class T>
 bool conv2d_reduces(const TensorView<const T>& x, const TensorView<const T>& w,
                     const Conv2dSettings& settings) {
-  const ConvAlgo algo = resolve<T>(x, w.shape[0], settings);
+  const ConvAlgo algo = resolve_backward<T>(x, w.shape[0], settings);
   if (algo != ConvAlgo::direct) return algo == ConvAlgo::winograd;
   return depthwise_applies(w, settings.groups) || pointwise_applies(settings);
 }
@@ -189,7 +205,7 @@ bool conv2d_takes_norm(const TensorView<const T>& x, const TensorView<const T>& 
 template <class T>
 bool conv2d_takes_input_norm(const TensorView<const T>& x, const TensorView<const T>& w,
                              const Conv2dSettings& settings) {
-  const ConvAlgo algo = resolve<T>(x, w.shape[0], settings);
+  const ConvAlgo algo = resolve_backward<T>(x, w.shape[0], settings);
   if (algo != ConvAlgo::direct) return algo == ConvAlgo::winograd;
   return depthwise_takes_input_norm(w, settings.groups) || pointwise_applies(settings);
 }
@@ -223,7 +239,7 @@ void conv2d_backward(TensorView<const T> dy, TensorView<const T> x, TensorView<c
                      TensorView<T> dw, T* db, const Conv2dSettings& settings,
                      const TensorView<const T>& dx_residual, const NormReduction<T>* before,
                      const NormBackward<T>* behind, const BatchNorm<T>* input_norm) {
-  const ConvAlgo algo = resolve<T>(x, w.shape[0], settings);
+  const ConvAlgo algo = resolve_backward<T>(x, w.shape[0], settings);
   const PixelRows<T> residual(dx_residual);
   const bool depthwise = depthwise_applies(w, settings.groups);
   const bool all_phases = every_phase_has_taps(settings.window.h) && every_phase_has_taps(settings.window.w);

@@ -12,6 +12,8 @@
 #include "fastnn/base/shape.h"
 #include "fastnn/ops/batchnorm/batchnorm.h"
 #include "fastnn/ops/gemm/gemm_kernel.h"
+#include "fastnn/ops/winograd/winograd_filters.h"
+#include "fastnn/ops/winograd/winograd_thin.h"
 #include "fastnn/ops/winograd/winograd_tiles.h"
 
 namespace fastnn {
@@ -75,67 +77,6 @@ int64_t block_tiles(int64_t tiles, int64_t filter_bytes, bool narrow, int kernel
   return ceil_div(tiles, narrow ? blocks / 2 * 2 : round_up(blocks, 2));
 }
 
-// Transformed filters, in panels for the micro-kernel: [plane][panel of F][C][width].
-template <class T>
-struct Filters {
-  Buffer<T> data;
-  int64_t plane, panel;
-};
-
-// Filters in C order.
-template <class T>
-struct DenseFilters {
-  Buffer<T> copy;
-  TensorView<const T> view;
-
-  explicit DenseFilters(const TensorView<const T>& w) : view(w) {
-    TensorView<T> dense{nullptr, 4, {w.shape[0], w.shape[1], 3, 3}, {w.shape[1] * 9, 9, 3, 1}};
-    if (std::equal(w.stride, w.stride + 4, dense.stride)) return;
-    copy = Buffer<T>(w.size());
-    dense.data = copy.get();
-    copy_dense(w, dense);
-    view = dense;
-  }
-};
-
-// Transforms filters f0 to f0 + count, channels c0 to c0 + channels of them, to out[p * plane + channel *
-// width + filter]. `w` is in C order or `turned` from it.
-template <class T>
-void transform_square(const WinogradKernel<T>& winograd, const TensorView<const T>& w, int64_t f0,
-                      int64_t count, int64_t c0, int64_t channels, int64_t width, T* out, int64_t plane) {
-  const bool turned = w.stride[3] < 0;
-  const T* from = w.data + f0 * w.stride[0] + c0 * w.stride[1] - (turned ? 8 : 0);
-  Buffer<T> taps(channels * 9 * width);  // [channel][tap in memory's order][filter]
-  if (count < width) std::fill_n(taps.get(), channels * 9 * width, T(0));
-  // Where channels follow one another they are rows of one matrix.
-  const int64_t together = w.stride[1] == 9 ? channels : 1;
-  for (int64_t channel = 0; channel < channels; channel += together) {
-    transpose(from + channel * w.stride[1], w.stride[0], together * 9, count,
-              taps.get() + channel * 9 * width, width);
-  }
-  for (int64_t channel = 0; channel < channels; ++channel) {
-    const T* first = taps.get() + channel * 9 * width;
-    winograd.filter(
-        {turned ? first + 8 * width : first, turned ? -width : width, width, out + channel * width, plane});
-  }
-}
-
-template <class T>
-Filters<T> transform_filters(const WinogradKernel<T>& winograd, const TensorView<const T>& w, int64_t width) {
-  const int64_t f = w.shape[0], c = w.shape[1], panels = ceil_div(f, width);
-  const int64_t plane = panels * c * width, planes = winograd.shape.filters * winograd.shape.filters;
-  Filters<T> filters{Buffer<T>(planes * plane), plane, c * width};
-  const double bytes = static_cast<double>(planes * plane) * sizeof(T);
-  const int64_t runs = ceil_div(c, kFilterChannels);
-  parallel_for(panels * runs, bytes / kBytesPerNs, [&](int64_t chunk) {
-    const int64_t j = chunk / runs, c0 = chunk % runs * kFilterChannels;
-    transform_square(winograd, w, j * width, std::min(width, f - j * width), c0,
-                     std::min(kFilterChannels, c - c0), width,
-                     filters.data.get() + j * filters.panel + c0 * width, filters.plane);
-  });
-  return filters;
-}
-
 template <class T>
 struct Forward {
   const WinogradKernel<T>& winograd;
@@ -165,7 +106,7 @@ struct Forward {
     const int64_t in_plane = plane_stride(tiles * c), out_plane = plane_stride(tiles * product_row);
     Buffer<T> data(data_planes * in_plane), products(planes * out_plane);
     gather(tile0, tiles, data.get(), in_plane);
-    const TensorView<const T> added = residual_view();
+    const TensorView<const T> added = residual_pixels(epilogue.residual, y);
     Prefetch<const T> to_add(added, grid, tiling.out, tile0, tiles);
     const TensorView<const T> norm_x = norm ? norm->x.view() : TensorView<const T>{},
                               norm_residual = norm ? norm->residual.view() : TensorView<const T>{};
@@ -250,12 +191,6 @@ struct Forward {
     }
   };
 
-  // The rows of the epilogue's residual as pixels of y.
-  TensorView<const T> residual_view() const {
-    const int64_t row = epilogue.residual.row_stride, h = y.shape[2], width = y.shape[3];
-    return {epilogue.residual.data, 4, {y.shape[0], f, h, width}, {h * width * row, 1, width * row, row}};
-  }
-
   void gather(int64_t tile0, int64_t tiles, T* out, int64_t plane) const {
     TileCursor at(grid, tile0);
     for (int64_t t = 0; t < tiles; ++t, at.next()) {
@@ -297,7 +232,7 @@ struct Forward {
       return view;
     };
     const TensorView<T> to = of_f0(y);
-    const TensorView<const T> added = of_f0(residual_view());
+    const TensorView<const T> added = of_f0(residual_pixels(epilogue.residual, y));
     TensorView<const T> norm_x, norm_residual;
     WinogradFromPlanes<T> out{};
     out.plane = plane;
@@ -321,8 +256,7 @@ struct Forward {
       if (norm) out.norm_x = patch_of(norm_x, tiling.out, at);
       if (norm_residual.data) out.norm_residual = patch_of(norm_residual, tiling.out, at);
       winograd.scatter(out);
-      out.seen +=
-          static_cast<int64_t>(out.pixels.bottom - out.pixels.top) * (out.pixels.right - out.pixels.left);
+      out.seen += out.pixels.inside();
     }
     return out.seen;
   }
@@ -412,6 +346,8 @@ void winograd_forward(int m, int64_t stride, TensorView<const T> x, TensorView<c
                       int64_t pad_w, TensorView<T> y, const Epilogue<T>& epilogue, Kept* kept,
                       const BatchNorm<T>* input_norm) {
   const DenseFilters<T> dense(w);
+  if (!input_norm && winograd_is_thin(m, stride, x.shape[1]))
+    return thin_forward<T>(x, dense.view, pad_h, pad_w, y, epilogue, kept);
   correlate_tiles<T>(winograd_form(m, stride), x, dense.view, pad_h, pad_w, y, epilogue, nullptr, input_norm,
                      kept);
 }

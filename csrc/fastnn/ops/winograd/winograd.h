@@ -52,6 +52,11 @@ template <class T>
 void winograd_backward_weights(int m, int64_t stride, TensorView<const T> dy, TensorView<const T> x,
                                int64_t pad_h, int64_t pad_w, T* dw, const BatchNorm<T>* input_norm = nullptr);
 
+// Whether winograd_forward, without an input norm, takes the thin form: few channels, whose products never
+// leave the registers.
+bool winograd_is_thin(int m, int64_t stride, int64_t channels);
+int64_t winograd_thin_channels();  // the most that it is for
+
 // Elements a vector register of the active instruction set holds, on which the choice of algorithm depends.
 template <class T>
 int winograd_lanes();

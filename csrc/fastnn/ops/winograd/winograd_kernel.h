@@ -45,6 +45,8 @@ struct WinogradPatch {
   T* corner;
   int64_t row, col;
   int top, bottom, left, right;
+
+  int64_t inside() const { return static_cast<int64_t>(bottom - top) * (right - left); }
 };
 
 // out[p * plane + c] = (B^T g(d) B)_p of channel c;  d the window's pixels. With an input norm g(d) is
@@ -58,6 +60,22 @@ struct WinogradToPlanes {
   int64_t plane;
   const T *center = nullptr, *scale = nullptr, *shift = nullptr;  // (channels,), of an input norm, or null
   T floor = 0;
+};
+
+// The thin form is for so many channels. Its products never leave the registers, and its planes lie at
+// distances that the compiler knows: addresses would take as many instructions as the multiplications.
+constexpr int kThinChannels = 4;
+constexpr int kThinNumbers = 64, kThinPlane = kThinNumbers + 16;
+
+// The windows of neighbouring tiles, of so few channels that tiles by channels stand along the lanes:
+//   out[p * kThinPlane + k] = (B^T d_k B)_p;  k = t * channels + c, pixel (i, j) of tile t and channel c:
+//   d_k = pixels[i * row + j % m * phase + j / m * channels + k]    for tiles of m x m outputs
+// Pixels are readable, and planes written, up to whole registers.
+template <class T>
+struct WinogradThinToPlanes {
+  const T* pixels;
+  int64_t row, phase, channels, numbers;  // k < numbers, at most kThinNumbers
+  T* out;
 };
 
 // pixel[i][f] = act( (A^T M A)_i + bias[f] + residual[i][f] );  M_p = in[p * plane + f].
@@ -79,6 +97,17 @@ struct WinogradFromPlanes {
   const T *center, *scale, *shift;  // (channels,), see BatchNormBand
   T* sum;
   T* product;
+};
+
+// The same for tiles side by side, the first of which is at the left edge of `tile.pixels`, and one register
+// of filters: M_p = sum_c in[p * kThinPlane + t * depth + c] * filters[(p * depth + c) * lanes + f], c <
+// depth. No tile but the last may reach beyond the image's right edge.
+template <class T>
+struct WinogradThinTiles {
+  WinogradFromPlanes<T> tile;  // the first; without a reduction
+  int64_t tiles, width;        // columns from its left edge to the image's right one
+  const T* filters;
+  int depth;  // at most kThinChannels
 };
 
 // products[t][f] (+)= sum_c data[t][c] * filters[c][f] in one plane, for one register of filters f. Those are
@@ -117,6 +146,8 @@ struct WinogradKernel {
   void (*gather)(const WinogradToPlanes<T>&);  // B^T d B
   void (*spread)(const WinogradToPlanes<T>&);  // A dY A^T; null for `doubling`
   void (*scatter)(const WinogradFromPlanes<T>&);
+  void (*thin_gather)(const WinogradThinToPlanes<T>&);  // of `four` alone, as is
+  void (*thin_tiles)(const WinogradThinTiles<T>&);
   void (*multiply)(const WinogradProduct<T>&);
   void (*filter)(const WinogradFilter<T>&);
   void (*filter_gradient)(const WinogradFilterGradient<T>&);

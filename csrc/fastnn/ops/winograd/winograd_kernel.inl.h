@@ -497,6 +497,12 @@ static void winograd_filter_gradient(const WinogradFilterGradient<T>& g) {
   });
 }
 
+}  // namespace fastnn::FASTNN_ISA
+
+#include "fastnn/ops/winograd/winograd_thin.inl.h"
+
+namespace fastnn::FASTNN_ISA {
+
 template <class T, WinogradForm kForm>
 static WinogradKernel<T> winograd_kernel_of() {
   using W = Winograd<T, kForm>;
@@ -505,10 +511,16 @@ static WinogradKernel<T> winograd_kernel_of() {
                            winograd_gather<T, W>,
                            nullptr,
                            winograd_scatter<T, W>,
+                           nullptr,
+                           nullptr,
                            winograd_multiply<T>,
                            winograd_filter<T, W>,
                            winograd_filter_gradient<T, W>};
   if constexpr (kForm != WinogradForm::doubling) kernel.spread = winograd_spread<T, W>;
+  if constexpr (kForm == WinogradForm::four) {
+    kernel.thin_gather = winograd_thin_gather<T, W>;
+    kernel.thin_tiles = winograd_thin_tiles<T, W>;
+  }
   return kernel;
 }
 

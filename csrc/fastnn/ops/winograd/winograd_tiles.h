@@ -59,6 +59,13 @@ WinogradPatch<T> patch_of(const TensorView<T>& image, const TileSquares& squares
           within(image.shape[3] - left)};
 }
 
+// The rows of an epilogue's residual as pixels of y.
+template <class T>
+TensorView<const T> residual_pixels(const MatrixView<const T>& rows, const TensorView<T>& y) {
+  const int64_t row = rows.row_stride, h = y.shape[2], w = y.shape[3];
+  return {rows.data, 4, {y.shape[0], y.shape[1], h, w}, {h * w * row, 1, w * row, row}};
+}
+
 // Of a forward pass.
 inline WinogradForm winograd_form(int m, int64_t stride) {
   if (stride == 2) return WinogradForm::halving;
