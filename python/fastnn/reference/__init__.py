@@ -59,10 +59,6 @@ from fastnn.reference.fractional_pool import FractionalMaxPool2dCache as Fractio
 from fastnn.reference.fractional_pool import fractional_maxpool2d_backward as fractional_maxpool2d_backward
 from fastnn.reference.fractional_pool import fractional_maxpool2d_forward as fractional_maxpool2d_forward
 from fastnn.reference.fractional_pool import fractional_regions as fractional_regions
-from fastnn.reference.gemm import LinearCache as LinearCache
-from fastnn.reference.gemm import gemm as gemm
-from fastnn.reference.gemm import linear_backward as linear_backward
-from fastnn.reference.gemm import linear_forward as linear_forward
 from fastnn.reference.group_norm import GroupNormCache as GroupNormCache
 from fastnn.reference.group_norm import InstanceNormCache as InstanceNormCache
 from fastnn.reference.group_norm import LayerNormCache as LayerNormCache
@@ -72,6 +68,10 @@ from fastnn.reference.group_norm import instancenorm_backward as instancenorm_ba
 from fastnn.reference.group_norm import instancenorm_forward as instancenorm_forward
 from fastnn.reference.group_norm import layernorm_backward as layernorm_backward
 from fastnn.reference.group_norm import layernorm_forward as layernorm_forward
+from fastnn.reference.linear import LinearCache as LinearCache
+from fastnn.reference.linear import gemm as gemm
+from fastnn.reference.linear import linear_backward as linear_backward
+from fastnn.reference.linear import linear_forward as linear_forward
 from fastnn.reference.loss import HingeCache as HingeCache
 from fastnn.reference.loss import SoftmaxCrossEntropyCache as SoftmaxCrossEntropyCache
 from fastnn.reference.loss import hinge_backward as hinge_backward

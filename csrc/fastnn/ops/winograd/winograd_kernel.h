@@ -63,7 +63,7 @@ struct WinogradToPlanes {
 };
 
 // The thin form is for so many channels. Its products never leave the registers, and its planes lie at
-// distances that the compiler knows: addresses would take as many instructions as the multiplications.
+// distances that the compiler knows.
 constexpr int kThinChannels = 4;
 constexpr int kThinNumbers = 64, kThinPlane = kThinNumbers + 16;
 
