@@ -229,32 +229,41 @@ struct WeightTiles : Weights<T> {
   }
 };
 
-// 1x1 filters: a product of matrices, dw^T = X^T dY, with pixels for its depth. Both are read where they lie.
+// 1x1 filters: a product of matrices, dw^T = X^T dY, with pixels for its depth. Both are read where they lie,
+// but for the pixels that a stride meets: those of a piece are gathered.
 template <class T>
 struct WeightProduct : Weights<T> {
   using Base = Weights<T>;
-  using Base::bands, Base::gemm, Base::groups, Base::h, Base::in, Base::out, Base::parts, Base::v;
-  MatrixView<const T> x_rows, dy_rows;
+  using Base::bands, Base::conv, Base::gemm, Base::groups, Base::h, Base::in, Base::out, Base::parts, Base::v,
+      Base::x_plan;
+  MatrixView<const T> x_rows;  // without data if they are gathered
+  MatrixView<const T> dy_rows;
   int64_t panels = ceil_div(out, gemm.cols);
   int64_t panel_bands = std::min(panels, ceil_div(kWantedChunks, parts* groups));
 
   int64_t first_pixel(const Piece& piece) const { return (piece.n0 * h.out + piece.row0) * v.out; }
   int64_t pixels(const Piece& piece) const { return piece.images() * piece.rows() * v.out; }
 
-  LinesAhead<T> after(int64_t index) const {
+  LinesAhead<T> after(int64_t index, int64_t g) const {
     LinesAhead<T> ahead;
     if (index + 1 >= bands.pieces()) return ahead;
     const Piece next(bands, index + 1);
-    for (const MatrixView<const T>& rows : {x_rows, dy_rows}) {
+    const auto add = [&](const MatrixView<const T>& rows) {
       const T* begin = rows.data + first_pixel(next) * rows.row_stride;
       ahead.add(begin, begin + pixels(next) * rows.row_stride);
-    }
+    };
+    x_rows.data ? add(x_rows) : x_plan.add_ahead(this->x, next, ahead, g * in);
+    add(dy_rows);
     return ahead;
   }
 
   void add_piece(int64_t index, int64_t part, int64_t g, int64_t panel_band, bool accumulate) const {
     const Piece piece(bands, index);
-    LinesAhead<T> ahead = after(index);
+    LinesAhead<T> ahead = after(index, g);
+    Buffer<T> gathered(x_rows.data ? 0 : pixels(piece) * x_plan.pitch);
+    if (gathered.get()) x_plan.gather(conv, this->x, g * in, piece, {}, gathered.get());
+    const T* const x =
+        gathered.get() ? gathered.get() : x_rows.data + first_pixel(piece) * x_rows.row_stride + g * in;
     const T one = 1;
     GemmTile<T> tile{};
     tile.runs = 1;
@@ -270,11 +279,11 @@ struct WeightProduct : Weights<T> {
       const int64_t col = j * gemm.cols;
       tile.b = dy_rows.data + first_pixel(piece) * dy_rows.row_stride + g * out + col;
       tile.cols = static_cast<int>(std::min<int64_t>(gemm.cols, out - col));
-      tile.a_col = x_rows.row_stride;
+      tile.a_col = gathered.get() ? x_plan.pitch : x_rows.row_stride;
       for (int64_t t = 0; t < tiles; ++t) {
         const int64_t first = part_begin(in, tiles, t);
         tile.rows = static_cast<int>(part_begin(in, tiles, t + 1) - first);
-        tile.a = x_rows.data + first_pixel(piece) * x_rows.row_stride + g * in + first;
+        tile.a = x + first;
         tile.ahead = ahead.take(tile.depth);
         tile.c = this->partial_row(part, g, first) + col;
         gemm.tile(tile);
@@ -343,13 +352,18 @@ void correlate_weights(const WeightCorrelation<T>& sum, T* dw, T* db) {
     std::fill_n(dw, filters * in * h.taps * v.taps, T(0));
     if (db) std::fill_n(db, filters, T(0));
   } else if (h.taps * v.taps == 1 && h.origin == 0 && v.origin == 0) {
-    TensorView<const T> sampled = x;
-    sampled.shape[2] = h.out, sampled.stride[2] *= h.stride * h.sample;
-    sampled.shape[3] = v.out, sampled.stride[3] *= v.stride * v.sample;
-    const PixelRows<T> x_rows(sampled), dy_rows(dy);
-    const GatherPlan<T> plan{h, v, in};
+    const bool strided = h.sample * v.sample > 1;
+    const GatherPlan<T> plan{h, v, in, 1, 1, strided ? spread_pitch(in, sizeof(T)) : in};
+    TensorView<const T> met = x;
+    met.shape[2] = h.out, met.stride[2] *= h.stride * h.sample;
+    met.shape[3] = v.out, met.stride[3] *= v.stride * v.sample;
+    const PixelRows<T> dy_rows(dy);
     WeightProduct<T> weights{
-        {dy, x, h, v, groups, in, filters / groups, db != nullptr, plan}, x_rows.matrix(), dy_rows.matrix()};
+        {dy, x, h, v, groups, in, filters / groups, db != nullptr, plan}, {}, dy_rows.matrix()};
+    // Chunks that share pixels, as these are few, would each gather them.
+    const bool by_pieces = strided && weights.panel_bands == 1;
+    const PixelRows<T> x_rows(by_pieces ? TensorView<const T>{} : met);
+    weights.x_rows = x_rows.matrix();
     weights.run();
     weights.combine(dw, db);
   } else {
