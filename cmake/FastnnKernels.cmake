@@ -12,6 +12,9 @@ else()
 endif()
 
 set(FASTNN_FLAGS_scalar "")
+if(NOT FASTNN_ISAS STREQUAL "scalar")  # then it is for CPUs of before 2013: small comes before fast
+  set(FASTNN_FLAGS_scalar $<$<CONFIG:Release>:-Os>)
+endif()
 set(FASTNN_FLAGS_avx2 -mavx2 -mfma)
 set(FASTNN_FLAGS_avx512 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mprefer-vector-width=512
                        -Wno-maybe-uninitialized -Wno-uninitialized)  # GCC 12 finds them in its own immintrin.h
