@@ -18,7 +18,7 @@ from ._prediction import Predicting
 from .init import Initializer
 from .keys import Key
 from .losses import LossFunction
-from .nn.container import Container
+from .nn.container import Container, Link
 from .nn.joins import CONTAINERS
 from .nn.layer import Layer, adopt, is_weight
 from .nn.parameters import BoundDict, FlatDict, LayerGrads, Turn
@@ -151,7 +151,7 @@ class Model(Predicting):
 
     def _backward(self, dscores: Array, cache: Any, *, need_dx: bool, spend: bool = False) -> Array | None:
         if isinstance(self.net, Container) and self.net.chained:
-            return self.net.backward_chained(dscores, cache, need_dx=need_dx, spend=spend)[0]
+            return self.net.backward_chained(dscores, cache, None, Link(need_dx, spend=spend))[0]
         own = None if isinstance(self.net, Container) else self.net.grads
         if need_dx or not getattr(self.net, "can_skip_dx", False):
             return self.net.backward(dscores, cache, own)

@@ -9,6 +9,7 @@ import pytest
 
 import fastnn
 from fastnn import _runtime, nn
+from fastnn.nn.container import Link
 from fastnn.testing.gradcheck import numerical_gradient, relative_error
 
 X = np.random.default_rng(0).normal(size=(3, 2, 7, 6))
@@ -229,7 +230,7 @@ def test_a_spent_cache_goes_as_it_is_used() -> None:
         net.zero_grads()
         _runtime.reset_peak_bytes()
         before = _runtime.peak_bytes()
-        dx, _ = net.backward_chained(dy, cache, spend=spend)
+        dx, _ = net.backward_chained(dy, cache, None, Link(spend=spend))
         peaks.append(_runtime.peak_bytes() - before)
         results.append((y, dx, {name: grad.copy() for name, grad in net.grads.items()}))
     assert cache == []

@@ -484,6 +484,31 @@ def test_an_error_names_its_layer(name: str) -> None:
     assert "\n" not in text
 
 
+@pytest.mark.parametrize("fuse", [True, False])
+@pytest.mark.parametrize("train", [True, False])
+def test_a_misfit_of_body_and_shortcut_is_refused_in_one_way(fuse: bool, train: bool) -> None:
+    body = nn.Sequential(
+        nn.Linear(16, 16), nn.BatchNorm1d(16), nn.Linear(16, 3), nn.BatchNorm1d(3), fuse=fuse
+    )
+    net = nn.Sequential(nn.Flatten(), nn.Sequential(nn.Residual(body, activation="relu"), fuse=fuse))
+    with pytest.raises(ValueError) as caught:
+        net.forward(np.ones((2, 1, 4, 4), np.float32), train=train)
+    line = "[Residual] shortcut: expected the body's shape (2, 3), got (2, 16) (in layer 1.0)"
+    assert str(caught.value) == line
+
+
+def test_parts_stay_as_they_were_planned() -> None:
+    net: Any = nn.Sequential(nn.Linear(4, 8), nn.ReLU())
+    for copied in (net, copy.deepcopy(net), pickle.loads(pickle.dumps(net))):
+        with pytest.raises(TypeError, match="item assignment"):
+            copied.children["1"] = nn.Tanh()
+        with pytest.raises(AttributeError):
+            copied.children = {}
+        with pytest.raises(AttributeError):
+            copied.fuse = False
+        assert copied.plan() == ["0 Linear + 1 ReLU"]
+
+
 def test_long_nets_are_printed_a_layer_a_line() -> None:
     net = nn.Sequential(nn.Linear(4, 8), nn.Residual(nn.Linear(8, 8), activation="relu"))
     assert repr(net).splitlines() == [

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from functools import cached_property
 from textwrap import indent
+from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
 
 from ..keys import Key
@@ -16,6 +17,8 @@ Visit: TypeAlias = tuple[str, Layer, Array, Array]
 
 _PLACE = " (in layer "
 _LINE = 88  # characters of a net that is printed in one line
+# What copies and pickles leave behind: it is found anew.
+_FOUND_ANEW = frozenset({"_watchers", "aliases", "_plan", "_chained", "_joining"})
 
 
 class WatchedCache(NamedTuple):
@@ -25,15 +28,41 @@ class WatchedCache(NamedTuple):
     cache: Any
 
 
+class Link(NamedTuple):
+    """What joins neighbours of a chain on the way back, beside the gradient that one hands to the other.
+
+    A convolution can take sums over the dx that it writes, for the backward pass of the batch norm before it,
+    and mask dx by that norm's ReLU. So it is told the norm, and the norm is told the sums.
+
+    Attributes:
+        need_dx: whether dx is wanted.
+        sums: taken over dy, masked by then, for the batch norm that wrote the output; None where nobody did.
+        norm: cache of the batch norm that wrote the input; None if another layer did, or if something is to
+            be added to dx before it is that norm's gradient.
+        spend: whether the cache is of no use afterwards, so that what it holds may go as soon as it is used.
+    """
+
+    need_dx: bool = True
+    sums: Array | None = None
+    norm: Any = None
+    spend: bool = False
+
+
 class Container(Layer):
-    """A layer whose parts are layers, called by the names in ``children``."""
+    """A layer whose parts are layers, called by the names in `children`."""
 
     can_skip_dx = True
 
     def __init__(self, children: dict[str, Any]) -> None:
-        self.children = {name: adopt(child, type(self).__name__) for name, child in children.items()}
+        adopted = {name: adopt(child, type(self).__name__) for name, child in children.items()}
+        self._children: Mapping[str, Layer] = MappingProxyType(adopted)
         self._watchers: dict[str, list[Callable[[Array, Array | None], None]]] = {}
-        self.uses_key = any(child.uses_key for child in self.children.values())
+        self.uses_key = any(child.uses_key for child in adopted.values())
+
+    @property
+    def children(self) -> Mapping[str, Layer]:
+        """The parts by name, in order; they stay, since how to run them is worked out once."""
+        return self._children
 
     @property
     def params(self) -> dict[str, Array]:  # type: ignore[override]
@@ -175,7 +204,7 @@ class Container(Layer):
         return key.fold(int(name) if name.isdecimal() else name)
 
     def _forward_child(self, name: str, x: Array, train: bool, key: Key | None) -> tuple[Array, Any]:
-        child = self.children[name]
+        child = self._children[name]
         own = self._key_of(name, key) if child.uses_key else None
         try:
             y, cache = child.forward(x, train=train, key=own)
@@ -191,7 +220,7 @@ class Container(Layer):
     def _backward_child(
         self, name: str, dy: Array, cache: Any, grads: Grads | None, need_dx: bool = True
     ) -> Array | None:
-        child = self.children[name]
+        child = self._children[name]
         if isinstance(cache, WatchedCache):
             for hook in tuple(self._watchers.get(name, ())):
                 hook(cache.output, dy)
@@ -210,22 +239,9 @@ class Container(Layer):
         return False
 
     def backward_chained(
-        self,
-        dy: Array,
-        cache: Any,
-        grads: Grads | None = None,
-        *,
-        need_dx: bool = True,
-        sums: Array | None = None,
-        norm: Any = None,
-        spend: bool = False,
+        self, dy: Array, cache: Any, grads: Grads | None, link: Link
     ) -> tuple[Array | None, Array | None]:
-        """Like `backward`, between others of a chain; ``sums`` are those of `last_norm` over dy.
-
-        The second result are the sums of ``norm``, the cache of a batch norm whose output was the input here,
-        over dx, or None: see `Conv2d.backward_fused`. Who will not need the cache again may ``spend`` it:
-        what it holds goes as soon as it has been used.
-        """
+        """Like `backward`, within a chain: return dx, and the sums over it for ``link.norm`` or None."""
         raise NotImplementedError
 
     def last_norm(self, cache: Any) -> Any:
@@ -256,12 +272,11 @@ class Container(Layer):
         return f"{name}(\n{''.join(indent(part, '  ') + f',{chr(10)}' for part in arguments)})"
 
     def __getstate__(self) -> dict[str, Any]:
-        return {
-            k: v for k, v in self.__dict__.items() if k not in ("_watchers", "aliases", "_plan", "_chained")
-        }
+        state = {k: v for k, v in self.__dict__.items() if k not in _FOUND_ANEW}
+        return state | {"_children": dict(self._children)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__ |= state | {"_watchers": {}}
+        self.__dict__ |= state | {"_watchers": {}, "_children": MappingProxyType(state["_children"])}
         self._replan()
 
 

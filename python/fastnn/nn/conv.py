@@ -139,15 +139,7 @@ class Conv2d(Layer):
 
     def forward(self, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
         """Map x (N, C, H, W) to (N, F, OH, OW)."""
-        y, cache, _ = _conv2d_forward(
-            x,
-            self.params["weight"],
-            self.params.get("bias"),
-            self.stride,
-            self.padding,
-            self.dilation,
-            self.groups,
-        )
+        y, cache, _ = self.forward_fused(x)
         return y, cache
 
     def takes_input_norm(self, x: Array) -> bool:

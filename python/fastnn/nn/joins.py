@@ -10,9 +10,9 @@ import numpy as np
 from .. import functional as F
 from .._arguments import choice
 from ..keys import Key
-from .container import Container, Visit, locate
+from .container import Container, Link, Visit, locate
 from .layer import Array, Grads
-from .sequential import Sequential, check_join
+from .sequential import Sequential
 
 
 class _ResidualCache(NamedTuple):
@@ -52,38 +52,44 @@ class Residual(Container):
         self.activation = activation
 
     def _join(self, body: Array, shortcut: Array) -> tuple[Array, Any]:
-        check_join("Residual", "shortcut", body, shortcut)
+        if body.shape != shortcut.shape:
+            raise ValueError(
+                f"[Residual] shortcut: expected the body's shape {body.shape}, got {shortcut.shape}"
+            )
         y = np.add(body, shortcut)
         return F.relu_forward(y) if self.activation == "relu" else (y, None)
 
     def forward(self, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
-        """Map x to the body's output plus the shortcut's."""
+        """Map x to the body's output plus the shortcut's.
+
+        Raises:
+            ValueError: their shapes differ.
+        """
         shortcut, shortcut_cache = x, None
         if "shortcut" in self.children:
             shortcut, shortcut_cache = self._forward_child("shortcut", x, train, key)
         body = self.children["body"]
-        if type(body) is Sequential and body.takes_residual and "body" not in self._watchers:
+        joined, relu_cache = False, None
+        if type(body) is Sequential and "body" not in self._watchers:
+            own = self._key_of("body", key)
             try:
-                y, body_cache = body.forward_fused(
-                    x,
-                    train=train,
-                    key=self._key_of("body", key),
-                    residual=shortcut,
-                    activation=self.activation,
+                y, body_cache, joined = body.forward_joined(
+                    x, shortcut, train=train, key=own, activation=self.activation
                 )
             except (TypeError, ValueError) as error:
                 locate(error, "body")
                 raise
-            return y, _ResidualCache(body_cache, shortcut_cache, None, True)
-        through, body_cache = self._forward_child("body", x, train, key)
-        y, relu_cache = self._join(through, shortcut)
-        return y, _ResidualCache(body_cache, shortcut_cache, relu_cache, False)
+        else:
+            y, body_cache = self._forward_child("body", x, train, key)
+        if not joined:
+            y, relu_cache = self._join(y, shortcut)
+        return y, _ResidualCache(body_cache, shortcut_cache, relu_cache, joined)
 
     def backward(
         self, dy: Array, cache: Any, grads: Grads | None = None, *, need_dx: bool = True
     ) -> Array | None:
         """Return dx, the sum over both paths, or None without ``need_dx``."""
-        return self.backward_chained(dy, cache, grads, need_dx=need_dx)[0]
+        return self.backward_chained(dy, cache, grads, Link(need_dx))[0]
 
     @property
     def chained(self) -> bool:
@@ -94,34 +100,21 @@ class Residual(Container):
         return body.last_norm(cache.body) if cache.joined else None
 
     def backward_chained(
-        self,
-        dy: Array,
-        cache: Any,
-        grads: Grads | None = None,
-        *,
-        need_dx: bool = True,
-        sums: Array | None = None,
-        norm: Any = None,
-        spend: bool = False,
+        self, dy: Array, cache: Any, grads: Grads | None, link: Link
     ) -> tuple[Array | None, Array | None]:
         body: Any = self.children["body"]
+        need_dx = link.need_dx
         identity = "shortcut" not in self.children
         dx: Array | None
         other: Array | None
         if cache.joined:
-            dx, other, sums = body.backward_fused(
-                dy,
-                cache.body,
-                self._scope("body", grads),
-                need_dx=need_dx,
-                joined=True,
-                identity=identity,
-                sums=sums,
-                norm=norm if identity else None,
-                spend=spend,
-            )
+            scope = self._scope("body", grads)
             if identity:
+                dx, _, sums = body.backward_joined(dy, cache.body, scope, link, "input")
                 return dx, sums
+            # Its dx is half of a gradient: no norm is told of it.
+            inside = Link(need_dx, link.sums, None, link.spend)
+            dx, other, _ = body.backward_joined(dy, cache.body, scope, inside, "other")
         else:
             other = F.relu_backward(dy, cache.relu) if self.activation == "relu" else dy
             dx = self._backward_child("body", other, cache.body, grads, need_dx)

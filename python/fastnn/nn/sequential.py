@@ -11,7 +11,7 @@ import numpy as np
 from .. import functional as F
 from ..keys import Key
 from .activation import ReLU
-from .container import Container, Visit, WatchedCache, locate
+from .container import Container, Link, Visit, WatchedCache, locate
 from .conv import Conv2d
 from .layer import Array, Grads, Layer
 from .linear import Linear
@@ -89,8 +89,13 @@ class Sequential(Container):
 
     def __init__(self, *layers: Any, fuse: bool = True) -> None:
         super().__init__({str(i): layer for i, layer in enumerate(layers)})
-        self.fuse = bool(fuse)
+        self._fuse = bool(fuse)
         self._replan()
+
+    @property
+    def fuse(self) -> bool:
+        """Whether runs are looked for."""
+        return self._fuse
 
     def _replan(self) -> None:
         # Children whose backward pass goes on from that of the layer behind them.
@@ -108,17 +113,14 @@ class Sequential(Container):
                 continue
             if type(self.children[after.product]) is Conv2d:
                 self._plan[i] = step._replace(reader=after.product)
+        # The step that adds a residual, and cuts negative values off after it, by itself.
+        last = self._plan[-1] if self._plan else None
+        self._joining = last if isinstance(last, Run) and last.norm and not last.relu else None
 
     def plan(self) -> list[str]:
         """Return the steps as they run, the layers of a fused one joined by ``+``."""
         steps = [step.names if isinstance(step, Run) else (step,) for step in self._plan]
         return [" + ".join(f"{n} {type(self.children[n]).__name__}" for n in names) for names in steps]
-
-    @property
-    def takes_residual(self) -> bool:
-        """Whether the last step can add a residual, and cut negative values off after it, by itself."""
-        last = self._plan[-1] if self._plan else None
-        return isinstance(last, Run) and last.norm is not None and last.relu is None
 
     @property
     def makes_dx(self) -> bool:
@@ -127,31 +129,35 @@ class Sequential(Container):
 
     def forward(self, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
         """Map the first layer's input to the last layer's output."""
-        return self.forward_fused(x, train=train, key=key)
+        y, cache, _ = self.forward_joined(x, None, train=train, key=key)
+        return y, cache
 
-    def forward_fused(
+    def forward_joined(
         self,
         x: Array,
+        residual: Array | None,
         *,
         train: bool = False,
         key: Key | None = None,
-        residual: Array | None = None,
         activation: Literal["relu"] | None = None,
-    ) -> tuple[Array, Any]:
-        """Like `forward`; if it `takes_residual`, the last step adds one and applies the activation."""
+    ) -> tuple[Array, Any, bool]:
+        """Like `forward`, where the last step adds the residual, and applies the activation, if it can.
+
+        The third result tells whether it did. It does not where the shapes differ: who adds refuses.
+        """
+        cache: Any = None
         caches = []
-        last = self._plan[-1] if self._plan else None
         deferred: Any = None
         for step in self._plan:
-            cache: Any
             if not isinstance(step, Run):
                 x, cache = self._forward_child(step, x, train, key)
-            elif step is last:
+            elif step is self._joining:
                 x, cache, _ = self._forward_run(step, x, train, deferred, residual, activation)
             else:
                 x, cache, deferred = self._forward_run(step, x, train, deferred)
             caches.append((step, cache))
-        return x, caches
+        joined = self._joining is not None and cache.norm.residual is not None
+        return x, caches, joined
 
     def _forward_run(
         self,
@@ -187,8 +193,8 @@ class Sequential(Container):
             reader: Any = None if at is None else self.children[at]
             deferred = reader is not None and x.ndim == 4 and reader.takes_input_norm(x)
             at = run.norm
-            if residual is not None:
-                check_join("Residual", "shortcut", x, residual)
+            if residual is not None and residual.shape != x.shape:
+                residual = activation = None
             y, normalised = norm.forward(
                 x,
                 train=train,
@@ -206,26 +212,16 @@ class Sequential(Container):
         self, dy: Array, cache: Any, grads: Grads | None = None, *, need_dx: bool = True
     ) -> Array | None:
         """Return dx, or None without ``need_dx``: then nothing runs below the first trainable layer."""
-        return self.backward_fused(dy, cache, grads, need_dx=need_dx)[0]
+        return self.backward_chained(dy, cache, grads, Link(need_dx))[0]
 
     @property
     def chained(self) -> bool:
         return type(self) is Sequential and self.fuse
 
     def backward_chained(
-        self,
-        dy: Array,
-        cache: Any,
-        grads: Grads | None = None,
-        *,
-        need_dx: bool = True,
-        sums: Array | None = None,
-        norm: Any = None,
-        spend: bool = False,
+        self, dy: Array, cache: Any, grads: Grads | None, link: Link
     ) -> tuple[Array | None, Array | None]:
-        dx, _, sums = self.backward_fused(
-            dy, cache, grads, need_dx=need_dx, sums=sums, norm=norm, spend=spend
-        )
+        dx, _, sums = self.backward_joined(dy, cache, grads, link, None)
         return dx, sums
 
     def last_norm(self, cache: Any) -> Any:
@@ -240,33 +236,29 @@ class Sequential(Container):
         child: Any = self.children[step]
         return child.last_norm(cache)
 
-    def backward_fused(
+    def backward_joined(
         self,
         dy: Array,
         cache: Any,
-        grads: Grads | None = None,
-        *,
-        need_dx: bool = True,
-        joined: bool = False,
-        identity: bool = False,
-        sums: Array | None = None,
-        norm: Any = None,
-        spend: bool = False,
+        grads: Grads | None,
+        link: Link,
+        residual: Literal["input", "other"] | None,
     ) -> tuple[Array | None, Array | None, Array | None]:
-        """Like `backward_chained`; the second result is the gradient of the residual that was ``joined``.
+        """Like `backward_chained`; the second result is the gradient of what `forward_joined` added.
 
-        If that residual was the input itself, by ``identity``, its gradient is part of dx.
+        Where that was the ``"input"`` itself, its gradient is part of dx.
         """
+        need_dx, sums, norm, spend = link
+        last = len(cache) - 1
         first = 0
         if not need_dx:
             needed = (i for i, (step, _) in enumerate(cache) if self._step_needs_gradient(step))
-            first = next(needed, len(cache))
-        last = len(cache) - 1
-        lowest = min(first, last) if joined else first
+            first = next(needed, last + 1)
         dx: Array | None = dy
         dresidual: Array | None = None
         to_add: Array | None = None
-        for i in reversed(range(lowest, last + 1)):
+        # The last step tells what the residual gets, even if nothing in here needs a gradient.
+        for i in reversed(range(first if residual is None else min(first, last), last + 1)):
             step, kept = cache.pop() if spend else cache[i]
             assert dx is not None
             wanted = need_dx or i > first
@@ -274,24 +266,21 @@ class Sequential(Container):
             if not isinstance(step, Run) and (step not in self._chained or isinstance(kept, WatchedCache)):
                 dx, sums = self._backward_child(step, dx, kept, grads, wanted), None
                 continue
-            merges = i == 0 < last and to_add is not None and isinstance(step, Run) and self._adds_to_dx(step)
-            # A norm below is told of its output's gradient only where that is whole.
-            whole = merges or (to_add is None and not (identity and i == last))
-            below = self._norm_after(*cache[i - 1]) if i > lowest else norm if i == 0 and whole else None
+            adding: Array | None = None
+            if i == 0 and isinstance(step, Run) and self._adds_to_dx(step):
+                adding, to_add = to_add, None
+            # A norm is told to whoever makes the whole gradient of its output.
+            whole = to_add is None and not (i == last and residual == "input")
+            before = self._norm_after(*cache[i - 1]) if i > first else norm if i == 0 and whole else None
+            here = Link(wanted, sums, before, spend)
             if not isinstance(step, Run):
                 child: Any = self.children[step]
-                scope = self._scope(step, grads)
-                dx, sums = child.backward_chained(
-                    dx, kept, scope, need_dx=wanted, sums=sums, norm=below, spend=spend
-                )
+                dx, sums = child.backward_chained(dx, kept, self._scope(step, grads), here)
                 continue
-            added = to_add if merges else None
-            dx, through, sums = self._backward_run(step, dx, kept, grads, wanted, added, sums, below, spend)
-            if merges:
-                to_add = None
-            if i == last and joined:
+            dx, through, sums = self._backward_run(step, dx, kept, grads, here, adding)
+            if i == last and residual is not None:
                 dresidual = through
-                to_add = through if identity and need_dx else None
+                to_add = through if residual == "input" and need_dx else None
         if dx is not None and to_add is not None:
             dx = np.add(dx, to_add)
         return dx if need_dx else None, dresidual, sums
@@ -310,12 +299,11 @@ class Sequential(Container):
         dy: Array,
         cache: _RunCache,
         grads: Grads | None,
-        need_dx: bool,
-        dx_residual: Array | None,
-        sums: Array | None,
-        norm_below: Any,
-        spend: bool,
+        link: Link,
+        to_add: Array | None,
     ) -> tuple[Array | None, Array | None, Array | None]:
+        """Return dx with what is ``to_add`` to it, the gradient of the norm's residual, and dx's sums."""
+        need_dx, sums, norm_before, spend = link
         dx: Array | None = dy
         dresidual: Array | None = None
         product: Any = None if run.product is None else self.children[run.product]
@@ -336,8 +324,8 @@ class Sequential(Container):
                     cache.product,
                     scope,
                     need_dx=need_dx,
-                    residual=dx_residual,
-                    norm=norm_below,
+                    residual=to_add,
+                    norm=norm_before,
                 )
                 dx, sums = norm.backward_behind(cache.norm, norm_scope, sums, convolution)
                 return dx, None, sums
@@ -348,7 +336,7 @@ class Sequential(Container):
         assert dx is not None
         if convolves:
             dx, sums = product.backward_fused(
-                dx, cache.product, scope, need_dx=need_dx, residual=dx_residual, norm=norm_below
+                dx, cache.product, scope, need_dx=need_dx, residual=to_add, norm=norm_before
             )
         elif run.product is not None:
             dx = self._backward_child(run.product, dx, cache.product, grads, need_dx)
@@ -364,13 +352,3 @@ class Sequential(Container):
 
     def __getitem__(self, index: int) -> Layer:
         return list(self.children.values())[index]
-
-
-def check_join(op: str, name: str, first: Array, other: Array) -> None:
-    """Refuse to add arrays of two shapes.
-
-    Raises:
-        ValueError: they differ.
-    """
-    if first.shape != other.shape:
-        raise ValueError(f"[{op}] {name}: expected the body's shape {first.shape}, got {other.shape}")
