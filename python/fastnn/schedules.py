@@ -534,6 +534,12 @@ class _Composite(Schedule):
 class Chain(_Composite):
     """Several schedules at once: each takes the previous one's rate as its base.
 
+    Args:
+        *schedules: any callables ``schedule(base_lr, progress) -> lr``, in order.
+
+    Raises:
+        TypeError: one of them cannot be called.
+
     Example:
         >>> warm_cosine = Chain(LinearWarmup(10, 0.0), Cosine())
         >>> warm_cosine(0.1, Progress(step=0, total_steps=100, steps_per_epoch=10))
@@ -558,6 +564,7 @@ class Sequence(_Composite):
         by: milestones in ``"epoch"`` or ``"step"``.
 
     Raises:
+        TypeError: a schedule cannot be called.
         ValueError: an argument out of range.
 
     Example:
@@ -567,6 +574,8 @@ class Sequence(_Composite):
     """
 
     def __init__(self, schedules: list[RateFunction], milestones: list[int], *, by: Unit = "step") -> None:
+        if not schedules:
+            raise ValueError("[Sequence] schedules: expected at least one, got none")
         super().__init__(tuple(schedules))
         if len(milestones) != len(schedules) - 1 or any(a >= b for a, b in pairwise([0, *milestones])):
             raise ValueError(

@@ -205,6 +205,7 @@ class Solver:
         Raises:
             DivergedError: the loss became NaN or infinite.
             KeyboardInterrupt: after Ctrl-C.
+            RuntimeError: it has been called before.
             ValueError: there is a checkpoint already and ``resume`` is off, or it is another run's.
         """
         if self._started:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import copy
+import inspect
 import pickle
+import textwrap
 from collections.abc import Callable
 from typing import Any
 
@@ -356,6 +359,17 @@ def test_keys_go_to_those_who_look_at_them() -> None:
     net.forward(np.ones((3, 2), np.float32), train=True, key=key)
     assert seen == [key.fold(1).fold(0)]
     assert not net[2].uses_key
+
+
+def kinds_of_layers() -> list[type[nn.Layer]]:
+    kinds = [getattr(nn, name) for name in nn.__all__]
+    return [k for k in kinds if isinstance(k, type) and issubclass(k, nn.Layer) and k is not nn.Layer]
+
+
+@pytest.mark.parametrize("kind", [k for k in kinds_of_layers() if not issubclass(k, nn.Container)])
+def test_a_layer_says_whether_it_looks_at_keys(kind: type[nn.Layer]) -> None:
+    body = ast.walk(ast.parse(textwrap.dedent(inspect.getsource(kind.forward))))
+    assert kind.uses_key == any(isinstance(node, ast.Name) and node.id == "key" for node in body)
 
 
 def test_nothing_runs_below_the_first_trainable_layer(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -209,6 +209,7 @@ def test_tiny_runs_stay_finite_and_within_the_base(schedule: S.Schedule, steps: 
             r"\[ReduceOnPlateau\] threshold_mode: expected one of 'rel', 'abs', got 'absolute'",
         ),
         (lambda: S.ReduceOnPlateau(mode="up"), r"\[ReduceOnPlateau\] mode: expected one of 'min', 'max'"),  # type: ignore[arg-type]
+        (lambda: S.Sequence([], []), r"\[Sequence\] schedules: expected at least one, got none"),
         (lambda: S.Sequence([S.Constant()], [3]), r"\[Sequence\] milestones: expected 0 rising numbers"),
         (
             lambda: S.Sequence([S.Constant()] * 3, [5, 5]),

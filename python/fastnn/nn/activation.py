@@ -128,6 +128,8 @@ class ELU(_Pointwise):
         https://arxiv.org/abs/1605.09332 (learned)
     """
 
+    uses_key = False
+
     def __init__(self, alpha: float = 1.0, learned: bool = False) -> None:
         super().__init__()
         self.alpha = number("ELU", "alpha", alpha, low=-math.inf)

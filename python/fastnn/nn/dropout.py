@@ -45,7 +45,11 @@ class Dropout(Layer):
         return 1.0 if self.inverted else 1.0 - self.drop_prob
 
     def forward(self, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
-        """Map any shape with the batch on its first axis to the same shape."""
+        """Map any shape with the batch on its first axis to the same shape.
+
+        Raises:
+            ValueError: training without a key.
+        """
         if not train and key is None:
             return (x if self.inverted else x * x.dtype.type(self._predict_scale)), None
         if key is None:

@@ -182,7 +182,11 @@ class InstanceNorm2d(_ExampleNorm):
         super().__init__((self.num_features,), eps, affine)
 
     def forward(self, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
-        """Normalise x (N, C, H, W)."""
+        """Normalise x (N, C, H, W).
+
+        Raises:
+            ValueError: x is of another rank.
+        """
         if x.ndim != 4:
             raise ValueError(f"[InstanceNorm2d] x: expected shape (N, C, H, W), got {x.shape}")
         return F.instancenorm_forward(x, *self._scale_and_shift(x), eps=self.eps)

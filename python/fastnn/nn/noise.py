@@ -42,7 +42,11 @@ class SpatialDropout(Layer):
         self.drop_prob = number(type(self).__name__, "drop_prob", drop_prob, high=1.0, below=True)
 
     def forward(self, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
-        """Map any shape with the batch on its first axis to the same shape."""
+        """Map any shape with the batch on its first axis to the same shape.
+
+        Raises:
+            ValueError: training without a key.
+        """
         if key is None:
             if train:
                 raise ValueError(f"[{type(self).__name__}] key: expected a fastnn.Key in training, got None")
@@ -104,7 +108,11 @@ class GaussianNoise(Layer):
         self.std = number("GaussianNoise", "std", std)
 
     def forward(self, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
-        """Map any shape with the batch on its first axis to the same shape."""
+        """Map any shape with the batch on its first axis to the same shape.
+
+        Raises:
+            ValueError: training without a key.
+        """
         if key is None:
             if train:
                 raise ValueError("[GaussianNoise] key: expected a fastnn.Key in training, got None")

@@ -56,6 +56,9 @@ class _BatchNorm(Layer):
             statistics: (2, C), the batch's mean and biased variance, where whoever made x took them already.
             residual: of x's shape, added before the activation.
             deferred: whether that is left to the convolution that reads y, which is x then.
+
+        Raises:
+            ValueError: x is of another rank.
         """
         if x.ndim != self.ndim:
             axes = {2: "(N, C)", 4: "(N, C, H, W)"}[self.ndim]

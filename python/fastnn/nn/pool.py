@@ -187,6 +187,8 @@ class AdaptiveAvgPool2d(_AdaptivePool2d):
         https://arxiv.org/abs/1406.4729
     """
 
+    uses_key = False
+
     def forward(self, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
         """Map x (N, C, H, W) to (N, C, OH, OW)."""
         return F.adaptive_avgpool2d_forward(x, self.output_size)
@@ -217,6 +219,8 @@ class AdaptiveMaxPool2d(_AdaptivePool2d):
         He et al., Spatial pyramid pooling in deep convolutional networks, 2014,
         https://arxiv.org/abs/1406.4729
     """
+
+    uses_key = False
 
     def forward(self, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
         """Map x (N, C, H, W) to (N, C, OH, OW)."""
@@ -275,7 +279,11 @@ class FractionalMaxPool2d(Layer):
             self.output_ratio = h, w
 
     def forward(self, x: Array, *, train: bool = False, key: Key | None = None) -> tuple[Array, Any]:
-        """Map x (N, C, H, W) to (N, C, OH, OW)."""
+        """Map x (N, C, H, W) to (N, C, OH, OW).
+
+        Raises:
+            ValueError: x is of another rank, or training without a key.
+        """
         if x.ndim != 4:
             raise ValueError(f"[FractionalMaxPool2d] x: expected shape (N, C, H, W), got {x.shape}")
         if key is None and train:

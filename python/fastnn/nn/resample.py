@@ -16,6 +16,7 @@ Margins: TypeAlias = int | tuple[int, int, int, int]
 class _Pad2d(Layer):
     """Margins round images, (left, right, top, bottom)."""
 
+    uses_key = False
     mode: ClassVar[Literal["zeros", "reflect"]]
 
     def __init__(self, padding: Margins) -> None:
@@ -93,6 +94,8 @@ class Upsample(Layer):
         >>> Upsample(2)(np.array([[[[1.0, 2.0]]]])).tolist()
         [[[[1.0, 1.0, 2.0, 2.0], [1.0, 1.0, 2.0, 2.0]]]]
     """
+
+    uses_key = False
 
     def __init__(self, scale_factor: IntOrPair, mode: Literal["nearest"] = "nearest") -> None:
         super().__init__()
