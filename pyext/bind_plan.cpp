@@ -27,11 +27,12 @@ class Channels {
 };
 
 template <class T>
-int add_linear(Plan<T>& plan, int x, py::handle w_obj, py::handle b_obj, int residual, bool relu) {
+int add_linear(Plan<T>& plan, int x, py::handle w_obj, py::handle b_obj, bool of_images, int residual,
+               bool relu) {
   ArrayArg<T> w("Plan.linear", "w", w_obj);
   w.shaped({-1, -1}, "(out, in)").non_empty({0, 1});
   const Channels<T> b("Plan.linear", "b", b_obj, w.dim(0));
-  return plan.linear(x, w.matrix(), b.data(), residual, relu);
+  return plan.linear(x, w.matrix(), b.data(), of_images, residual, relu);
 }
 
 template <class T>
@@ -45,15 +46,15 @@ int add_conv2d(Plan<T>& plan, int x, py::handle w_obj, py::handle b_obj, const P
 }
 
 template <class T>
-int add_batchnorm(Plan<T>& plan, int x, py::handle gamma_obj, py::handle beta_obj, py::handle mean_obj,
-                  py::handle var_obj, double eps, int residual, bool relu) {
+int add_batchnorm(Plan<T>& plan, int x, int rank, py::handle gamma_obj, py::handle beta_obj,
+                  py::handle mean_obj, py::handle var_obj, double eps, int residual, bool relu) {
   const char* op = "Plan.batchnorm";
   ArrayArg<T> gamma(op, "gamma", gamma_obj);
   gamma.shaped({-1}, "(C,)");
   const int64_t channels = gamma.dim(0);
   const Channels<T> beta(op, "beta", beta_obj, channels);
   const Channels<double> mean(op, "mean", mean_obj, channels), var(op, "var", var_obj, channels);
-  return plan.batchnorm(x, channels,
+  return plan.batchnorm(x, rank, channels,
                         {gamma.contiguous(), beta.data(), mean.data(), var.data(), eps, relu, {}}, residual);
 }
 
@@ -80,12 +81,12 @@ template <class T>
 void bind_plan_as(py::module_& m, const char* name) {
   py::class_<Plan<T>>(m, name, "A net in prediction mode, as steps that one call runs.")
       .def(py::init<>())
-      .def("linear", &add_linear<T>, py::arg("x"), py::arg("w"), py::arg("b"), py::arg("residual"),
-           py::arg("relu"))
+      .def("linear", &add_linear<T>, py::arg("x"), py::arg("w"), py::arg("b"), py::arg("of_images"),
+           py::arg("residual"), py::arg("relu"))
       .def("conv2d", &add_conv2d<T>, py::arg("x"), py::arg("w"), py::arg("b"), py::arg("stride"),
            py::arg("padding"), py::arg("dilation"), py::arg("groups"), py::arg("residual"), py::arg("relu"))
-      .def("batchnorm", &add_batchnorm<T>, py::arg("x"), py::arg("gamma"), py::arg("beta"), py::arg("mean"),
-           py::arg("var"), py::arg("eps"), py::arg("residual"), py::arg("relu"))
+      .def("batchnorm", &add_batchnorm<T>, py::arg("x"), py::arg("rank"), py::arg("gamma"), py::arg("beta"),
+           py::arg("mean"), py::arg("var"), py::arg("eps"), py::arg("residual"), py::arg("relu"))
       .def("relu", &Plan<T>::relu, py::arg("x"))
       .def(
           "activation",

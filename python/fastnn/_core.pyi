@@ -155,6 +155,7 @@ class PlanFloat32:
     def batchnorm(
         self,
         x: typing.SupportsInt | typing.SupportsIndex,
+        rank: typing.SupportsInt | typing.SupportsIndex,
         gamma: typing.Any,
         beta: typing.Any,
         mean: typing.Any,
@@ -183,6 +184,7 @@ class PlanFloat32:
         x: typing.SupportsInt | typing.SupportsIndex,
         w: typing.Any,
         b: typing.Any,
+        of_images: bool,
         residual: typing.SupportsInt | typing.SupportsIndex,
         relu: bool,
     ) -> int: ...
@@ -225,6 +227,7 @@ class PlanFloat64:
     def batchnorm(
         self,
         x: typing.SupportsInt | typing.SupportsIndex,
+        rank: typing.SupportsInt | typing.SupportsIndex,
         gamma: typing.Any,
         beta: typing.Any,
         mean: typing.Any,
@@ -253,6 +256,7 @@ class PlanFloat64:
         x: typing.SupportsInt | typing.SupportsIndex,
         w: typing.Any,
         b: typing.Any,
+        of_images: bool,
         residual: typing.SupportsInt | typing.SupportsIndex,
         relu: bool,
     ) -> int: ...

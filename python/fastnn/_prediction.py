@@ -47,6 +47,9 @@ class Predicting:
             batch_size: how many examples run at once; bounds the memory.
             samples: how many random predictions to average, see `predict_proba`; None for one without
                 randomness.
+
+        Raises:
+            ValueError: X is no batch of numbers that the net can take, or a count is not positive.
         """
         if samples is None or self.task == "regression":
             return answers(self.predict_scores(X, batch_size=batch_size, samples=samples), self.task)
@@ -61,6 +64,9 @@ class Predicting:
             batch_size: how many examples run at once; bounds the memory.
             samples: how many random predictions to average, see `predict_proba`; None for one without
                 randomness.
+
+        Raises:
+            ValueError: X is no batch of numbers that the net can take, or a count is not positive.
         """
         if samples is None:
             return self._in_batches(X, batch_size, lambda x: self.net.forward(x)[0])
@@ -79,7 +85,7 @@ class Predicting:
             samples: how many random predictions to average; None for one without randomness.
 
         Raises:
-            ValueError: if the loss is one of regression.
+            ValueError: if the loss is one of regression, or as in `predict`.
 
         Reference:
             Gal and Ghahramani, Dropout as a Bayesian approximation, 2016, https://arxiv.org/abs/1506.02142
@@ -113,6 +119,9 @@ class Predicting:
     def for_inference(self) -> fastnn.inference.Predictor:
         """Return a `Predictor` with the scores of this moment: batch norm folded, one call, no training.
 
+        Raises:
+            ValueError: neighbours do not fit each other, as a batch norm of another width.
+
         Example:
             >>> from fastnn import Model, nn
             >>> model = Model(nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3)))
@@ -135,6 +144,9 @@ class Predicting:
         Returns:
             ``{"loss", "accuracy"}`` for classification and yes-or-no answers, ``{"loss", "mae"}`` for
             regression, ``{"loss"}`` for a loss that is a bare callable.
+
+        Raises:
+            ValueError: X, y or ``weights`` do not fit the net, the loss or each other.
         """
         scores = self.predict_scores(X, batch_size=batch_size)
         result = {"loss": self.loss_function(scores, y, weights)[0]}

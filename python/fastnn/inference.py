@@ -38,6 +38,7 @@ _PLANNED = (
     *_ACTIVATIONS,
 )
 _NO_RESIDUAL = -1
+_ANY_RANK = 0  # of a batch norm's input: rows or images
 
 
 class Predictor:
@@ -190,8 +191,11 @@ class _Writer:
             if type(layer) in (nn.Residual, nn.Parallel):
                 x = self._sum(layer, x)
                 continue
+            of_images = type(layer) is nn.Flatten and self._reads_images(rest)
+            if of_images:
+                layer = rest.pop(0)
             if type(layer) not in _PRODUCTS + _NORMS:
-                x = self._simple(layer, x, rest)
+                x = self._simple(layer, x)
                 continue
             norm: Any = layer if type(layer) in _NORMS else None
             if norm is None and rest and type(rest[0]) in _NORMS:
@@ -201,7 +205,10 @@ class _Writer:
             if rest and type(rest[0]) is nn.ReLU:
                 rest.pop(0)
                 ends["relu"] = True
-            x = self._norm(layer, x, ends) if norm is layer else self._product(layer, norm, x, ends)
+            if norm is layer:
+                x = self._norm(layer, x, ends)
+            else:
+                x = self._product(layer, norm, x, ends, of_images)
         return x
 
     def _sum(self, layer: Any, x: int) -> int:
@@ -213,15 +220,15 @@ class _Writer:
             y = self.write(path, x, y, relu=getattr(layer, "activation", None) == "relu")
         return y
 
-    def _product(self, layer: Any, norm: Any, x: int, ends: dict[str, Any]) -> int:
+    def _product(self, layer: Any, norm: Any, x: int, ends: dict[str, Any], of_images: bool) -> int:
         w, b = layer.params["weight"], layer.params.get("bias")
         if norm is not None:
             w, b = _folded(w, b, norm)
         if type(layer) is nn.Linear:
-            if self.channels is not None:  # images whose channels lie last
-                w = w.reshape(len(w), self.channels, -1).swapaxes(1, 2).reshape(len(w), -1)
+            if of_images:
+                w = _channels_last(w, self.channels)
             self.channels = None
-            return self.plan.linear(x, self._cast(w), self._cast(b), **ends)
+            return self.plan.linear(x, self._cast(w), self._cast(b), of_images, **ends)
         self.channels = layer.out_channels
         window = layer.stride, layer.padding, layer.dilation
         return self.plan.conv2d(x, self._cast(w), self._cast(b), *window, layer.groups, **ends)
@@ -230,9 +237,13 @@ class _Writer:
         gamma, beta = self._cast(layer.params["weight"]), self._cast(layer.params["bias"])
         mean, var = (layer.buffers[name].astype(np.float64) for name in ("running_mean", "running_var"))
         self.channels = layer.num_features if layer.ndim == 4 else None
-        return self.plan.batchnorm(x, gamma, beta, mean, var, layer.eps, **ends)
+        return self.plan.batchnorm(x, layer.ndim, gamma, beta, mean, var, layer.eps, **ends)
 
-    def _simple(self, layer: Any, x: int, rest: list[nn.Layer]) -> int:
+    def _reads_images(self, behind: list[nn.Layer]) -> bool:
+        """Return whether the layers behind a Flatten begin with one that reads images as they lie."""
+        return self.channels is not None and bool(behind) and type(behind[0]) is nn.Linear
+
+    def _simple(self, layer: Any, x: int) -> int:
         kind = type(layer)
         if kind is nn.ReLU:
             return self.plan.relu(x)
@@ -249,24 +260,38 @@ class _Writer:
             factor = 1 / layer.buffers["std"]
             mean, zeros = layer.buffers["mean"].astype(np.float64), np.zeros(len(factor), self.dtype)
             return self.plan.batchnorm(
-                x, self._cast(factor), zeros, mean, np.ones(len(factor)), 0.0, _NO_RESIDUAL, False
+                x, _ANY_RANK, self._cast(factor), zeros, mean, np.ones(len(factor)), 0.0, _NO_RESIDUAL, False
             )
-        # Flatten: a linear layer that follows reads images as they lie, its columns in their order.
-        if self.channels is not None and rest and type(rest[0]) is nn.Linear:
-            return x
-        self.channels = None
+        self.channels = None  # Flatten
         return self.plan.flatten(x)
 
     def _cast(self, array: Array | None) -> Array | None:
         return None if array is None else np.ascontiguousarray(array, self.dtype)
 
 
+def _channels_last(w: Array, channels: int | None) -> Array:
+    """Return a linear layer's weight, its columns in the order that flattened images have in memory.
+
+    Raises:
+        ValueError: no images of so many channels have that many features.
+    """
+    assert channels is not None
+    if w.shape[1] % channels:
+        expected = f"a multiple of the {channels} channels before it"
+        raise ValueError(f"[for_inference] in_features: expected {expected}, got {w.shape[1]}")
+    columns: Array = w.reshape(len(w), channels, -1).swapaxes(1, 2)
+    return columns.reshape(len(w), -1)
+
+
 def _folded(w: Array, b: Array | None, norm: Any) -> tuple[Array, Array]:
     """Return weight and bias, in double, of a product with the batch norm that follows it.
 
     Raises:
-        ValueError: the norm is of another width.
+        ValueError: the norm is of another width, or of images behind a linear layer or the reverse.
     """
+    if norm.ndim != w.ndim:
+        expected, got = (f"BatchNorm{'2d' if ndim == 4 else '1d'}" for ndim in (w.ndim, norm.ndim))
+        raise ValueError(f"[for_inference] norm: expected {expected}, got {got}")
     if norm.num_features != len(w):
         raise ValueError(f"[for_inference] norm: expected num_features={len(w)}, got {norm.num_features}")
     held = norm.params | norm.buffers

@@ -10,6 +10,7 @@ import pytest
 
 import fastnn
 from fastnn import nets, nn
+from fastnn.functional._plan import new_plan
 from fastnn.inference import Predictor, _Writer
 from fastnn.model import Model
 
@@ -241,6 +242,55 @@ def test_an_input_that_does_not_fit_is_refused(name: str, shape: tuple[int, ...]
 def test_a_norm_of_another_width_is_refused(features: int) -> None:
     model = Model(nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(features)))
     with pytest.raises(ValueError, match=rf"^\[for_inference\] norm: .*=8, got {features}$"):
+        model.for_inference()
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        lambda: [nn.Conv2d(2, 3, 1), nn.Linear(48, 5)],
+        lambda: [nn.BatchNorm2d(2), nn.ReLU(), nn.Linear(32, 5)],
+        lambda: [nn.Tanh(), nn.Linear(32, 5)],
+        lambda: [nn.Linear(32, 5)],
+    ],
+)
+def test_images_reach_a_linear_layer_only_through_flatten(layers: Any) -> None:
+    X = np.ones((2, 2, 4, 4), np.float32)
+    model = Model(nn.Sequential(*layers()))
+    for refusing in (model.predict, model.for_inference()):
+        with pytest.raises(ValueError, match=r"expected (a shape that leads to \(N, features\)|shape)"):
+            refusing(X)
+    *images, linear = layers()
+    flat = Model(nn.Sequential(*images, nn.Flatten(), linear))
+    np.testing.assert_allclose(flat.for_inference()(X), flat.loss(X), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(("norm", "shape"), [(nn.BatchNorm1d, (2, 3, 4, 4)), (nn.BatchNorm2d, (2, 3))])
+def test_a_norm_refuses_an_input_of_another_rank(norm: Any, shape: tuple[int, ...]) -> None:
+    model = Model(nn.Sequential(nn.ReLU(), norm(3)))
+    for refusing in (model.predict, model.for_inference()):
+        with pytest.raises(ValueError, match=r"expected .*\(N, C"):
+            refusing(np.ones(shape, np.float32))
+
+
+def test_a_plan_s_input_is_not_taken_for_images_of_a_step() -> None:
+    with pytest.raises(
+        ValueError, match=r"^\[Plan.linear\] x: expected images that a step made, got the input$"
+    ):
+        new_plan(np.dtype(np.float32)).linear(0, np.ones((3, 4), np.float32), None, True, -1, False)
+
+
+def test_features_that_no_images_have_are_refused() -> None:
+    model = Model(nn.Sequential(nn.Conv2d(2, 3, 1), nn.Flatten(), nn.Linear(10, 5)))
+    with pytest.raises(
+        ValueError, match=r"^\[for_inference\] in_features: .* the 3 channels before it, got 10$"
+    ):
+        model.for_inference()
+
+
+def test_a_norm_of_another_rank_is_refused() -> None:
+    model = Model(nn.Sequential(nn.Linear(4, 8), nn.BatchNorm2d(8)))
+    with pytest.raises(ValueError, match=r"^\[for_inference\] norm: expected BatchNorm1d, got BatchNorm2d$"):
         model.for_inference()
 
 

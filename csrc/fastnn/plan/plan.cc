@@ -49,6 +49,10 @@ void check_rank(int rank, int expected, const char* axes) {
         rank);
 }
 
+void check_rows_or_images(int rank) {
+  check(rank == 2 || rank == 4, kOp, "X: expected shape (N, C) or (N, C, H, W), got rank ", rank);
+}
+
 void check_width(int64_t size, int64_t expected, const char* what) {
   check(size == expected, kOp, "X: expected a shape that leads to ", expected, ' ', what, ", got ", size);
 }
@@ -59,17 +63,29 @@ std::vector<T> copied(const T* data, int64_t size) {
 }
 
 template <class T>
+Epilogue<T> epilogue_of(const std::vector<T>& bias, const PixelRows<T>& residual, bool relu) {
+  Epilogue<T> epilogue;
+  epilogue.bias = bias.empty() ? nullptr : bias.data();
+  epilogue.residual = residual.matrix();
+  epilogue.relu = relu;
+  return epilogue;
+}
+
+template <class T>
 struct LinearStep final : Step<T> {
   PackedMatrix<T> w;
   std::vector<T> b;
-  bool relu;
+  bool of_images, relu;
 
-  LinearStep(int x, MatrixView<const T> w, const T* b, int residual, bool relu)
-      : Step<T>(x, residual), w(gemm_pack<T>(w.transposed())), b(copied(b, w.rows)), relu(relu) {}
+  LinearStep(int x, MatrixView<const T> w, const T* b, bool of_images, int residual, bool relu)
+      : Step<T>(x, residual),
+        w(gemm_pack<T>(w.transposed())),
+        b(copied(b, w.rows)),
+        of_images(of_images),
+        relu(relu) {}
 
-  // Images between steps are dense: their rows are features in N, H, W, C order.
   TensorView<T> result(const TensorView<const T>& x) const override {
-    if (this->x == 0) check_rank(x.rank, 2, "(N, features)");
+    check_rank(x.rank, of_images ? 4 : 2, of_images ? "(N, C, H, W)" : "(N, features)");
     int64_t features = 1;
     for (int d = 1; d < x.rank; ++d) features *= x.shape[d];
     check_width(features, w.rows, "features");
@@ -78,16 +94,12 @@ struct LinearStep final : Step<T> {
   void run(const TensorView<const T>& x, const TensorView<const T>& residual,
            const TensorView<T>& y) const override {
     const PixelRows<T> added(residual);
-    Epilogue<T> epilogue;
-    epilogue.bias = b.empty() ? nullptr : b.data();
-    epilogue.residual = added.matrix();
-    epilogue.relu = relu;
     MatrixView<const T> in = row_major(x.data, x.shape[0], w.rows);
     if (x.rank == 2) {
       if (in.rows > 1) in.row_stride = x.stride[0];
       if (in.cols > 1) in.col_stride = x.stride[1];
     }
-    gemm<T>(in, w, row_major(y.data, y.shape[0], y.shape[1]), {}, epilogue);
+    gemm<T>(in, w, row_major(y.data, y.shape[0], y.shape[1]), {}, epilogue_of(b, added, relu));
   }
 };
 
@@ -122,11 +134,7 @@ struct Conv2dStep final : Step<T> {
   void run(const TensorView<const T>& x, const TensorView<const T>& residual,
            const TensorView<T>& y) const override {
     const PixelRows<T> added(residual);
-    Epilogue<T> epilogue;
-    epilogue.bias = b.empty() ? nullptr : b.data();
-    epilogue.residual = added.matrix();
-    epilogue.relu = relu;
-    conv2d_forward<T>(x, w, y, settings, {}, epilogue, &kept);
+    conv2d_forward<T>(x, w, y, settings, {}, epilogue_of(b, added, relu), &kept);
   }
 };
 
@@ -136,13 +144,16 @@ struct BatchNormStep final : Step<T> {
   std::vector<double> mean, var;
   BatchNorm<T> norm;
 
-  BatchNormStep(int x, int64_t channels, const BatchNorm<T>& norm, int residual)
+  int rank;
+
+  BatchNormStep(int x, int rank, int64_t channels, const BatchNorm<T>& norm, int residual)
       : Step<T>(x, residual),
         gamma(copied(norm.gamma, channels)),
         beta(copied(norm.beta, channels)),
         mean(copied(norm.mean, channels)),
         var(copied(norm.var, channels)),
-        norm(norm) {
+        norm(norm),
+        rank(rank) {
     this->norm.gamma = gamma.data();
     this->norm.beta = beta.data();
     this->norm.mean = mean.data();
@@ -150,7 +161,7 @@ struct BatchNormStep final : Step<T> {
   }
 
   TensorView<T> result(const TensorView<const T>& x) const override {
-    check(x.rank == 2 || x.rank == 4, kOp, "X: expected shape (N, C) or (N, C, H, W), got rank ", x.rank);
+    rank ? check_rank(x.rank, rank, rank == 2 ? "(N, C)" : "(N, C, H, W)") : check_rows_or_images(x.rank);
     check_width(x.shape[1], static_cast<int64_t>(gamma.size()), "channels");
     return dense_like(x);
   }
@@ -167,7 +178,7 @@ template <class T>
 struct PointwiseStep : Step<T> {
   using Step<T>::Step;
   TensorView<T> result(const TensorView<const T>& x) const override {
-    check(x.rank == 2 || x.rank == 4, kOp, "X: expected shape (N, C) or (N, C, H, W), got rank ", x.rank);
+    check_rows_or_images(x.rank);
     return dense_like(x);
   }
 };
@@ -180,15 +191,6 @@ struct ReluStep final : PointwiseStep<T> {
   }
 };
 
-// Images whose pixels are windows of x.
-template <class T>
-TensorView<T> pooled(const TensorView<const T>& x, const Window2d& window) {
-  check_rank(x.rank, 4, "(N, C, H, W)");
-  const int64_t oh = window.h.outputs(x.shape[2]), ow = window.w.outputs(x.shape[3]);
-  check(oh > 0 && ow > 0, kOp, "X: expected images as large as the pooling windows, got smaller ones");
-  return images<T>(x.shape[0], x.shape[1], oh, ow);
-}
-
 template <class T>
 struct ActivationStep final : PointwiseStep<T> {
   ActivationSpec spec;
@@ -198,6 +200,15 @@ struct ActivationStep final : PointwiseStep<T> {
     activation_forward<T>(spec, x, y);
   }
 };
+
+// Images whose pixels are windows of x.
+template <class T>
+TensorView<T> pooled(const TensorView<const T>& x, const Window2d& window) {
+  check_rank(x.rank, 4, "(N, C, H, W)");
+  const int64_t oh = window.h.outputs(x.shape[2]), ow = window.w.outputs(x.shape[3]);
+  check(oh > 0 && ow > 0, kOp, "X: expected images as large as the pooling windows, got smaller ones");
+  return images<T>(x.shape[0], x.shape[1], oh, ow);
+}
 
 template <class T>
 struct MaxPoolStep final : Step<T> {
@@ -272,8 +283,9 @@ int Plan<T>::append(std::unique_ptr<Step<T>> step) {
 }
 
 template <class T>
-int Plan<T>::linear(int x, MatrixView<const T> w, const T* b, int residual, bool relu) {
-  return append(std::make_unique<LinearStep<T>>(x, w, b, residual, relu));
+int Plan<T>::linear(int x, MatrixView<const T> w, const T* b, bool of_images, int residual, bool relu) {
+  check(x > 0 || !of_images, "Plan.linear", "x: expected images that a step made, got the input");
+  return append(std::make_unique<LinearStep<T>>(x, w, b, of_images, residual, relu));
 }
 
 template <class T>
@@ -283,8 +295,8 @@ int Plan<T>::conv2d(int x, TensorView<const T> w, const T* b, const Conv2dSettin
 }
 
 template <class T>
-int Plan<T>::batchnorm(int x, int64_t channels, const BatchNorm<T>& norm, int residual) {
-  return append(std::make_unique<BatchNormStep<T>>(x, channels, norm, residual));
+int Plan<T>::batchnorm(int x, int rank, int64_t channels, const BatchNorm<T>& norm, int residual) {
+  return append(std::make_unique<BatchNormStep<T>>(x, rank, channels, norm, residual));
 }
 
 template <class T>

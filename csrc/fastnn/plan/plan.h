@@ -26,10 +26,12 @@ class Plan {
  public:
   // Each appends a step that reads value `x`, and returns the number of the value that it makes. A residual
   // is a value that is added before the ReLU; -1 is none.
-  int linear(int x, MatrixView<const T> w, const T* b, int residual, bool relu);
+  // Rows of a linear step `of_images` are images that a step made, their features in H, W, C order.
+  int linear(int x, MatrixView<const T> w, const T* b, bool of_images, int residual, bool relu);
   int conv2d(int x, TensorView<const T> w, const T* b, const Conv2dSettings& settings, int residual,
              bool relu);
-  int batchnorm(int x, int64_t channels, const BatchNorm<T>& norm, int residual);
+  // The input of a batch norm has `rank` axes, or 2 or 4 if that is 0.
+  int batchnorm(int x, int rank, int64_t channels, const BatchNorm<T>& norm, int residual);
   int relu(int x);
   int activation(int x, const ActivationSpec& spec);
   int maxpool2d(int x, const Window2d& window, bool ceil_mode);
