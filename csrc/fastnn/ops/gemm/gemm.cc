@@ -408,10 +408,6 @@ void gemm(MatrixView<const T> a, MatrixView<const T> b, MatrixView<T> c, const P
   }
 }
 
-template void gemm_join_statistics(const float*, const float*, const int64_t*, int64_t, int64_t,
-                                   const Epilogue<float>&);
-template void gemm_join_statistics(const double*, const double*, const int64_t*, int64_t, int64_t,
-                                   const Epilogue<double>&);
 template <class T>
 void column_sums(MatrixView<const T> a, T* out) {
   constexpr int64_t kChunkRows = 1024;
@@ -433,17 +429,17 @@ void column_sums(MatrixView<const T> a, T* out) {
           row_major(out, 1, a.cols));
 }
 
-template void column_sums(MatrixView<const float>, float*);
-template void column_sums(MatrixView<const double>, double*);
-template PackedMatrix<float> gemm_pack(MatrixView<const float>);
-template PackedMatrix<double> gemm_pack(MatrixView<const double>);
-template void gemm(MatrixView<const float>, const PackedMatrix<float>&, MatrixView<float>,
-                   const Prologue<float>&, const Epilogue<float>&);
-template void gemm(MatrixView<const double>, const PackedMatrix<double>&, MatrixView<double>,
-                   const Prologue<double>&, const Epilogue<double>&);
-template void gemm(MatrixView<const float>, MatrixView<const float>, MatrixView<float>,
-                   const Prologue<float>&, const Epilogue<float>&);
-template void gemm(MatrixView<const double>, MatrixView<const double>, MatrixView<double>,
-                   const Prologue<double>&, const Epilogue<double>&);
+#define FASTNN_X(T)                                                                                  \
+  template PackedMatrix<T> gemm_pack(MatrixView<const T>);                                           \
+  template void gemm(MatrixView<const T>, MatrixView<const T>, MatrixView<T>, const Prologue<T>&,    \
+                     const Epilogue<T>&);                                                            \
+  template void gemm(MatrixView<const T>, const PackedMatrix<T>&, MatrixView<T>, const Prologue<T>&, \
+                     const Epilogue<T>&);                                                            \
+  template void gemm_join_statistics(const T*, const T*, const int64_t*, int64_t, int64_t,           \
+                                     const Epilogue<T>&);                                            \
+  template void column_sums(MatrixView<const T>, T*);
+FASTNN_X(float)
+FASTNN_X(double)
+#undef FASTNN_X
 
 }  // namespace fastnn

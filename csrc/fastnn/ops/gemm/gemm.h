@@ -4,8 +4,8 @@
 //
 // f is the prologue (an affine map and ReLU by column of A, the shape of a normalisation), the rest the
 // epilogue. Shapes: A (m, k) and B (k, n), any strides, so that a transpose is a view; C (m, n), its columns
-// contiguous. C must not overlap an input, and it is overwritten. Every element is one sum in ascending p,
-// cut into runs fixed by the shape, so that results are the same bits for any number of threads; they may
+// contiguous. C must not overlap an input, and it is overwritten. Shape and strides alone say in which order
+// the terms of an element are added, so that results are the same bits for any number of threads; they may
 // differ between instruction sets. Thread-safe. T is float or double.
 #pragma once
 
