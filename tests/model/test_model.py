@@ -108,6 +108,32 @@ def test_gradients_are_overwritten_by_loss_and_accumulated_by_backward() -> None
     np.testing.assert_allclose(model.grads.flat, 2 * first, rtol=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [
+        (nn.Linear(5, 4), (5,)),
+        (nn.BatchNorm1d(4), (4,)),
+        (nn.Conv1d(2, 3, 3), (2, 5)),
+        (nn.Conv2d(2, 3, 3), (2, 4, 5)),
+        (nn.ConvTranspose2d(2, 3, 2), (2, 2, 3)),
+        (nn.DropConnectLinear(5, 4), (5,)),
+        (nn.GroupNorm(1, 2), (2, 3, 3)),
+        (nn.PReLU(), (4,)),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, nn.Layer) else "",
+)
+def test_nothing_is_left_of_gradients_of_the_step_before(layer: nn.Layer, shape: tuple[int, ...]) -> None:
+    inputs = RNG.normal(size=(3, *shape))
+    features = int(np.prod(layer.forward(np.ones((3, *shape), np.float32))[0].shape[1:]))
+    model = Model(nn.Sequential(layer, nn.Flatten(), nn.Linear(features, 2)), dtype=np.float64)
+    labels = np.array([0, 1, 0])
+    first = model.loss(inputs, labels)[1].flat.copy()
+    assert first.any()
+    model.step = 0
+    model.grads.flat[:] = np.nan
+    np.testing.assert_array_equal(model.loss(inputs, labels)[1].flat, first)
+
+
 def test_all_parameters_are_views_of_one_buffer() -> None:
     model = small()
     assert model.params.flat.size == sum(p.size for p in model.params.values())

@@ -387,6 +387,30 @@ def test_nothing_runs_below_the_first_trainable_layer(monkeypatch: pytest.Monkey
         net.backward(y, cache)
 
 
+@pytest.mark.parametrize("kind", kinds_of_layers())
+def test_a_layer_says_whether_it_can_skip_dx(kind: type[nn.Layer]) -> None:
+    assert kind.can_skip_dx == ("need_dx" in inspect.signature(kind.backward).parameters)
+
+
+def test_another_backward_need_not_skip_dx() -> None:
+    class Doubled(nn.Linear):
+        def backward(self, dy: Any, cache: Any, grads: Any = None) -> Any:  # type: ignore[override]
+            return super().backward(2 * dy, cache, grads)
+
+    class Wrapped(nn.Container):
+        def forward(self, x: Any, *, train: bool = False, key: Key | None = None) -> tuple[Any, Any]:
+            return self._forward_child("0", x, train, key)
+
+        def backward(self, dy: Any, cache: Any, grads: Any = None) -> Any:
+            return self._backward_child("0", dy, cache, grads)
+
+    for first in (Doubled(2, 3), Wrapped({"0": nn.Linear(2, 3)})):
+        net = nn.Sequential(first, nn.ReLU())
+        y, cache = net.forward(np.ones((3, 2), np.float32), train=True)
+        assert net.backward(np.ones_like(y), cache, need_dx=False) is None
+        assert not first.can_skip_dx
+
+
 def test_walk_visits_parts_before_the_whole() -> None:
     net = conv_net()
     visits = list(net.walk(X))

@@ -51,8 +51,6 @@ class Link(NamedTuple):
 class Container(Layer):
     """A layer whose parts are layers, called by the names in `children`."""
 
-    can_skip_dx = True
-
     def __init__(self, children: dict[str, Any]) -> None:
         adopted = {name: adopt(child, type(self).__name__) for name, child in children.items()}
         self._children: Mapping[str, Layer] = MappingProxyType(adopted)

@@ -62,7 +62,7 @@ class DropConnectLinear(Linear):
         https://proceedings.mlr.press/v28/wan13.html
     """
 
-    can_skip_dx = False
+    can_skip_dx = True
 
     def __init__(
         self, in_features: int, out_features: int, bias: bool = True, drop_prob: float = 0.5
@@ -79,7 +79,7 @@ class DropConnectLinear(Linear):
     def backward(
         self, dy: Array, cache: Any, grads: Grads | None = None, *, need_dx: bool = True
     ) -> Array | None:
-        """Return dx (N, in_features); add dw and db."""
+        """Return dx (N, in_features), or None without ``need_dx``; add dw and db unless frozen."""
         product, drawn = cache
         dx, dw, db = F.linear_backward(dy, product, need_dx=need_dx, need_dw=self.trainable)
         if dw is not None:
@@ -122,7 +122,7 @@ class DropConnectConv2d(Conv2d):
         https://proceedings.mlr.press/v28/wan13.html
     """
 
-    can_skip_dx = False
+    can_skip_dx = True
 
     def __init__(
         self,
@@ -156,7 +156,7 @@ class DropConnectConv2d(Conv2d):
     def backward(
         self, dy: Array, cache: Any, grads: Grads | None = None, *, need_dx: bool = True
     ) -> Array | None:
-        """Return dx (N, C, H, W); add dw and db."""
+        """Return dx (N, C, H, W), or None without ``need_dx``; add dw and db unless frozen."""
         product, drawn = cache
         dx, dw, db = F.conv2d_backward(dy, product, need_dx=need_dx, need_dw=self.trainable)
         if dw is not None:

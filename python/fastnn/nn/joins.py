@@ -43,6 +43,8 @@ class Residual(Container):
         He et al., Deep residual learning for image recognition, 2015, https://arxiv.org/abs/1512.03385
     """
 
+    can_skip_dx = True
+
     def __init__(
         self, body: Any, shortcut: Any | None = None, activation: Literal["relu"] | None = None
     ) -> None:
@@ -138,6 +140,8 @@ class Residual(Container):
 
 class _Branches(Container):
     """Layers that all read the same input, named ``"0"``, ``"1"``, ... as in `Sequential`."""
+
+    can_skip_dx = True
 
     def __init__(self, *branches: Any) -> None:
         if not branches:

@@ -35,7 +35,8 @@ class Layer:
         grads: name to gradient; backward adds into these unless it is given others.
         buffers: name to array that is saved but not trained, as running statistics.
         trainable: False while all parameters are frozen.
-        can_skip_dx: whether backward takes ``need_dx=False`` and then returns None.
+        can_skip_dx: whether backward takes ``need_dx=False`` and then returns None. A class that defines
+            ``backward`` must say so itself.
         uses_key: whether forward looks at its ``key``; if not, containers need not derive one. A class that
             defines ``forward`` must say so itself.
         has_weights: whether parameters with two axes or more are weights, those that a regularizer and a
@@ -65,6 +66,8 @@ class Layer:
         super().__init_subclass__(**options)
         if "forward" in cls.__dict__ and "uses_key" not in cls.__dict__:
             cls.uses_key = True  # another forward may use what the base's does not
+        if "backward" in cls.__dict__ and "can_skip_dx" not in cls.__dict__:
+            cls.can_skip_dx = False  # another backward may not take what the base's does
 
     def __init__(self) -> None:
         self.params: dict[str, Array] = {}

@@ -12,7 +12,7 @@ from .. import functional as F
 from ..keys import Key
 from .activation import ReLU
 from .container import Container, Link, Visit, WatchedCache, locate
-from .conv import Conv2d
+from .conv import Conv1d, Conv2d, ConvTranspose2d
 from .layer import Array, Grads, Layer
 from .linear import Linear
 from .norm import BatchNorm1d, BatchNorm2d
@@ -20,8 +20,8 @@ from .pool import MaxPool2d
 
 _PRODUCTS = (Conv2d, Linear)
 _NORMS = (BatchNorm1d, BatchNorm2d)
-# Layers whose backward allocates what it returns.
-MAKERS = _PRODUCTS + _NORMS
+# Layers whose backward allocates the dx that it returns, and writes over gradients that are blank.
+MAKERS = (*_PRODUCTS, *_NORMS, Conv1d, ConvTranspose2d)
 
 
 class Run(NamedTuple):
@@ -86,6 +86,8 @@ class Sequential(Container):
         >>> net.plan()
         ['0 Linear + 1 ReLU', '2 Linear']
     """
+
+    can_skip_dx = True
 
     def __init__(self, *layers: Any, fuse: bool = True) -> None:
         super().__init__({str(i): layer for i, layer in enumerate(layers)})
@@ -194,7 +196,7 @@ class Sequential(Container):
             deferred = reader is not None and x.ndim == 4 and reader.takes_input_norm(x)
             at = run.norm
             if residual is not None and residual.shape != x.shape:
-                residual = activation = None
+                residual = activation = None  # who gave it finds that it was not added, and refuses
             y, normalised = norm.forward(
                 x,
                 train=train,
