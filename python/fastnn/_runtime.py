@@ -27,6 +27,7 @@ def set_num_threads(n: int) -> None:
         n: 1 to 1024.
 
     Raises:
+        TypeError: ``n`` is no integer.
         ValueError: ``n`` is out of range.
     """
     if isinstance(n, bool) or not isinstance(n, (int, np.integer)):

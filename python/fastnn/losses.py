@@ -40,7 +40,11 @@ class Loss:
         raise NotImplementedError
 
     def check(self, scores: Array, y: Any) -> Array:
-        """Return the targets as an array that fits ``scores``, or raise ``ValueError``."""
+        """Return the targets as an array that fits ``scores``.
+
+        Raises:
+            ValueError: they are of another shape, type or range.
+        """
         raise NotImplementedError
 
     def config(self) -> dict[str, Any]:
@@ -348,6 +352,7 @@ def get(loss: str | LossFunction) -> LossFunction:
     """Return the loss called ``loss``, one of the keys of ``LOSSES``; a callable stays as it is.
 
     Raises:
+        TypeError: if it is neither a name nor a callable.
         ValueError: if there is no such loss.
 
     Example:

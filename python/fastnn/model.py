@@ -61,7 +61,7 @@ class Model(Predicting):
         task: ``"classification"``, ``"binary"`` or ``"regression"``, the loss's.
 
     Raises:
-        TypeError: ``net``, ``loss`` or ``regularizer`` is no such object.
+        TypeError: ``net``, ``loss`` or ``regularizer`` is no such object, or a parameter no array of floats.
         ValueError: ``seed`` or ``dtype`` is out of range, or there is no loss of that name.
 
     Example:
@@ -255,6 +255,7 @@ class Model(Predicting):
             strict: refuse missing and unknown names; otherwise those are passed over.
 
         Raises:
+            TypeError: if ``state`` is no mapping.
             ValueError: if a name or shape does not fit.
         """
         if not isinstance(state, Mapping):

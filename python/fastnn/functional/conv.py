@@ -40,11 +40,9 @@ def conv2d_output_size(
         16
     """
     op = "conv2d_output_size"
-    settings = {"size": size, "kernel": kernel, "stride": stride, "padding": padding, "dilation": dilation}
-    for name, value in settings.items():
-        least = 0 if name == "padding" else 1
-        if value < least:
-            raise ValueError(f"[{op}] {name}: expected an integer >= {least}, got {value}")
+    size, kernel = integer(op, "size", size), integer(op, "kernel", kernel)
+    stride, dilation = integer(op, "stride", stride), integer(op, "dilation", dilation)
+    padding = integer(op, "padding", padding, low=0)
     extent, padded = dilation * (kernel - 1) + 1, size + 2 * padding
     if extent > padded:
         raise ValueError(
