@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from fastnn import init as init
     from fastnn import io as io
     from fastnn import losses as losses
+    from fastnn import lr_finder as lr_finder
     from fastnn import metrics as metrics
     from fastnn import model as model
     from fastnn import model_init as model_init
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
     from fastnn._runtime import show_config as show_config
     from fastnn._runtime import threads as threads
     from fastnn.keys import Key as Key
+    from fastnn.lr_finder import LRCurve as LRCurve
+    from fastnn.lr_finder import find_lr as find_lr
     from fastnn.model import Model as Model
     from fastnn.solver import Solver as Solver
 else:
@@ -61,6 +64,7 @@ else:
                 "threads",
             ),
             "keys": ("Key",),
+            "lr_finder": ("LRCurve", "find_lr"),
             "model": ("Model",),
             "solver": ("Solver",),
         },
@@ -75,6 +79,7 @@ else:
             "init",
             "io",
             "losses",
+            "lr_finder",
             "metrics",
             "model",
             "model_init",

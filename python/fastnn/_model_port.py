@@ -22,22 +22,26 @@ class ModelPort:
     ``load_state_dict`` for what is not among the parameters, such as running statistics; and
     ``loss_function(scores, y)`` for the loss on held-out data.
 
+    Args:
+        op: who uses the model, for error texts.
+        model: the object.
+
     Raises:
         TypeError: the object does not follow the protocol.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, op: str, model: Any) -> None:
         params = getattr(model, "params", None)
         if not isinstance(params, Mapping) or not params or not callable(getattr(model, "loss", None)):
             raise TypeError(
-                "[Solver] model: expected an object with a mapping `params` and a method `loss(X, y=None)`, "
+                f"[{op}] model: expected an object with a mapping `params` and a method `loss(X, y=None)`, "
                 f"got {type(model).__name__}"
             )
         for name, value in params.items():
             if not isinstance(value, np.ndarray) or value.dtype.kind != "f":
                 got = value.dtype if isinstance(value, np.ndarray) else type(value).__name__
-                raise TypeError(f"[Solver] model.params[{name!r}]: expected an array of floats, got {got}")
-        self.model = model
+                raise TypeError(f"[{op}] model.params[{name!r}]: expected an array of floats, got {got}")
+        self.op, self.model = op, model
         self.dtype: np.dtype[Any] = next(iter(params.values())).dtype
         self.takes_weights = "weights" in inspect.signature(model.loss).parameters
         self._counts = hasattr(model, "step") and hasattr(model, "example")
@@ -76,7 +80,7 @@ class ModelPort:
         result = self.model.loss(X, y, **options)
         if not isinstance(result, tuple) or len(result) != 2:
             raise TypeError(
-                f"[Solver] model.loss(X, y): expected a pair (loss, grads), got {type(result).__name__}"
+                f"[{self.op}] model.loss(X, y): expected a pair (loss, grads), got {type(result).__name__}"
             )
         value, grads = result
         return float(value), grads if hasattr(grads, "flat") else self._cast(grads)

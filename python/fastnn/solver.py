@@ -17,6 +17,7 @@ import fastnn
 from fastnn import _arguments as check
 from fastnn._model_port import ModelPort
 from fastnn.data import ArrayDataset, Dataset, Loader
+from fastnn.data.arguments import as_augmentations, as_datasets
 from fastnn.history import History as History
 from fastnn.optim import Adam, Optimizer, ParameterAverage, clip_grad_norm, clip_grad_value
 from fastnn.schedules import Progress, RateFunction, Schedule
@@ -61,7 +62,7 @@ class Solver:
         preprocess: a fitted `fastnn.preprocess` step, for training and validation data. The model does not
             keep it: give what it predicts on to ``transform`` first, or let the net begin with
             `fastnn.nn.Standardise`, which is saved with it.
-        augment: `fastnn.augment` steps, for training data.
+        augment: `fastnn.augment` steps, for training data; the metrics are measured without them.
         callbacks: `fastnn.callbacks`, called in this order.
         seed: names the order of the examples and their augmentation.
         checkpoint_dir: folder for ``checkpoint.safetensors``, written after every epoch and when Ctrl-C ends
@@ -142,18 +143,20 @@ class Solver:
         self.history = History()
         self.step = 0
         self.loss = math.nan
-        self._port = ModelPort(model)
+        self._port = ModelPort("Solver", model)
         self._piece = check.integer("Solver", "batch_size", batch_size)
-        train, validation = _resolve(data, validation_data)
+        train, validation = as_datasets("Solver", data, validation_data)
         batch = self._piece * check.integer("Solver", "accumulate", accumulate)
         seed = check.integer("Solver", "seed", seed, low=0)
-        augment = _all_offering("augment", augment, "draw")
+        augment = as_augmentations("Solver", augment)
         if preprocess is not None:
             check.offering("Solver", "preprocess", preprocess, "tables")
         options = {"preprocess": preprocess, "dtype": self._port.dtype}
         self._loader = Loader(train, batch, drop_last=drop_last, seed=seed, augment=augment, **options)
         self.steps_per_epoch = len(self._loader)
         self._weights = self._checked_weights(sample_weights, len(train))
+        if self._weights is not None and any(isinstance(step, fastnn.augment.Mixup) for step in augment):
+            raise ValueError("[Solver] sample_weights: expected None beside Mixup, got weights")
         self._train_sample = Loader(
             _sample(train, check.integer("Solver", "train_samples", train_samples)),
             self._piece, shuffle=False, **options,
@@ -424,38 +427,6 @@ class Solver:
         self._base_lr = state["base_lr"]
         self._epoch_loss, self._epoch_mass = state["epoch_loss"], state["epoch_mass"]
         self._earlier_seconds = state["seconds"]
-
-
-def _resolve(data: Any, validation: Any) -> tuple[Dataset, Dataset | None]:
-    """Return training and validation data as data sets."""
-    own: Any = None
-    if isinstance(data, Mapping):
-        if "X_train" not in data or "y_train" not in data:
-            raise ValueError(
-                f"[Solver] data: expected X_train and y_train, got {', '.join(map(str, data)) or 'nothing'}"
-            )
-        own = (data["X_val"], data["y_val"]) if "X_val" in data and "y_val" in data else None
-        data = (data["X_train"], data["y_train"])
-    # Arrays first: who has no files to read needs nothing of `Splits`.
-    elif not isinstance(data, (tuple, list, Dataset)) and isinstance(data, fastnn.data.Splits):
-        data, own = data.train, data.val
-    if validation is None:
-        validation = own
-    return _dataset("data", data), None if validation is None else _dataset("validation_data", validation)
-
-
-def _dataset(name: str, data: Any) -> Dataset:
-    if isinstance(data, (tuple, list)) and len(data) == 2:
-        try:
-            X, y = np.asarray(data[0]), np.asarray(data[1])
-        except ValueError:
-            raise ValueError(f"[Solver] {name}: expected arrays, got rows of different shapes") from None
-        data = ArrayDataset(X, y)
-    if isinstance(data, Dataset):
-        if len(data) == 0:
-            raise ValueError(f"[Solver] {name}: expected examples, got none")
-        return data
-    raise TypeError(f"[Solver] {name}: expected (X, y), a data set or a mapping, got {type(data).__name__}")
 
 
 def _all_offering(name: str, values: Any, *attributes: str) -> list[Any]:

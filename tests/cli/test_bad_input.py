@@ -47,6 +47,19 @@ OPTIONS = [
     ("--seed", "1" + 30 * "0"),
 ]
 
+FINDER_OPTIONS = [
+    ("--start", "0"),
+    ("--start", "nan"),
+    ("--end", "1e-9"),
+    ("--steps", "1"),
+    ("--batch-size", "0"),
+    ("--optimizer", "magic"),
+    ("--loss", "mse"),
+    ("--threads", "0"),
+    ("--plot", ""),
+    ("--epochs", "3"),
+]
+
 COMMANDS = [
     ["bogus"],
     ["train"],
@@ -55,6 +68,10 @@ COMMANDS = [
     *(["train", "--data", "data.npz", "--net", name] for name in ("alexnet", "lenet", "absent.toml")),
     *(["train", "--data", "data.npz", "--net", name] for name in FILES if name.endswith(".toml")),
     *(["train", "--data", "data.npz", "--net", "mlp", *option] for option in OPTIONS),
+    ["find-lr"],
+    ["find-lr", "--data", "nowhere"],
+    ["find-lr", "--data", "data.npz", "--net", "bad.toml"],
+    *(["find-lr", "--data", "data.npz", "--net", "mlp", *option] for option in FINDER_OPTIONS),
     ["train", "--resume"],
     ["train", "--resume", "--out", "nowhere"],
     ["train", "--resume", "--out", "folder"],

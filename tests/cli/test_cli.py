@@ -238,6 +238,38 @@ def test_large_targets_train(run: Run, tmp_path: Path) -> None:
     assert 'optimizer = "adam"' in Path("run/config.toml").read_text()
 
 
+def test_find_lr_suggests_a_rate_that_trains(run: Run, problem: list[str]) -> None:
+    pytest.importorskip("matplotlib")
+    options = [word for word in problem if word not in ("--epochs", "4")]
+    before = set(Path().iterdir())
+    status, out, err = run("find-lr", *options, "--optimizer", "adam", "--plot", "lr.png")
+    assert (status, err) == (0, "")
+    assert set(Path().iterdir()) - before == {Path("lr.png")}
+    assert Path("lr.png").read_bytes().startswith(b"\x89PNG")
+    assert out.startswith(
+        "net.toml on data.npz: 179 parameters, 162 training examples, adam\n   rate       loss\n"
+    )
+    assert "wrote lr.png" in out
+    command = re.search(r"train with it: fastnn (train .* --lr (\S+))\n", out)
+    assert command is not None
+    assert f"suggested learning rate {command[2]}," in out
+    assert 1e-3 < float(command[2]) < 1
+    assert run("find-lr", *options, "--optimizer", "adam")[1] == out.replace("wrote lr.png\n", "")
+    assert run(*command[1].split(), "--epochs", "5", "--out", "run")[0] == 0
+    archive = arrays("data.npz")
+    model = Model.load("run/model.safetensors")
+    assert np.mean(model.predict(archive["X_test"]) == archive["y_test"]) > 0.9
+
+
+def test_find_lr_without_a_rate_that_helps(run: Run, problem: list[str]) -> None:
+    options = [word for word in problem if word not in ("--epochs", "4")]
+    status, _, err = run(
+        "find-lr", *options, "--optimizer", "sgd", "--start", "1e3", "--end", "1e9", "--steps", "5"
+    )
+    assert status == 2
+    assert err == "error: --start: expected a rate that lowers the loss, got 1000; try a smaller one\n"
+
+
 def test_info(run: Run) -> None:
     status, out, _ = run("info")
     assert status == 0
@@ -245,7 +277,7 @@ def test_info(run: Run) -> None:
     assert "threads" in out
 
 
-@pytest.mark.parametrize("command", [[], ["train"], ["predict"], ["evaluate"], ["info"]])
+@pytest.mark.parametrize("command", [[], ["train"], ["find-lr"], ["predict"], ["evaluate"], ["info"]])
 def test_help(run: Run, command: list[str]) -> None:
     status, out, _ = run(*command, "--help")
     assert status == 0

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from solver_models import Counter, Line, NoisyTwoLayer, TwoLayer, WeightedTwoLayer, blobs
 
+from fastnn.augment import Cutout
 from fastnn.callbacks import Callback
 from fastnn.data import Splits
 from fastnn.optim import SGD, Adam
@@ -289,7 +290,8 @@ X0, Y0 = np.zeros((10, 3)), np.zeros((10, 1))
         (TypeError, {"schedule": 0.1}, r"\[Solver\] schedule: expected an object with __call__, got float"),
         (TypeError, {"callbacks": Callback()}, r"\[Solver\] callbacks: expected a sequence, got Callback"),
         (TypeError, {"callbacks": [Callback]}, r"\[Solver\] callbacks: expected .*, got the class Callback"),
-        (TypeError, {"augment": "flip"}, r"\[Solver\] augment: expected an object with draw, got str"),
+        (TypeError, {"augment": "flip"}, r"\[Solver\] augment: expected an object with __call__, got str"),
+        (TypeError, {"augment": [Cutout]}, r"\[Solver\] augment: expected .*, got the class Cutout"),
         (TypeError, {"preprocess": 255}, r"\[Solver\] preprocess: expected an object with tables, got int"),
         (ValueError, {"data": ([[1], [1, 2]], [1, 2])}, r"\[Solver\] data: expected arrays, got rows of"),
         (ValueError, {"resume": True}, r"\[Solver\] checkpoint_dir: expected a folder with resume"),

@@ -1,4 +1,4 @@
-"""The command line: ``fastnn train``, ``predict``, ``evaluate`` and ``info``."""
+"""The command line: ``fastnn train``, ``find-lr``, ``predict``, ``evaluate`` and ``info``."""
 
 from __future__ import annotations
 

@@ -13,7 +13,8 @@ from typing import Annotated, Any
 import typer
 
 import fastnn
-from fastnn.cli import prediction, training
+from fastnn._arguments import integer, number
+from fastnn.cli import finding, prediction, training
 from fastnn.cli.settings import OPTIMIZERS, SCHEDULES, Settings
 from fastnn.losses import LOSSES
 from fastnn.nets import NETS
@@ -26,6 +27,8 @@ _UsageError: Any = typer.BadParameter.__mro__[1]
 BAD_INPUT = 2
 DATA_HELP = "'digits', a folder of MNIST-style idx files or of CIFAR-10 batches, or an .npz file"
 
+OPTIMIZER_HELP = f"{', '.join(OPTIMIZERS)}; by default nesterov, for float targets adam."
+DECAY_HELP = "Added as weight_decay * w to every gradient."
 LOSS_HELP = f"{', '.join(LOSSES)}; by default softmax for classes and mse for numbers."
 
 
@@ -49,12 +52,9 @@ def train(
     loss: Annotated[str | None, typer.Option(help=LOSS_HELP)] = None,
     epochs: Annotated[int, typer.Option(help="Passes over the training data.")] = 20,
     batch_size: Annotated[int, typer.Option(help="Examples a step.")] = 64,
-    optimizer: Annotated[
-        str | None,
-        typer.Option(help=f"{', '.join(OPTIMIZERS)}; by default nesterov, for float targets adam."),
-    ] = None,
+    optimizer: Annotated[str | None, typer.Option(help=OPTIMIZER_HELP)] = None,
     lr: Annotated[float | None, typer.Option(help="Learning rate; by default the optimizer's own.")] = None,
-    weight_decay: Annotated[float, typer.Option(help="Added as weight_decay * w to every gradient.")] = 5e-4,
+    weight_decay: Annotated[float, typer.Option(help=DECAY_HELP)] = 5e-4,
     schedule: Annotated[str, typer.Option(help=", ".join(SCHEDULES) + ".")] = "one-cycle",
     seed: Annotated[int, typer.Option(help="Names the run's randomness.")] = 0,
     threads: Annotated[int | None, typer.Option(help="By default all cores this process may use.")] = None,
@@ -75,10 +75,10 @@ def train(
     training.start(settings, _place(out) or settings.default_folder(), overwrite=overwrite)
 
 
-def _place(out: str | None) -> Path | None:
+def _place(out: str | None, option: str = "--out") -> Path | None:
     """Return --out as a path; an empty one would mean the current folder, which is never what was meant."""
     if out is not None and not out.strip():
-        raise ValueError(f"--out: expected a name, got {out!r}")
+        raise ValueError(f"{option}: expected a name, got {out!r}")
     return None if out is None else Path(out)
 
 
@@ -96,6 +96,39 @@ def _resumable(out: Path | None, given: Sequence[str]) -> Path:
     if out is None:
         raise ValueError("--resume: expected --out with the folder of the run")
     return out
+
+
+@app.command(short_help="Find a learning rate.")
+def find_lr(
+    context: typer.Context,
+    data: Annotated[str, typer.Option(help=DATA_HELP)] = "",
+    net: Annotated[str, typer.Option(help=", ".join(NETS) + ", or a .toml file.")] = "convnet",
+    loss: Annotated[str | None, typer.Option(help=LOSS_HELP)] = None,
+    batch_size: Annotated[int, typer.Option(help="Examples a step.")] = 64,
+    optimizer: Annotated[str | None, typer.Option(help=OPTIMIZER_HELP)] = None,
+    weight_decay: Annotated[float, typer.Option(help=DECAY_HELP)] = 5e-4,
+    seed: Annotated[int, typer.Option(help="Names the run's randomness.")] = 0,
+    threads: Annotated[int | None, typer.Option(help="By default all cores this process may use.")] = None,
+    start: Annotated[float, typer.Option(help="Learning rate of the first step.")] = 1e-7,
+    end: Annotated[float, typer.Option(help="Learning rate of the last step.")] = 10.0,
+    steps: Annotated[int, typer.Option(help="Steps in between.")] = 100,
+    plot: Annotated[str | None, typer.Option(help="Draw the curve into this .png file.")] = None,
+) -> None:
+    """Train for some steps at a growing rate until the loss explodes, and suggest a rate for `train`."""
+    if not data:
+        raise ValueError(f"--data: expected {DATA_HELP}")
+    if threads is not None:
+        fastnn.set_num_threads(threads)
+    number("fastnn", "--start", start, above=True)
+    number("fastnn", "--end", end, low=start, above=True)
+    integer("fastnn", "--steps", steps, low=2)
+    settings = Settings(
+        data, net, batch_size=batch_size, optimizer=optimizer, weight_decay=weight_decay, seed=seed, loss=loss
+    )
+    shared = ("data", "net", "loss", "batch_size", "optimizer", "weight_decay", "seed", "threads")
+    given = [name for name in shared if _given(context, name)]
+    words = [word for name in given for word in (f"--{name.replace('_', '-')}", str(context.params[name]))]
+    finding.find(settings, start=start, end=end, steps=steps, picture=_place(plot, "--plot"), words=words)
 
 
 @app.command(short_help="Predict with a trained net.")

@@ -18,6 +18,19 @@ from fastnn.nets import NETS
 VALIDATION_PART = 0.1
 
 
+def prepare(settings: Settings) -> tuple[Settings, data.Splits, Model]:
+    """Return the settings with what they leave to net file and data, the data, and the untrained net.
+
+    Raises:
+        ValueError: they do not fit each other.
+    """
+    if settings.layers is None and settings.net.endswith(".toml"):
+        settings = dataclasses.replace(settings, layers=read_net(Path(settings.net)))
+    splits = load_splits(settings)
+    settings = settings.for_targets(regression=splits.y_train.dtype.kind == "f")
+    return settings, splits, build_model(settings, splits)
+
+
 def load_splits(settings: Settings) -> data.Splits:
     """Return the data of a run; without a validation part, a tenth of the training part."""
     splits = data.load(settings.data)

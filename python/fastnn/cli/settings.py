@@ -84,16 +84,16 @@ class Settings:
     layers: list[dict[str, Any]] | None = None  # of a net that was described in a file
 
     def __post_init__(self) -> None:
-        integer("train", "--epochs", self.epochs)
-        integer("train", "--batch-size", self.batch_size)
+        integer("fastnn", "--epochs", self.epochs)
+        integer("fastnn", "--batch-size", self.batch_size)
         if self.optimizer is not None:
-            choice("train", "--optimizer", self.optimizer, tuple(OPTIMIZERS))
-        choice("train", "--schedule", self.schedule, tuple(SCHEDULES))
+            choice("fastnn", "--optimizer", self.optimizer, tuple(OPTIMIZERS))
+        choice("fastnn", "--schedule", self.schedule, tuple(SCHEDULES))
         if self.loss is not None:
-            choice("train", "--loss", self.loss, tuple(LOSSES))
-        number("train", "--weight-decay", self.weight_decay)
-        number("train", "--lr", 1.0 if self.lr is None else self.lr, above=True)
-        integer("train", "--seed", self.seed, low=0)
+            choice("fastnn", "--loss", self.loss, tuple(LOSSES))
+        number("fastnn", "--weight-decay", self.weight_decay)
+        number("fastnn", "--lr", 1.0 if self.lr is None else self.lr, above=True)
+        integer("fastnn", "--seed", self.seed, low=0)
 
     def default_folder(self) -> Path:
         """Return the folder of a run that names none: ``runs/DATA-NET``."""

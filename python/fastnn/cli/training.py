@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import importlib.util
 import json
 import shlex
@@ -16,7 +15,7 @@ from rich.console import Console
 
 from fastnn import data
 from fastnn.callbacks import HistoryWriter, ProgressBar
-from fastnn.cli.building import build_model, load_splits, read_net
+from fastnn.cli.building import prepare
 from fastnn.cli.settings import Settings
 from fastnn.history import History
 from fastnn.model import Model
@@ -39,14 +38,10 @@ def start(settings: Settings, folder: Path, *, overwrite: bool = False) -> None:
     """
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"--out: expected a folder, got the file {folder}")
-    if settings.net.endswith(".toml"):
-        settings = dataclasses.replace(settings, layers=read_net(Path(settings.net)))
     older = [folder / name for name in (CONFIG, CHECKPOINT, MODEL, HISTORY, CURVES)]
     if not overwrite and any(path.exists() for path in older):
         raise ValueError(f"{folder}: holds a run already; --resume goes on with it, --overwrite replaces it")
-    splits = load_splits(settings)
-    settings = settings.for_targets(regression=splits.y_train.dtype.kind == "f")
-    model = build_model(settings, splits)
+    settings, splits, model = prepare(settings)
     folder.mkdir(parents=True, exist_ok=True)
     with _set_aside(older, folder):
         settings.save(folder / CONFIG)
@@ -80,10 +75,7 @@ def resume(folder: Path) -> None:
         ValueError: there is no run, or its data or net have changed.
         KeyboardInterrupt: after Ctrl-C, with the checkpoint kept.
     """
-    settings = Settings.load(folder / CONFIG)
-    splits = load_splits(settings)
-    settings = settings.for_targets(regression=splits.y_train.dtype.kind == "f")
-    _train(settings, splits, build_model(settings, splits), folder)
+    _train(*prepare(Settings.load(folder / CONFIG)), folder)
 
 
 def _train(settings: Settings, splits: data.Splits, model: Model, folder: Path) -> None:

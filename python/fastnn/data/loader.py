@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 
 import fastnn
 from fastnn._batch import assemble
 from fastnn.data.container import Array, ArrayDataset, Dataset
+from fastnn.keys import Key
 
 __all__ = ["Batch", "Loader"]
 
@@ -32,8 +33,9 @@ class Loader:
 
     Which row stands at which place of an epoch, and how it is augmented, depends on (seed, epoch, place)
     and on nothing else: not on the batch size, on where a run was resumed, on threads, or on NumPy's version.
-    Rows are gathered, converted, preprocessed and augmented in one pass into channels-last memory, on another
-    thread while the last batch is being used.
+    Mixup's partners alone depend on the batch size, as they come from the same batch. Rows are gathered,
+    converted, preprocessed and moved in one pass into channels-last memory, on another thread while the last
+    batch is being used.
 
     Args:
         dataset: a ``Dataset``, or a pair ``(X, y)`` of arrays.
@@ -42,7 +44,8 @@ class Loader:
         drop_last: leave out a last batch of fewer rows.
         seed: any integer.
         preprocess: a fitted ``fastnn.preprocess`` step; None converts only.
-        augment: ``fastnn.augment`` steps for images (N, C, H, W), applied after preprocessing.
+        augment: ``fastnn.augment`` steps, applied after preprocessing: first those that move images
+            (N, C, H, W), then the others, in the order given.
         dtype: float32 or float64, of X and of float targets.
         prefetch: make the next batch while this one is in use.
 
@@ -135,17 +138,22 @@ class Loader:
         moves = self._moves(epoch, start, len(indices), X.shape)
         if y.dtype.kind == "f":
             y = y.astype(self.dtype, copy=False)
-        return Batch(_make_inputs(X, rows, self.preprocess, moves, self.dtype), y, indices)
+        X = _make_inputs(X, rows, self.preprocess, moves, self.dtype)
+        for number, step in enumerate(self.augment):
+            if not hasattr(step, "draw"):
+                X, y = step(X, y, Key.from_seed(self.seed, epoch).fold("augment").fold(number).at(start))
+        return Batch(X, y, indices)
 
     def _moves(self, epoch: int, start: int, count: int, shape: tuple[int, ...]) -> Array:
-        if not self.augment:
+        moves = [cast("fastnn.augment.Move", step) for step in self.augment if hasattr(step, "draw")]
+        if not moves:
             return np.zeros((count, 3), np.int64)
         if len(shape) != 4:
             raise ValueError(f"[Loader] augment: expected images (N, C, H, W), got examples of {shape[1:]}")
         from fastnn.augment import WORDS, draw_moves
 
         words = self._words(epoch, _AUGMENT, start, WORDS * count)
-        return draw_moves(self.augment, words.reshape(count, WORDS))
+        return draw_moves(moves, words.reshape(count, WORDS))
 
     def _words(self, epoch: int, stream: int, block: int, count: int) -> Array:
         """Return random words; a block of four stands at each position of a stream."""
