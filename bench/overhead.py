@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import NamedTuple
@@ -15,6 +17,7 @@ from fastnn import nn
 from fastnn.model import Model
 
 SHALLOW, DEEP = 2, 12
+TURN_S = 0.0005
 
 
 class Stack(NamedTuple):
@@ -67,16 +70,23 @@ def _count(model: Model) -> int:
     return len(model.net.leaves())
 
 
-def a_layer(stack: Stack, rounds: int) -> Comparison:
-    """Measure how much longer a step of a deeper net takes, by layer, forward and backward together."""
+def a_layer(stack: Stack, effort: Effort) -> Comparison:
+    """Measure how much longer a step of a deeper net takes, by layer, forward and backward together.
+
+    Turns are so short that a core between two disturbances fits in some of each net's, and there are as many
+    as the effort's time allows.
+    """
     X, y = draw(*stack.shape), np.zeros(stack.shape[0], np.int64)
     shallow, deep = stack.model(SHALLOW), stack.model(DEEP)
     layers = _count(deep) - _count(shallow)
 
-    turns = [Turn(steps.our_step(model, X, y)) for model in (shallow, deep)]
+    turns = [Turn(steps.our_step(model, X, y), TURN_S) for model in (shallow, deep)]
     # A difference keeps the noise of both ends, so both are the least of all rounds.
-    less, more = np.min([[turn.ms() for turn in turns] for _ in range(rounds)], axis=0)
-    us = float(1e3 * (more - less) / layers)
+    less = more = math.inf
+    end = time.perf_counter() + effort.seconds
+    while time.perf_counter() < end or not math.isfinite(more):
+        less, more = (min(least, turn.ms()) for least, turn in zip((less, more), turns, strict=True))
+    us = 1e3 * (more - less) / layers
     return Comparison(
         f"overhead {stack.name}", "overhead", [us], {}, unit="us", note="a layer, forward and backward"
     )
@@ -85,4 +95,4 @@ def a_layer(stack: Stack, rounds: int) -> Comparison:
 def entries(effort: Effort) -> Iterator[Entry]:
     """All lines of this level."""
     for stack in STACKS:
-        yield Entry(f"overhead {stack.name}", "overhead", partial(a_layer, stack, effort.most))
+        yield Entry(f"overhead {stack.name}", "overhead", partial(a_layer, stack, effort))

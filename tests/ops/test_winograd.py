@@ -87,6 +87,20 @@ def test_any_number_of_threads_gives_the_same_bits(shape: tuple[int, ...], strid
             assert np.array_equal(mine, theirs)
 
 
+@pytest.mark.parametrize("isa", _runtime.available_isas())
+@pytest.mark.parametrize("channels", [16, 20])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_images_have_the_same_bits_alone_and_in_a_batch_that_leaves_the_cache(
+    stride: int, channels: int, isa: str
+) -> None:
+    x, w, b, _ = problem((5, channels, 32, 30), channels, 1, np.float32, stride)
+    with _runtime.isa_override(isa):
+        together, _ = F.conv2d_forward(x, w, b, stride=stride, padding=1, algo="winograd")
+        for i in range(len(x)):
+            alone, _ = F.conv2d_forward(x[i : i + 1], w, b, stride=stride, padding=1, algo="winograd")
+            assert np.array_equal(alone, together[i : i + 1])
+
+
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_memory_layout_does_not_matter(layout: str, stride: int) -> None:

@@ -242,7 +242,8 @@ struct LaneTaps {
   Bands bands(int64_t rows) const {
     const int64_t pixels = images.x.shape[2] * images.x.shape[3];
     const int64_t bytes = images.slices * lanes * pixels * static_cast<int64_t>(sizeof(T));
-    return Bands(images.x.shape[0], TapAxis(rows, rows, 1, 1, 1, 0), std::max<int64_t>(bytes / rows, 1), 1);
+    return Bands(images.x.shape[0], TapAxis(rows, rows, 1, 1, 1, 0), std::max<int64_t>(bytes / rows, 1),
+                 kWantedChunks);
   }
 };
 

@@ -16,7 +16,6 @@ namespace fastnn {
 namespace {
 
 constexpr int64_t kFilterBytes = 24 * 1024;  // of filters that stay in the first cache
-constexpr int64_t kWantedChunks = 8;         // enough to balance a few threads
 
 // The sum over taps, cut for the micro-kernel: runs of contiguous numbers, and blocks of runs whose filters,
 // `width` columns of them, stay in the first cache while pixels pass by.
@@ -109,6 +108,13 @@ void add_spans(int64_t begin, int64_t end, int64_t most, bool sums, std::vector<
     const int64_t first = part_begin(end - begin, parts, i), next = part_begin(end - begin, parts, i + 1);
     spans.push_back({begin + first, static_cast<int>(next - first), sums});
   }
+}
+
+// As many chunks as are wanted, and fewer where each would be so short that to begin it costs more than it
+// balances.
+int64_t chunks_worth(double work_ns) {
+  constexpr double kChunkNs = 5000;
+  return std::clamp(static_cast<int64_t>(work_ns / kChunkNs), int64_t{2}, kWantedChunks);
 }
 
 // One sum: tiles of output pixels by filters.
@@ -366,7 +372,8 @@ struct DirectTiles {
     }
     const int64_t row_bytes = bundles.most() * plan.row_size() * static_cast<int64_t>(sizeof(T));
     const Bands bands = together ? Bands(all.x.shape[0], together)
-                                 : Bands(all.x.shape[0], plan.h, row_bytes, bundles.count());
+                                 : Bands(all.x.shape[0], plan.h, row_bytes,
+                                         ceil_div(chunks_worth(flops / kFlopsPerNs), bundles.count()));
     const int64_t shares = together ? std::min(ceil_div(kWantedChunks, bands.pieces() * bundles.count()),
                                                sums.front().panels * bundles.most())
                                     : 1;

@@ -181,13 +181,16 @@ void correlate_weights_jointly(const WeightCorrelation<T>& sum, T* dw, T* db);
 // where more pixels at a time save what this costs in a smaller one.
 constexpr int64_t kScratchBytes = 192 * 1024, kMuchScratchBytes = 3 * kScratchBytes;
 
+constexpr int64_t kWantedChunks = 8;  // enough to balance a few threads
+
 // How work is cut: blocks of images by bands of output rows, so that the scratch of one piece stays in the
 // second cache.
 struct Bands {
   int64_t images, rows;  // in all
   int64_t blocks, bands;
 
-  Bands(int64_t image_count, const TapAxis& h, int64_t row_bytes, int64_t chunks_elsewhere,
+  // At least `wanted` pieces, if there are so many rows.
+  Bands(int64_t image_count, const TapAxis& h, int64_t row_bytes, int64_t wanted,
         int64_t scratch_bytes = kScratchBytes);
   // Whole images, at most so many together.
   Bands(int64_t image_count, int64_t together)

@@ -6,8 +6,7 @@
 namespace fastnn {
 namespace {
 
-constexpr int64_t kWantedChunks = 8;  // enough to balance a few threads
-constexpr int64_t kPixelsAhead = 8;   // as many cache lines as a core can wait for
+constexpr int64_t kPixelsAhead = 8;  // as many cache lines as a core can wait for
 
 }  // namespace
 
@@ -61,10 +60,8 @@ TapAxis TapAxis::covering(const std::vector<TapAxis>& axes) {
   return all;
 }
 
-Bands::Bands(int64_t image_count, const TapAxis& h, int64_t row_bytes, int64_t chunks_elsewhere,
-             int64_t scratch_bytes)
+Bands::Bands(int64_t image_count, const TapAxis& h, int64_t row_bytes, int64_t wanted, int64_t scratch_bytes)
     : images(image_count), rows(h.out) {
-  const int64_t wanted = ceil_div(kWantedChunks, chunks_elsewhere);
   const int64_t room = std::max<int64_t>(scratch_bytes / row_bytes, 1);  // rows of scratch
   if (h.span(rows) <= room) {
     const int64_t together = room / h.span(rows);

@@ -20,7 +20,6 @@ constexpr int64_t kPartialBytes = 8 << 20;  // partial results in all; one is al
 constexpr int64_t kMostPartials = 16;
 constexpr int64_t kPartPixels = 512;  // fewer would spend their time on combining
 constexpr int64_t kPiecePixels = 128;
-constexpr int64_t kWantedChunks = 8;
 constexpr int kRowsAhead = 6;         // lower tiles are bound by their loads, and a fetch is one more
 constexpr int64_t kSharedRows = 128;  // rows of a tile column from which on a packed panel pays
 
@@ -34,9 +33,9 @@ int64_t spread_pitch(int64_t channels, int64_t size) {
 // Each piece fetches its sums and writes them back, as much work as 16 pixels where they come from memory:
 // pieces of a few large images take more scratch instead.
 Bands pieces(int64_t images, const TapAxis& h, int64_t width, int64_t row_bytes) {
-  const Bands usual(images, h, row_bytes, 1);
+  const Bands usual(images, h, row_bytes, kWantedChunks);
   if (images * h.out * width >= kPiecePixels * usual.pieces()) return usual;
-  return {images, h, row_bytes, 1, kMuchScratchBytes};
+  return {images, h, row_bytes, kWantedChunks, kMuchScratchBytes};
 }
 
 // What both inner loops share. Partial results are (parts, groups, taps * in + 1, out): the last row is db.

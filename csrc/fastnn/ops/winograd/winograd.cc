@@ -65,9 +65,9 @@ struct BlockReduction {
 // Tiles a block. One strip of the micro-kernel moves least through the caches while the filters stay in the
 // second one; larger filters come from the third, and larger blocks read them less often. So do blocks with
 // few filters, each of which is loaded for little work.
-int64_t block_tiles(int64_t tiles, int64_t filter_bytes, bool narrow, int kernel_rows) {
+int64_t block_tiles(int64_t tiles, int64_t filter_bytes, bool narrow, int kernel_rows, int strip) {
   constexpr int64_t kFilterBytes = 850'000;
-  const int64_t most = narrow                         ? 2 * kernel_rows
+  const int64_t most = narrow                         ? round_up(2 * kernel_rows, strip)
                        : filter_bytes <= kFilterBytes ? kernel_rows
                                                       : 4 * kernel_rows;
   // Of three blocks, or of one that is smaller than the others, one of two threads would wait for the other.
@@ -76,6 +76,23 @@ int64_t block_tiles(int64_t tiles, int64_t filter_bytes, bool narrow, int kernel
   if (blocks == 1 || blocks >= kFewBlocks) return most;
   return ceil_div(tiles, narrow ? blocks / 2 * 2 : round_up(blocks, 2));
 }
+
+// What a block of tiles reads and writes, and what the next one reads, asked for between products.
+template <class T>
+struct BlockPrefetch {
+  Prefetch<const T> residual, norm_x, norm_residual, next;
+  Prefetch<T> y;
+  int64_t tiles, block;
+
+  void advance(int64_t part, int64_t parts) {
+    const int64_t some = part_begin(tiles, parts, part);
+    residual.advance_to(some);
+    norm_x.advance_to(some);
+    norm_residual.advance_to(some);
+    y.advance_to(some);
+    next.advance_to(part_begin(block, parts, part));
+  }
+};
 
 template <class T>
 struct Forward {
@@ -104,37 +121,27 @@ struct Forward {
     const int64_t tile0 = index * block, tiles = std::min(block, grid.count() - tile0);
     const int64_t product_row = narrow ? winograd.lanes : f;
     const int64_t in_plane = plane_stride(tiles * c), out_plane = plane_stride(tiles * product_row);
-    Buffer<T> data(data_planes * in_plane), products(planes * out_plane);
-    gather(tile0, tiles, data.get(), in_plane);
-    const TensorView<const T> added = residual_pixels(epilogue.residual, y);
-    Prefetch<const T> to_add(added, grid, tiling.out, tile0, tiles);
-    const TensorView<const T> norm_x = norm ? norm->x.view() : TensorView<const T>{},
-                              norm_residual = norm ? norm->residual.view() : TensorView<const T>{};
-    Prefetch<const T> to_reduce(norm_x, grid, tiling.out, tile0, tiles),
-        to_mask(norm_residual, grid, tiling.out, tile0, tiles);
-    Prefetch<T> to_write(y, grid, tiling.out, tile0, tiles);
-    Prefetch<const T> to_read(x, grid, tiling.in, tile0 + block, block);
+    const Buffer<T> scratch(data_planes * in_plane + planes * out_plane);
+    T *const data = scratch.get(), *const products = data + data_planes * in_plane;
+    gather(tile0, tiles, data, in_plane);
+    std::optional<BlockPrefetch<T>> ahead;
+    if (!in_cache()) ahead.emplace(prefetch(tile0, tiles));
     for (int p = 0; p < planes; ++p) {
       const Terms terms(shape, p, in_plane, filters->plane);
       const T* filter = filters->data.get();
-      T* out = products.get() + p * out_plane;
+      T* out = products + p * out_plane;
       if (narrow) {
         for (int i = 0; i < terms.count; ++i) {
-          winograd.multiply({data.get() + terms.data[i], filter + terms.filter[i], out, tiles, c, i > 0});
+          winograd.multiply({data + terms.data[i], filter + terms.filter[i], out, tiles, c, i > 0});
         }
       } else {
         for (int64_t col = 0; col < f; col += gemm.cols, filter += filters->panel) {
-          multiply(terms, data.get(), tiles, filter, c, std::min<int64_t>(gemm.cols, f - col), false,
-                   out + col, f);
+          multiply(terms, data, tiles, filter, c, std::min<int64_t>(gemm.cols, f - col), false, out + col, f);
         }
       }
-      to_add.advance_to(part_begin(tiles, planes, p + 1));
-      to_reduce.advance_to(part_begin(tiles, planes, p + 1));
-      to_mask.advance_to(part_begin(tiles, planes, p + 1));
-      to_write.advance_to(part_begin(tiles, planes, p + 1));
-      to_read.advance_to(part_begin(block, planes, p + 1));
+      if (ahead) ahead->advance(p + 1, planes);
     }
-    const int64_t pixels = scatter(index, tile0, tiles, 0, f, products.get(), product_row, out_plane);
+    const int64_t pixels = scatter(index, tile0, tiles, 0, f, products, product_row, out_plane);
     if (seen) seen[index] = pixels;
   }
 
@@ -190,6 +197,24 @@ struct Forward {
       }
     }
   };
+
+  // Whether what the layer before wrote is probably at hand still: then to ask for it takes up to a seventh
+  // of the layer's time.
+  bool in_cache() const {
+    constexpr int64_t kBytes = 256 * 1024;  // of a second cache of 512 KB or more
+    return (x.size() + y.size()) * static_cast<int64_t>(sizeof(T)) <= kBytes;
+  }
+
+  BlockPrefetch<T> prefetch(int64_t tile0, int64_t tiles) const {
+    const auto out_of = [&](const auto& image) { return Prefetch(image, grid, tiling.out, tile0, tiles); };
+    return {out_of(residual_pixels(epilogue.residual, y)),
+            out_of(norm ? norm->x.view() : TensorView<const T>{}),
+            out_of(norm ? norm->residual.view() : TensorView<const T>{}),
+            Prefetch(x, grid, tiling.in, tile0 + block, block),
+            out_of(y),
+            tiles,
+            block};
+  }
 
   void gather(int64_t tile0, int64_t tiles, T* out, int64_t plane) const {
     TileCursor at(grid, tile0);
@@ -299,7 +324,7 @@ void correlate_tiles(WinogradForm form, const TensorView<const T>& x, const Tens
   }
   const int64_t filter_bytes = shape.filters * shape.filters * c * f * static_cast<int64_t>(sizeof(T));
   const int64_t block =
-      by_filters ? grid.count() : block_tiles(grid.count(), filter_bytes, narrow, gemm.rows);
+      by_filters ? grid.count() : block_tiles(grid.count(), filter_bytes, narrow, gemm.rows, winograd.strip);
   const int64_t blocks = ceil_div(grid.count(), block);
 
   Buffer<T> statistics;

@@ -143,6 +143,7 @@ template <class T>
 struct WinogradKernel {
   WinogradShape shape;
   int lanes;
+  int strip;                                   // tiles that `multiply` takes at a time
   void (*gather)(const WinogradToPlanes<T>&);  // B^T d B
   void (*spread)(const WinogradToPlanes<T>&);  // A dY A^T; null for `doubling`
   void (*scatter)(const WinogradFromPlanes<T>&);

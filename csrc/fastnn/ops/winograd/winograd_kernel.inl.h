@@ -197,34 +197,40 @@ struct Winograd<T, WinogradForm::doubling> : Strided<T> {
   }
 };
 
-// out = L in L^T for a one-dimensional transform L from kIn to kOut values.
-template <class T, int kIn, int kOut, void (*kTransform)(const Vec<T> (&)[kIn], Vec<T> (&)[kOut]), class Load,
-          class Store>
+// out = L in L^T for a one-dimensional transform L from kIn to kOut values. In kParts parts, each loads all
+// of `in` for its rows of `out`: what is between would not fit into the registers.
+template <class T, int kIn, int kOut, void (*kTransform)(const Vec<T> (&)[kIn], Vec<T> (&)[kOut]),
+          int kParts = 1, class Load, class Store>
 static FASTNN_INLINE void both_ways(Load load, Store store) {
   using V = Vec<T>;
-  V half[kOut][kIn];
-  const auto column = [&](int j) __attribute__((always_inline)) {
+  constexpr int kRows = kOut / kParts;
+  static_assert(kRows * kParts == kOut);
+  V half[kRows][kIn];
+  const auto column = [&](int first, int j) __attribute__((always_inline)) {
     V in[kIn], out[kOut];
 #pragma GCC unroll 9
     for (int i = 0; i < kIn; ++i) in[i] = load(i, j);
     kTransform(in, out);
 #pragma GCC unroll 9
-    for (int i = 0; i < kOut; ++i) half[i][j] = out[i];
+    for (int i = 0; i < kRows; ++i) half[i][j] = out[first + i];
   };
-  const auto row = [&](int i) __attribute__((always_inline)) {
+  const auto row = [&](int first, int i) __attribute__((always_inline)) {
     V out[kOut];
     kTransform(half[i], out);
 #pragma GCC unroll 9
-    for (int j = 0; j < kOut; ++j) store(i, j, out[j]);
+    for (int j = 0; j < kOut; ++j) store(first + i, j, out[j]);
   };
   if constexpr (kIn <= 6 && kOut <= 6) {
+#pragma GCC unroll 2
+    for (int first = 0; first < kOut; first += kRows) {
 #pragma GCC unroll 6
-    for (int j = 0; j < kIn; ++j) column(j);
+      for (int j = 0; j < kIn; ++j) column(first, j);
 #pragma GCC unroll 6
-    for (int i = 0; i < kOut; ++i) row(i);
+      for (int i = 0; i < kRows; ++i) row(first, i);
+    }
   } else {  // more than registers hold, and code than the first cache
-    for (int j = 0; j < kIn; ++j) column(j);
-    for (int i = 0; i < kOut; ++i) row(i);
+    for (int j = 0; j < kIn; ++j) column(0, j);
+    for (int i = 0; i < kOut; ++i) row(0, i);
   }
 }
 
@@ -303,20 +309,24 @@ static FASTNN_INLINE void by_patch_channels(const WinogradPatch<Pixel>& patch, i
 template <class T, class W>
 static void winograd_gather(const WinogradToPlanes<T>& g) {
   using V = Vec<T>;
-  by_patch_channels<T, W::shape.window>(g.pixels, g.channels, [&](const auto& pixels) {
-    const auto transform = [&](auto load) {
-      both_ways<T, W::shape.window, W::shape.data, W::data>(load, [&](int i, int j, V x) {
-        store_lanes(x, g.out + (i * W::shape.data + j) * g.plane + pixels.c, pixels.n);
-      });
+  constexpr int kWindow = W::shape.window, kData = W::shape.data, kParts = kWindow == 6 ? 2 : 1;
+  by_patch_channels<T, kWindow>(g.pixels, g.channels, [&](const auto& pixels) {
+    const auto store = [&](int i, int j, V x) {
+      store_lanes(x, g.out + (i * kData + j) * g.plane + pixels.c, pixels.n);
     };
-    if (!g.scale) return transform([&](int y, int x) { return pixels.load(y, x); });
+    if (!g.scale) {
+      return both_ways<T, kWindow, kData, W::data, kParts>([&](int y, int x) { return pixels.load(y, x); },
+                                                           store);
+    }
     const V scale = load_lanes(g.scale + pixels.c, pixels.n),
             shift = load_lanes(g.shift + pixels.c, pixels.n),
             center = load_lanes(g.center + pixels.c, pixels.n), floor = V::set(g.floor);
-    transform([&](int y, int x) {
-      if (!pixels.inside(y, x)) return V::zero();
-      return max(floor, fma(pixels.load(y, x) - center, scale, shift));
-    });
+    both_ways<T, kWindow, kData, W::data>(
+        [&](int y, int x) {
+          if (!pixels.inside(y, x)) return V::zero();
+          return max(floor, fma(pixels.load(y, x) - center, scale, shift));
+        },
+        store);
   });
 }
 
@@ -461,11 +471,17 @@ static void multiply_tiles(int64_t tiles, const T* data, int64_t data_row, const
   }
 }
 
+// Half of the registers hold filters, the others sums, but for a broadcast and a spare. Eight sums of the
+// widest registers hide the latency of fma, and leave fewer tiles over.
+template <class T>
+constexpr int strip_rows() {
+  return Vec<T>::lanes * sizeof(T) == 64 ? 8 : Vec<T>::registers / 2 - 2;
+}
+
 template <class T>
 static void winograd_multiply(const WinogradProduct<T>& g) {
   using V = Vec<T>;
-  // Half of the registers hold filters, the others sums, but for a broadcast and a spare.
-  constexpr int kDepth = V::registers / 2, kRows = V::registers / 2 - 2;
+  constexpr int kDepth = V::registers / 2, kRows = strip_rows<T>();
   const auto multiply = [&](int64_t c, auto kernel) {
     kernel(g.tiles, g.data + c, g.channels, g.filters + c * V::lanes, g.products);
   };
@@ -508,6 +524,7 @@ static WinogradKernel<T> winograd_kernel_of() {
   using W = Winograd<T, kForm>;
   WinogradKernel<T> kernel{W::shape,
                            Vec<T>::lanes,
+                           strip_rows<T>(),
                            winograd_gather<T, W>,
                            nullptr,
                            winograd_scatter<T, W>,
