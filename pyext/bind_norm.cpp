@@ -58,9 +58,10 @@ class Running {
   }
 
   void track(const double* statistics, int64_t count) {
+    T *const mean = mean_.writable(), *const var = var_.writable();  // before anything is counted
     const int64_t seen = ++*static_cast<int64_t*>(batches_.mutable_data());
     const double share = momentum_.value_or(1.0 / static_cast<double>(seen));
-    batchnorm_track<T>(statistics, mean_.dim(0), count, share, mean_.writable(), var_.writable());
+    batchnorm_track<T>(statistics, mean_.dim(0), count, share, mean, var);
   }
 
  private:

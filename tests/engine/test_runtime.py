@@ -344,6 +344,23 @@ def test_arrays_may_be_freed_in_another_thread() -> None:
     assert _core.live_bytes() == before
 
 
+def test_threads_that_allocate_at_once_lose_no_count() -> None:
+    x, w = np.ones((16, 16, 10, 10), np.float32), np.ones((16, 16, 3, 3), np.float32)
+
+    def work() -> None:
+        for _ in range(200):
+            y, cache = F.conv2d_forward(x, w, algo="direct")
+            F.conv2d_backward(y, cache)
+
+    before = _core.live_bytes()
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert _core.live_bytes() == before
+
+
 @pytest.mark.parametrize("offset", ["y.size", "-1"])
 def test_canaries_catch_an_overrun(offset: str) -> None:
     code = f"""

@@ -68,6 +68,13 @@ def halving() -> Model:
     return Model(nn.Sequential(*layers, nn.Flatten(), nn.Linear(4096, 3)), input_shape=(32, 16, 16))
 
 
+def narrowing() -> Model:
+    """Few channels in the middle: Winograd's thin form adds the shortcut."""
+    body = nn.Sequential(nn.Conv2d(32, 4, 1), nn.ReLU(), nn.Conv2d(4, 32, 3, padding=1))
+    layers = (nn.Residual(body, activation="relu"), nn.Flatten(), nn.Linear(32 * 12 * 13, 3))
+    return Model(nn.Sequential(*layers), input_shape=(32, 12, 13))
+
+
 def grouped() -> Model:
     """Groups that run along lanes: one channel each, several filters of one channel, two channels."""
     layers = (
@@ -79,6 +86,7 @@ def grouped() -> Model:
 
 NETS = {
     "halving": halving,
+    "narrowing": narrowing,
     "grouped": grouped,
     "convolution_family": convolution_family,
     "mlp": lambda: nets.mlp(20, (16, 16)),
@@ -137,6 +145,20 @@ def test_calls_of_several_shapes_take_turns() -> None:
     for n in (3, 1, 7, 1, 3):
         X = rng.normal(size=(n, 3, 6, 6)).astype(np.float32)
         np.testing.assert_allclose(predictor(X), model.predict_scores(X), rtol=1e-3, atol=1e-5)
+
+
+def test_images_of_several_sizes_take_turns() -> None:
+    """Sizes differ in the algorithm of a convolution, and algorithms in the form of filters that is kept."""
+    layers = (nn.Conv2d(3, 64, 3, padding=1), nn.ReLU(), nn.Conv2d(64, 40, 3, padding=1), nn.ReLU())
+    model = Model(nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(40, 3)))
+    predictor = model.for_inference()
+    rng = np.random.default_rng(6)
+    chosen = set()
+    for size in (5, 24, 2, 5, 11, 24):
+        X = rng.normal(size=(2, 3, size, size)).astype(np.float32)
+        chosen.add(fastnn.conv_algo(X.shape, (64, 3, 3, 3), padding=1))
+        np.testing.assert_allclose(predictor(X), model.predict_scores(X), rtol=1e-3, atol=1e-5)
+    assert chosen == {"direct", "winograd"}
 
 
 def test_folding_leaves_no_step_for_batch_norm_and_relu(monkeypatch: pytest.MonkeyPatch) -> None:

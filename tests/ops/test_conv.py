@@ -33,6 +33,10 @@ CORNERS: list[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = [
     ((3, 2, 5, 29), (3, 2, 2, 5), {"padding": (0, 2)}),
     ((2, 3, 7, 41), (4, 3, 3, 5), {"padding": 2, "stride": (1, 2)}),
     ((2, 4, 6, 40), (5, 4, 2, 3), {"padding": 1, "dilation": (1, 2)}),
+    ((4, 128, 9, 7), (8, 64, 1, 1), {"groups": 2, "stride": 2}),  # pixels set apart by a cache line
+    ((3, 20, 1, 9), (20, 1, 3, 3), {"groups": 20, "padding": 1}),
+    ((9, 20, 2, 6), (20, 1, 3, 3), {"groups": 20, "padding": 1}),  # as many taps, not the same
+    ((2, 6, 9, 14), (6, 1, 3, 5), {"groups": 6, "padding": (1, 4), "dilation": (1, 2)}),
 ]
 
 
@@ -162,8 +166,8 @@ def test_small_images_equal_the_reference(
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize(("n", "size"), [(1, 4), (17, 4), (17, 8)])
-def test_small_images_take_part_in_epilogues(n: int, size: int, threads: int) -> None:
+@pytest.mark.parametrize(("n", "size"), [(1, 4), (17, 4), (17, 8), (23, 4)])
+def test_small_images_take_part_in_epilogues(isa: str, n: int, size: int, threads: int) -> None:
     """Outputs that the last column of taps does not meet are finished too, each once."""
     x, b = integers((n, 40, size, size)), integers((70,))
     w = integers((70, 40, 3, 3))
@@ -375,10 +379,23 @@ def test_a_norm_is_applied_to_pixels_as_they_are_read(
         np.testing.assert_array_equal(gradient, truth)
 
 
-def test_an_input_norm_needs_a_convolution_that_takes_it() -> None:
-    x, w = integers((2, 3, 6, 6)), integers((4, 3, 3, 3))
+# 3x3 filters, several of a channel, pixels that are strided over, and padding.
+@pytest.mark.parametrize(
+    ("w_shape", "stride", "padding", "groups"),
+    [
+        ((4, 3, 3, 3), 1, 1, 1),
+        ((6, 1, 3, 3), 1, 1, 3),
+        ((3, 3, 1, 1), 2, 0, 1),
+        ((3, 3, 1, 1), 1, 1, 1),
+    ],
+)
+def test_an_input_norm_needs_a_convolution_that_takes_it(
+    w_shape: tuple[int, ...], stride: int, padding: int, groups: int
+) -> None:
+    x, w = integers((2, 3, 6, 6)), integers(w_shape)
     _, norm = _batchnorm_forward(x, np.ones(3, np.float32), np.zeros(3, np.float32), deferred=True)
-    options = _core.ConvOptions("conv2d_forward", (1, 1), (1, 1), (1, 1), 1, "direct")
+    settings = (stride, stride), (padding, padding), (1, 1), groups
+    options = _core.ConvOptions("conv2d_forward", *settings, "direct")
     assert not _core.conv2d_takes_input_norm(x, w, options)
     with pytest.raises(
         ValueError, match=r"^\[conv2d_forward\] input_norm: expected .*, got x of shape \(2, 3, 6, 6\)$"

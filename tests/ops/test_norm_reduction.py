@@ -13,17 +13,21 @@ from fastnn import functional as F
 from fastnn.functional.conv import _conv2d_backward, _conv2d_forward
 from fastnn.functional.norm import BatchNormBehind, _batchnorm_backward, _batchnorm_forward
 
-# Shape of x, filters, kernel, stride, groups: pieces of several images and of parts of one; phases; slices.
-CASES: dict[str, tuple[tuple[int, int, int, int], int, int, int, int]] = {
-    "pointwise": ((3, 19, 5, 7), 33, 1, 1, 1),
-    "pointwise, many pieces": ((2, 70, 33, 31), 9, 1, 1, 1),
-    "pointwise, pieces that share a sum": ((2, 300, 31, 32), 9, 1, 1, 1),
-    "depthwise": ((9, 17, 6, 5), 17, 3, 1, 17),
-    "depthwise, large images": ((2, 35, 40, 41), 35, 3, 1, 35),
-    "depthwise, strided": ((3, 20, 9, 8), 20, 3, 2, 20),
-    "depthwise, strided over pixels": ((2, 5, 9, 8), 5, 1, 2, 5),
-    "depthwise, wide filters": ((2, 6, 12, 9), 6, 5, 1, 6),
-    "small groups": ((2, 12, 7, 6), 12, 3, 1, 6),
+# Shape of x, filters, kernel, stride, dilation, groups: pieces of several images and of parts of one; sums in
+# several runs; phases; slices.
+CASES: dict[str, tuple[tuple[int, int, int, int], int, int, int, int, int]] = {
+    "pointwise": ((3, 19, 5, 7), 33, 1, 1, 1, 1),
+    "pointwise, many pieces": ((2, 70, 33, 31), 9, 1, 1, 1, 1),
+    "pointwise, pieces that share a sum": ((2, 300, 31, 32), 9, 1, 1, 1, 1),
+    "pointwise, long sums": ((2, 530, 5, 4), 520, 1, 1, 1, 1),
+    "depthwise": ((9, 17, 6, 5), 17, 3, 1, 1, 17),
+    "depthwise, large images": ((2, 35, 40, 41), 35, 3, 1, 1, 35),
+    "depthwise, low images": ((9, 20, 2, 6), 20, 3, 1, 1, 20),
+    "depthwise, strided": ((3, 20, 9, 8), 20, 3, 2, 1, 20),
+    "depthwise, strided over pixels": ((2, 5, 9, 8), 5, 1, 2, 1, 5),
+    "depthwise, dilated": ((2, 6, 12, 9), 6, 3, 1, 2, 6),
+    "depthwise, wide filters": ((2, 6, 12, 9), 6, 5, 1, 1, 6),
+    "small groups": ((2, 12, 7, 6), 12, 3, 1, 1, 6),
 }
 # Those that apply the norm before them to the pixels that they read.
 APPLYING = [case for case in CASES if case != "small groups"]
@@ -31,11 +35,15 @@ APPLYING = [case for case in CASES if case != "small groups"]
 
 def problem(case: str, relu: bool, joined: bool, dtype: Any = np.float64) -> tuple[Any, Any, Any, Any]:
     """Return dy, the cache of the convolution, that of the norm before it, and a residual of dx."""
-    shape, filters, kernel, stride, groups = CASES[case]
+    shape, filters, kernel, stride, dilation, groups = CASES[case]
     rng = np.random.default_rng(3)
-    before, added, residual = (rng.normal(size=shape).astype(dtype) for _ in range(3))
+    before, residual = (rng.normal(size=shape).astype(dtype) for _ in range(2))
     gamma, beta = rng.uniform(0.5, 1.5, size=(2, shape[1])).astype(dtype)
-    w = rng.normal(size=(filters, shape[1] // groups, kernel, kernel)).astype(dtype)
+    # Integers, whose sums are exact in any order.
+    added, w = (
+        rng.integers(-3, 4, sizes).astype(dtype)
+        for sizes in (shape, (filters, shape[1] // groups, kernel, kernel))
+    )
     x, norm = _batchnorm_forward(
         fastnn.channels_last(before),
         gamma,
@@ -43,8 +51,9 @@ def problem(case: str, relu: bool, joined: bool, dtype: Any = np.float64) -> tup
         activation="relu" if relu else None,
         residual=residual if joined else None,
     )
-    y, cache = F.conv2d_forward(x, w, stride=stride, padding=kernel // 2, groups=groups)
-    return rng.normal(size=y.shape).astype(dtype), cache, norm, added
+    padding = kernel // 2 * dilation
+    y, cache = F.conv2d_forward(x, w, stride=stride, padding=padding, dilation=dilation, groups=groups)
+    return rng.integers(-3, 4, y.shape).astype(dtype), cache, norm, added
 
 
 @pytest.mark.parametrize("isa", _runtime.available_isas())
@@ -73,8 +82,9 @@ def test_sums_are_those_of_the_norm_alone(case: str, relu: bool, joined: bool, i
 
 
 def forward(case: str, x: Any, w: Any, bias: Any = None, **options: Any) -> tuple[Any, Any, Any]:
-    _, _, kernel, stride, groups = CASES[case]
-    settings = (stride, stride), (kernel // 2, kernel // 2), (1, 1), groups
+    _, _, kernel, stride, dilation, groups = CASES[case]
+    padding = kernel // 2 * dilation
+    settings = (stride, stride), (padding, padding), (dilation, dilation), groups
     return _conv2d_forward(x, w, bias, *settings, statistics=True, **options)
 
 
@@ -106,7 +116,7 @@ def test_the_norm_before_is_applied_to_pixels_as_they_are_read(case: str, relu: 
 @pytest.mark.parametrize("isa", _runtime.available_isas())
 @pytest.mark.parametrize("case", APPLYING)
 def test_a_norm_rounds_alike_wherever_it_is_applied(case: str, isa: str) -> None:
-    shape, _, kernel, _, groups = CASES[case]
+    shape, _, kernel, _, _, groups = CASES[case]
     rng = np.random.default_rng(5)
     x = fastnn.channels_last((rng.normal(size=shape) + 1e3).astype(np.float32))
     gamma, beta = rng.normal(size=(2, shape[1])).astype(np.float32)

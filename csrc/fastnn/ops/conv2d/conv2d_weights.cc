@@ -283,7 +283,7 @@ struct WeightProduct : Weights<T> {
         const int64_t first = part_begin(in, tiles, t);
         tile.rows = static_cast<int>(part_begin(in, tiles, t + 1) - first);
         tile.a = x + first;
-        tile.ahead = ahead.take(tile.depth);
+        ahead.take(tile);
         tile.c = this->partial_row(part, g, first) + col;
         gemm.tile(tile);
       }

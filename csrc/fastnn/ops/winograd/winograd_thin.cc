@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "fastnn/base/allocator.h"
 #include "fastnn/base/parallel.h"
@@ -45,9 +46,15 @@ void copy_pixels(const T* from, int64_t pixel, int64_t channel, int64_t channels
   }
 }
 
-// One register of filters after another: [panel][plane][channel][lane].
+// One register of filters after another: [panel][plane][channel][lane]. It is kept by this type, which is no
+// other form's.
 template <class T>
-Buffer<T> thin_filters(const WinogradKernel<T>& winograd, const TensorView<const T>& w) {
+struct ThinFilters {
+  Buffer<T> data;
+};
+
+template <class T>
+ThinFilters<T> thin_filters(const WinogradKernel<T>& winograd, const TensorView<const T>& w) {
   const int64_t f = w.shape[0], c = w.shape[1], lanes = winograd.lanes,
                 planes = winograd.shape.filters * winograd.shape.filters;
   Buffer<T> filters(planes * c * round_up(f, lanes));
@@ -55,7 +62,7 @@ Buffer<T> thin_filters(const WinogradKernel<T>& winograd, const TensorView<const
     transform_square(winograd, w, f0, std::min(lanes, f - f0), 0, c, lanes, filters.get() + f0 * planes * c,
                      c * lanes);
   }
-  return filters;
+  return {std::move(filters)};
 }
 
 }  // namespace
@@ -110,7 +117,7 @@ void thin_forward(const TensorView<const T>& x, const TensorView<const T>& w, in
   const TileGrid& grid = tiling.grid;
   if (grid.count() == 0) return;
   const int64_t c = x.shape[1], f = y.shape[1], lanes = winograd.lanes, panels = ceil_div(f, lanes);
-  const KeptOr<Buffer<T>> filters({kept}, [&] { return thin_filters(winograd, w); });
+  const KeptOr<ThinFilters<T>> filters({kept}, [&] { return thin_filters(winograd, w); });
   const ThinRows<T> thin(winograd, tiling, x);
   const ThinBands bands(grid);
   Buffer<T> statistics(epilogue.mean ? 2 * bands.count * f : 0);
@@ -135,7 +142,7 @@ void thin_forward(const TensorView<const T>& x, const TensorView<const T>& w, in
         out.tile.in = data.get();
         for (int64_t panel = 0; panel < panels; ++panel) {
           const int64_t f0 = panel * lanes;
-          out.filters = filters->get() + f0 * planes * c;
+          out.filters = filters->data.get() + f0 * planes * c;
           out.tile.channels = std::min(lanes, f - f0);
           out.tile.bias = epilogue.bias ? epilogue.bias + f0 : nullptr;
           if (epilogue.mean) {
