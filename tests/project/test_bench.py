@@ -69,21 +69,36 @@ def test_wrong_results_are_not_timed() -> None:
             check_close("x", wrong, [1.0, 2.0])
 
 
+def spin(ms: float) -> Any:
+    def run() -> None:
+        end = time.perf_counter() + ms / 1e3
+        while time.perf_counter() < end:
+            pass
+
+    return run
+
+
 def test_compare_times_everybody_in_every_round() -> None:
     from bench.harness import Contest, Effort, Entry, compare
-
-    def spin(ms: float) -> Any:
-        def run() -> None:
-            end = time.perf_counter() + ms / 1e3
-            while time.perf_counter() < end:
-                pass
-
-        return run
 
     contest = Contest(spin(5), {"slow": spin(10)}, baseline=spin(1))
     result = compare(Entry("x", "y", lambda: contest), contest, Effort(0.0, 3, 9))
     assert {len(times) for times in (result.ours, result.baseline, *result.rivals.values())} == {3}
     assert 1.2 < result.ratio() < 5  # 10 / (5 - 1), on whatever machine
+
+
+def test_a_layers_cost_is_that_of_quiet_moments(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch")
+    from bench import overhead
+    from bench.harness import Effort
+
+    def step(model: Any, X: Any, y: Any) -> Any:
+        quiet, disturbed = spin(0.02 * len(model.net.leaves())), spin(0.1 * len(model.net.leaves()))
+        return lambda: (disturbed if int(time.perf_counter() * 100) % 3 else quiet)()
+
+    monkeypatch.setattr(overhead.steps, "our_step", step)
+    measured = overhead.a_layer(overhead.STACKS[0], Effort(0.4, 3, 9))
+    assert 15 < measured.ours[0] < 30  # 20 us, or 100 two thirds of the time
 
 
 def test_targets_take_the_worst_case() -> None:
