@@ -157,10 +157,8 @@ class Solver:
         self._weights = self._checked_weights(sample_weights, len(train))
         if self._weights is not None and any(isinstance(step, fastnn.augment.Mixup) for step in augment):
             raise ValueError("[Solver] sample_weights: expected None beside Mixup, got weights")
-        self._train_sample = Loader(
-            _sample(train, check.integer("Solver", "train_samples", train_samples)),
-            self._piece, shuffle=False, **options,
-        )  # fmt: skip
+        sampled = _sample(train, check.integer("Solver", "train_samples", train_samples))
+        self._train_sample = Loader(sampled, self._piece, shuffle=False, **options)
         self._validation = (
             None if validation is None else Loader(validation, self._piece, shuffle=False, **options)
         )
