@@ -19,13 +19,16 @@ from fastnn.keys import Key
 __all__ = [
     "Augmentation",
     "Change",
+    "ColourOffset",
     "Cutout",
+    "Jitter",
     "Mixup",
     "Move",
     "RandomCrop",
     "RandomHorizontalFlip",
     "cutout",
     "draw_moves",
+    "jitter",
     "mixup",
 ]
 
@@ -196,6 +199,137 @@ def cutout(X: Array, size: int, key: Key) -> Array:
 
 
 @dataclass(frozen=True)
+class Jitter:
+    """Change brightness and contrast of each image a little, for the loader; see `jitter`.
+
+    Args:
+        brightness: the largest shift, >= 0.
+        contrast: the largest change of the factor, 0 to 1.
+
+    Raises:
+        ValueError: an argument out of range.
+
+    Example:
+        >>> X, y = Jitter()(np.zeros((2, 3, 4, 4)), np.arange(2), Key.from_seed(0))
+        >>> bool((np.abs(X) <= 0.2).all()), y.tolist()
+        (True, [0, 1])
+    """
+
+    brightness: float = 0.2
+    contrast: float = 0.2
+
+    def __post_init__(self) -> None:
+        number("Jitter", "brightness", self.brightness)
+        number("Jitter", "contrast", self.contrast, high=1.0)
+
+    def __call__(self, X: Array, y: Array, key: Key) -> tuple[Array, Array]:
+        """Return the changed images (n, C, H, W), and the targets as they are."""
+        return jitter(X, self.brightness, self.contrast, key), y
+
+
+def jitter(X: Array, brightness: float, contrast: float, key: Key) -> Array:
+    """Change brightness and contrast of each image by random amounts.
+
+    ``out[n] = m[n] + c[n] (x[n] - m[n]) + b[n]`` with the image's mean m over all channels and pixels, c
+    uniform in ``1 - contrast ... 1 + contrast`` and b uniform in ``-brightness ... brightness``. The shift is
+    in the units of X: of a standard deviation after standardising, of the whole range after scaling to
+    0 ... 1. Nothing is clipped.
+
+    Args:
+        X: (n, C, H, W) float32 or float64; it is not written into.
+        brightness: >= 0.
+        contrast: 0 to 1.
+        key: names the amounts; those of image n depend on (key, ``key.example + n``) alone.
+
+    Returns:
+        (n, C, H, W), in the memory order of X.
+
+    Raises:
+        ValueError: X are no images of floats, or an amount is out of range.
+
+    Example:
+        >>> jitter(np.array([[[[1.0, 3.0]]]]), 0.0, 1.0, Key.from_seed(0)).mean().item()
+        2.0
+
+    Reference:
+        Howard, Some improvements on deep convolutional neural network based image classification, 2013,
+        https://arxiv.org/abs/1312.5402
+    """
+    brightness = number("jitter", "brightness", brightness)
+    contrast = number("jitter", "contrast", contrast, high=1.0)
+    _check_images("jitter", X)
+    words = _words(key, len(X))
+    factor = 1 + contrast * (2 * _uniform(words[:, 0]) - 1)
+    means = X.transpose(0, 2, 3, 1).reshape(len(X), -1).mean(axis=1, dtype=np.float64)
+    shift = brightness * (2 * _uniform(words[:, 1]) - 1) + (1 - factor) * means
+    out: Array = X * _each(factor, X)
+    out += _each(shift, X)
+    return out
+
+
+class ColourOffset:
+    """Shift the colour of each image along the directions in which colours vary.
+
+    ``out[n, :, h, w] = x[n, :, h, w] + P (s * a[n])`` with the principal axes P (C, C) of the training part's
+    pixels as vectors of C channels, their standard deviations s (C,) along these, and a normal with mean 0
+    and deviation ``std``, drawn for each image. So the light changes and objects keep their identity. The
+    paper writes the variances in the place of s, which makes the size of the shift depend on the unit.
+
+    Args:
+        std: size of the shift in standard deviations of the pixels, >= 0.
+
+    Raises:
+        ValueError: ``std`` is no finite number >= 0.
+
+    Example:
+        >>> X = np.random.default_rng(0).random((8, 3, 4, 4))
+        >>> out, y = ColourOffset().fit(X)(X, np.arange(8), Key.from_seed(0))
+        >>> bool(np.ptp(out - X, axis=(2, 3)).max() < 1e-12), bool((out != X).all())
+        (True, True)
+
+    Reference:
+        Krizhevsky et al., ImageNet classification with deep convolutional neural networks, 2012, section 4.1,
+        https://papers.nips.cc/paper/4824
+    """
+
+    def __init__(self, std: float = 0.1) -> None:
+        self.std = number("ColourOffset", "std", std)
+        self._axes: Array | None = None
+
+    def fit(self, X: Array) -> ColourOffset:
+        """Take the axes from training images X (N, C, H, W), preprocessed as for training, and return self.
+
+        Raises:
+            ValueError: X are no images of floats with 1 to 4 channels.
+        """
+        _check_images("ColourOffset", X)
+        if not 1 <= X.shape[1] <= WORDS or X.size == 0:
+            raise ValueError(
+                f"[ColourOffset] X: expected images of 1 to {WORDS} channels, got shape {X.shape}"
+            )
+        pixels = X.astype(np.float64).transpose(1, 0, 2, 3).reshape(X.shape[1], -1)
+        variances, axes = np.linalg.eigh(np.cov(pixels, bias=True).reshape(len(pixels), -1))
+        self._axes = axes * np.sqrt(variances.clip(min=0))
+        return self
+
+    def __call__(self, X: Array, y: Array, key: Key) -> tuple[Array, Array]:
+        """Return the shifted images (n, C, H, W), and the targets as they are.
+
+        Raises:
+            ValueError: it is not fitted, or X are no images with as many channels.
+        """
+        if self._axes is None:
+            raise ValueError("[ColourOffset] expected a call of fit before, got none")
+        _check_images("ColourOffset", X)
+        channels = len(self._axes)
+        if X.shape[1] != channels:
+            raise ValueError(f"[ColourOffset] X: expected {channels} channels, got {X.shape[1]}")
+        amounts = self.std * _normal(_words(key, len(X)))[:, :channels]
+        offsets = (amounts[:, None, :] * self._axes).sum(axis=2)  # a sum of its own for each image
+        return X + offsets.astype(X.dtype)[:, :, None, None], y
+
+
+@dataclass(frozen=True)
 class Mixup:
     """Mix each example with another of its minibatch, for the loader; see `mixup`.
 
@@ -275,7 +409,7 @@ def _mixed(values: Array, order: Array, others: Array) -> Array:
     images = values.ndim == 4
     mixed: Array = values.transpose(0, 2, 3, 1)[order].transpose(0, 3, 1, 2) if images else values[order]
     mixed -= values
-    mixed *= others.astype(values.dtype).reshape(-1, *[1] * (values.ndim - 1))
+    mixed *= _each(others, values)
     mixed += values
     return mixed
 
@@ -292,6 +426,16 @@ def _probabilities(labels: Array, classes: int | None, dtype: np.dtype[Any]) -> 
     return result
 
 
+def _check_images(op: str, X: Array) -> None:
+    if X.ndim != 4 or X.dtype.kind != "f":
+        raise ValueError(f"[{op}] X: expected floats of shape (n, C, H, W), got {X.dtype} {X.shape}")
+
+
+def _each(numbers: Array, values: Array) -> Array:
+    """Return numbers (n,) in the type of values (n, ...), to be broadcast against them."""
+    return numbers.astype(values.dtype).reshape(-1, *[1] * (values.ndim - 1))
+
+
 def _words(key: Key, count: int) -> Array:
     """Return random words (count, WORDS) uint64; a row depends on the key and the example's number alone."""
     place = np.array([key.example, 0, 0, 0], np.uint64)  # of a counter that makes four words at each value
@@ -304,6 +448,13 @@ def _uniform(words: Array) -> Array:
     """Return numbers between 0 and 1, both excluded, of 53 bits each."""
     result: Array = ((words >> np.uint64(11)) + 0.5) * 2.0**-53
     return result
+
+
+def _normal(words: Array) -> Array:
+    """Return four standard normal numbers for each four words, by Box and Muller's method."""
+    uniform = _uniform(words)
+    radius, angle = np.sqrt(-2 * np.log(uniform[:, ::2])), 2 * np.pi * uniform[:, 1::2]
+    return np.concatenate([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
 
 
 def _symmetric_beta(alpha: float, u: Array, v: Array) -> Array:

@@ -1,7 +1,8 @@
 """Preprocessing: fitted on the training part alone, applied to any.
 
 Each class is a map ``(x - mean) / std`` that differs in what it takes for the two, so a minibatch loader can
-do it in the pass that gathers the rows.
+do it in the pass that gathers the rows. Those that make new features of the old ones multiply by a matrix
+behind it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-__all__ = ["Affine", "MinMax", "Scale", "Standardise", "ZeroCentre", "from_state_dict"]
+from fastnn import functional as F
+from fastnn._arguments import integer, number
+
+__all__ = ["PCA", "Affine", "MinMax", "Scale", "Standardise", "Whiten", "ZeroCentre", "from_state_dict"]
 
 Array = np.ndarray[Any, Any]
 _BLOCK = 1024  # rows that stand in float64 at a time while statistics are taken
@@ -26,6 +30,7 @@ class Affine:
     mean: Array | None = None
     std: Array | None = None
     _kinds: ClassVar[dict[str, type[Affine]]] = {}
+    _arrays: ClassVar[tuple[str, ...]] = ("mean", "std")
 
     def __init_subclass__(cls) -> None:
         Affine._kinds[cls.__name__] = cls
@@ -35,10 +40,13 @@ class Affine:
         raise NotImplementedError
 
     def transform(self, X: Array) -> Array:
-        """Return ``(X - mean) / std``: float64 for float64 X (N, ...), else float32. Never writes into X."""
+        """Return the map of X (N, ...): float64 for float64 X, else float32. Never writes into X."""
         mean, std = self.tables(X.shape[1:], np.float64 if X.dtype == np.float64 else np.float32)
-        result: Array = (X.astype(mean.dtype) - mean) / std
-        return result
+        return self.combine((X.astype(mean.dtype) - mean) / std)
+
+    def combine(self, scaled: Array) -> Array:
+        """Return the map of examples from ``(X - mean) / std``: for most classes, these as they are."""
+        return scaled
 
     def tables(self, shape: tuple[int, ...], dtype: np.typing.DTypeLike) -> tuple[Array, Array]:
         """Return ``mean`` and ``std`` for examples of the given shape, spread over it, in the given dtype.
@@ -57,8 +65,8 @@ class Affine:
         return spread[0], spread[1]
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the name of the class, ``mean`` and ``std``: enough for ``from_state_dict``."""
-        return {"kind": type(self).__name__, "mean": self.mean, "std": self.std}
+        """Return the name of the class and its arrays: enough for ``from_state_dict``."""
+        return {"kind": type(self).__name__, **{name: getattr(self, name) for name in self._arrays}}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over what ``state_dict`` of the same class returned.
@@ -69,10 +77,11 @@ class Affine:
         op = type(self).__name__
         if state.get("kind") != op:
             raise ValueError(f"[{op}] state: expected one of kind {op}, got {state.get('kind')!r}")
-        for name in ("mean", "std"):
+        for name in self._arrays:
             if state.get(name) is not None and not isinstance(state[name], np.ndarray):
                 raise ValueError(f"[{op}] state: {name}: expected an array, got {type(state[name]).__name__}")
-        self.mean, self.std = state.get("mean"), state.get("std")
+        for name in self._arrays:
+            setattr(self, name, state.get(name))
 
 
 def from_state_dict(state: Mapping[str, Any]) -> Affine:
@@ -203,6 +212,131 @@ class Standardise(Affine):
             squares += np.square(X[start : start + _BLOCK] - mean).sum(axis=axes, keepdims=True)
         std = np.sqrt(squares / (X.size // mean.size))
         self.mean, self.std = mean[0], np.where(std == 0, 1.0, std)[0]
+        return self
+
+
+class PCA(Affine):
+    """Turn examples onto the axes along which the training part varies most: ``y = (x - mean) V``.
+
+    The columns of V (D, K) are eigenvectors of the covariance ``(X - mean)^T (X - mean) / N`` of the D
+    flattened features, those of the greatest eigenvalues first; each has its greatest entry positive. The new
+    features are uncorrelated, and the first of them keep as much variance as so many can. Images become rows
+    (N, K), so a net behind it begins with a linear layer.
+
+    The covariance is D x D in float64, and its decomposition takes of the order of D^3 operations: 3072
+    features, those of CIFAR-10, take 75 MB and some seconds.
+
+    Args:
+        components: K, at most D; None keeps all.
+
+    Attributes:
+        matrix: V (D, K) float64, None until ``fit``.
+        variances: eigenvalues (K,) float64: the variance of each new feature.
+
+    Raises:
+        ValueError: ``components`` is no integer >= 1.
+
+    Example:
+        >>> X = np.array([[1.0, 1.0], [3.0, 3.0], [5.0, 5.0]])
+        >>> PCA(1).fit(X).transform(X).round(6).tolist()
+        [[-2.828427], [0.0], [2.828427]]
+
+    Reference:
+        Pearson, On lines and planes of closest fit to systems of points in space, 1901,
+        https://doi.org/10.1080/14786440109462720; CS231n, https://cs231n.github.io/neural-networks-2
+    """
+
+    matrix: Array | None = None
+    variances: Array | None = None
+    _arrays = ("mean", "std", "matrix", "variances")
+
+    def __init__(self, components: int | None = None) -> None:
+        op = type(self).__name__
+        self.components = None if components is None else integer(op, "components", components)
+        self._cast = (np.empty(0), np.empty(0))  # the matrix, and its transpose in the type of the data
+
+    def fit(self, X: Array) -> PCA:
+        """Take mean and principal axes of X (N, ...) and return self.
+
+        Raises:
+            ValueError: X is no batch of numbers, or has fewer features than there are to be components.
+        """
+        op = type(self).__name__
+        _check_rows(op, X)
+        features = X.size // len(X)
+        kept = features if self.components is None else self.components
+        if kept > features:
+            raise ValueError(f"[{op}] components: expected at most the {features} features, got {kept}")
+        self.mean, self.std = X.mean(axis=0, dtype=np.float64), np.ones(())
+        covariance = np.zeros((features, features))
+        for start in range(0, len(X), _BLOCK):
+            block = (X[start : start + _BLOCK] - self.mean).reshape(-1, features)
+            covariance += block.T @ block
+        values, vectors = np.linalg.eigh(covariance / len(X))
+        values, vectors = values[::-1][:kept].clip(min=0), vectors[:, ::-1][:, :kept]
+        signs = np.sign(vectors[np.abs(vectors).argmax(axis=0), np.arange(kept)])
+        self.matrix, self.variances = np.ascontiguousarray(vectors * signs), values
+        return self
+
+    def combine(self, scaled: Array) -> Array:
+        """Return examples (N, ...), their mean subtracted, as new features (N, K).
+
+        Raises:
+            ValueError: it is not fitted, or the examples have another number of features.
+        """
+        op, rows = type(self).__name__, scaled.reshape(len(scaled), -1)
+        if self.matrix is None:
+            raise ValueError(f"[{op}] expected a call of fit before transform, got none")
+        if rows.shape[1] != len(self.matrix):
+            raise ValueError(f"[{op}] X: expected {len(self.matrix)} features, got {rows.shape[1]}")
+        held, weight = self._cast
+        if held is not self.matrix or weight.dtype != rows.dtype:
+            weight = np.ascontiguousarray(self.matrix.T, rows.dtype)
+            self._cast = self.matrix, weight
+        return F.linear_forward(rows, weight, None)[0]
+
+
+class Whiten(PCA):
+    """Turn examples onto principal axes and scale to variance 1: ``y = (x - mean) V / sqrt(v + eps)``.
+
+    V and the variances v are those of `PCA`. Without ``eps`` the covariance of the training part becomes the
+    unit matrix. Axes along which it hardly varies, often noise, are blown up: ``eps`` bounds that, and to
+    leave out the last components avoids it.
+
+    Args:
+        components: how many axes are kept; None keeps all.
+        eps: added to the variance, >= 0, inside the root.
+
+    Raises:
+        ValueError: an argument out of range.
+
+    Example:
+        >>> X = np.array([[0.0, 0.0], [2.0, 0.0], [0.0, 4.0], [2.0, 4.0]])
+        >>> Whiten(eps=0.0).fit(X).transform(X).tolist()
+        [[-1.0, -1.0], [-1.0, 1.0], [1.0, -1.0], [1.0, 1.0]]
+
+    Reference:
+        CS231n, Neural Networks Part 2, https://cs231n.github.io/neural-networks-2
+    """
+
+    def __init__(self, components: int | None = None, *, eps: float = 1e-5) -> None:
+        super().__init__(components)
+        self.eps = number("Whiten", "eps", eps)
+
+    def fit(self, X: Array) -> Whiten:
+        """Take mean and principal axes of X (N, ...), scale the latter and return self.
+
+        Raises:
+            ValueError: X is no batch of numbers, has fewer features than there are to be components, or does
+                not vary along one of them while ``eps`` is 0.
+        """
+        super().fit(X)
+        assert self.matrix is not None
+        assert self.variances is not None
+        scale = np.sqrt(self.variances + self.eps)
+        if not (scale > 0).all():
+            raise ValueError("[Whiten] X: expected to vary along every component, or eps > 0, got constants")
+        self.matrix = self.matrix / scale
         return self
 
 

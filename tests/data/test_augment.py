@@ -1,4 +1,4 @@
-"""Cutout and mixup (T72, T73): what they do to a minibatch depends on key and place alone, in a run too."""
+"""Mixup, cutout, jitter, colours (T72, T73, T82, T83): what they do depends on key and place alone."""
 
 from __future__ import annotations
 
@@ -11,7 +11,17 @@ import pytest
 
 import fastnn
 from fastnn import nn
-from fastnn.augment import Cutout, Mixup, RandomCrop, RandomHorizontalFlip, cutout, mixup
+from fastnn.augment import (
+    ColourOffset,
+    Cutout,
+    Jitter,
+    Mixup,
+    RandomCrop,
+    RandomHorizontalFlip,
+    cutout,
+    jitter,
+    mixup,
+)
 from fastnn.callbacks import Callback
 from fastnn.data import Loader
 from fastnn.keys import Key
@@ -90,12 +100,50 @@ def test_t72_shares_follow_the_beta_distribution(alpha: float) -> None:
     assert stats.kstest(shares, stats.beta(alpha, alpha).cdf).pvalue > 1e-3
 
 
+def test_t82_jitter_changes_brightness_and_contrast_within_bounds() -> None:
+    X, _ = images(2000, np.float64)
+    before = X.copy()
+    out = jitter(X, 0.3, 0.4, KEY)
+    np.testing.assert_array_equal(X, before)
+    assert out.strides == X.strides
+    shift = out.mean(axis=(1, 2, 3)) - X.mean(axis=(1, 2, 3))
+    factor = out.std(axis=(1, 2, 3)) / X.std(axis=(1, 2, 3))
+    for values, middle, width in ((shift, 0, 0.3), (factor, 1, 0.4)):
+        assert np.abs(values - middle).max() <= width + 1e-9
+        # A uniform number deviates by width / sqrt(3), and its mean over 2000 by that over sqrt(2000).
+        assert abs(values.mean() - middle) < 4 * width / np.sqrt(3 * 2000)
+        assert values.std() == pytest.approx(width / np.sqrt(3), rel=0.05)
+    assert abs(np.corrcoef(shift, factor)[0, 1]) < 0.1
+    mean = X.mean(axis=(1, 2, 3))
+    expected = [m + c * (x - m) + b for x, m, c, b in zip(X, mean, factor, shift, strict=True)]
+    np.testing.assert_allclose(out, expected, rtol=1e-9)
+    np.testing.assert_allclose(jitter(X, 0, 0, KEY), X, rtol=1e-12)
+
+
+def test_t83_colour_offsets_vary_as_the_pixels_do() -> None:
+    rng = np.random.default_rng(0)
+    mixing = np.array([[1.0, 0.5, 0.2], [0.8, -0.3, 0.1], [0.9, 0.1, -0.4]])
+    train = np.einsum("ck,nkhw->nchw", mixing, rng.normal(size=(200, 3, 6, 5)))
+    X = np.zeros((20000, 3, 1, 1))
+    out, y = ColourOffset(0.1).fit(train)(X, np.arange(20000), KEY)
+    np.testing.assert_array_equal(y, np.arange(20000))
+    pixels = np.cov(train.transpose(1, 0, 2, 3).reshape(3, -1))
+    np.testing.assert_allclose(np.cov(out[:, :, 0, 0].T), 0.01 * pixels, atol=0.01 * 0.04 * pixels.max())
+    assert np.abs(out.mean(axis=0)).max() < 0.005
+    wide, _ = ColourOffset(0.1).fit(train)(*images(5), KEY)
+    np.testing.assert_allclose(wide - images(5)[0], np.broadcast_to(out[:5], wide.shape), atol=1e-6)
+    assert wide.dtype == np.float32
+
+
 def test_a_place_decides_not_the_split() -> None:
     X, y = images()
-    whole = cutout(X, 3, KEY)
-    parts = [cutout(X[start : start + 4], 3, KEY.at(start)) for start in range(0, 23, 4)]
-    np.testing.assert_array_equal(np.concatenate(parts), whole)
-    assert not np.array_equal(cutout(X, 3, Key.from_seed(4)), whole)
+    for change in (Cutout(3), Jitter(), ColourOffset().fit(X)):
+        whole = change(X, y, KEY)[0]
+        parts = [
+            change(X[start : start + 4], y[start : start + 4], KEY.at(start))[0] for start in range(0, 23, 4)
+        ]
+        np.testing.assert_array_equal(np.concatenate(parts), whole)
+        assert not np.array_equal(change(X, y, Key.from_seed(4))[0], whole)
     assert not np.array_equal(
         mixup(X, y, 1.0, Key.from_seed(4), classes=4)[0], mixup(X, y, 1.0, KEY, classes=4)[0]
     )
@@ -203,6 +251,19 @@ def test_the_metrics_are_of_examples_as_they_are() -> None:
             r"\[cutout\] X: expected images \(n, C, H, W\), got shape",
         ),
         (lambda: cutout(np.zeros((2, 1, 4, 4)), 1.5, KEY), r"\[cutout\] size"),
+        (lambda: Jitter(-1), r"\[Jitter\] brightness: expected a finite number >= 0, got -1"),
+        (lambda: Jitter(0, 2), r"\[Jitter\] contrast"),
+        (lambda: jitter(np.zeros((2, 3)), 0, 0, KEY), r"\[jitter\] X: expected floats of shape"),
+        (lambda: ColourOffset(-1), r"\[ColourOffset\] std"),
+        (lambda: ColourOffset()(*images(), KEY), r"\[ColourOffset\] expected a call of fit"),
+        (
+            lambda: ColourOffset().fit(np.zeros((2, 5, 4, 4))),
+            r"\[ColourOffset\] X: expected images of 1 to 4",
+        ),
+        (
+            lambda: ColourOffset().fit(images()[0])(np.zeros((2, 1, 4, 4)), np.zeros(2), KEY),
+            r"\[ColourOffset\] X: expected 3 channels, got 1",
+        ),
         (lambda: Mixup(0), r"\[Mixup\] alpha: expected a finite number > 0, got 0"),
         (lambda: Mixup(1, classes=0), r"\[Mixup\] classes"),
         (lambda: mixup(np.eye(2), np.arange(2), float("nan"), KEY), r"\[mixup\] alpha"),

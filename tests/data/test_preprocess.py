@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from fastnn.augment import RandomCrop, RandomHorizontalFlip, draw_moves
+from fastnn.data import Loader
 from fastnn.io import flatten_state, unflatten_state
-from fastnn.preprocess import Affine, MinMax, Scale, Standardise, ZeroCentre, from_state_dict
+from fastnn.preprocess import PCA, Affine, MinMax, Scale, Standardise, Whiten, ZeroCentre, from_state_dict
 
-KINDS = [Scale, ZeroCentre, MinMax, Standardise]
+KINDS = [Scale, ZeroCentre, MinMax, Standardise, PCA, Whiten]
 
 
 def images(count: int = 3000) -> Any:
@@ -90,6 +91,74 @@ def test_statistics_survive_a_large_mean() -> None:
     np.testing.assert_allclose(step.std, X.astype(np.float64).std(axis=0), rtol=1e-10)
 
 
+def correlated(count: int = 2500) -> Any:
+    rng = np.random.default_rng(1)
+    return rng.normal(size=(count, 6)) @ rng.normal(size=(6, 6)) + 10 * rng.normal(size=6)
+
+
+def test_t35_pca_decorrelates_and_keeps_the_greatest_variances() -> None:
+    X = correlated()
+    train, other = X[:2000], X[2000:]
+    step = PCA().fit(train)
+    result = step.transform(train)
+    np.testing.assert_allclose(result.mean(axis=0), 0, atol=1e-10)
+    covariance = result.T @ result / len(result)
+    np.testing.assert_allclose(covariance, np.diag(step.variances), atol=1e-9)  # type: ignore[arg-type]
+    centred = train - train.mean(axis=0)
+    _, values, axes = np.linalg.svd(centred, full_matrices=False)
+    np.testing.assert_allclose(step.variances, values**2 / len(train), rtol=1e-9)  # type: ignore[arg-type]
+    axes *= np.sign(axes[np.arange(6), np.abs(axes).argmax(axis=1)])[:, None]
+    np.testing.assert_allclose(step.transform(other), (other - train.mean(axis=0)) @ axes.T, atol=1e-8)
+    few = PCA(2).fit(train)
+    np.testing.assert_allclose(few.transform(other), step.transform(other)[:, :2], atol=1e-9)
+    assert few.matrix is not None
+    assert step.variances is not None
+    lost = centred - few.transform(train) @ few.matrix.T
+    np.testing.assert_allclose(np.square(lost).sum() / len(train), step.variances[2:].sum(), rtol=1e-9)
+
+
+def test_t36_whitening_leaves_the_unit_covariance() -> None:
+    X = correlated()
+    train, other = X[:2000], X[2000:]
+    result = Whiten(eps=0.0).fit(train).transform(train)
+    np.testing.assert_allclose(result.T @ result / len(result), np.eye(6), atol=1e-9)
+    pca, white = PCA(3).fit(train), Whiten(3, eps=0.1).fit(train)
+    expected = pca.transform(other) / np.sqrt(np.add(pca.variances, 0.1))  # type: ignore[arg-type]
+    np.testing.assert_allclose(white.transform(other), expected, atol=1e-9)
+    train[:, 2] = 7
+    assert np.isfinite(Whiten().fit(train).transform(other)).all()
+
+
+@pytest.mark.parametrize("kind", [PCA, Whiten])
+def test_t35_t36_batches_of_the_loader_are_decorrelated(kind: type[PCA]) -> None:
+    X = images(200)
+    step = kind(7).fit(X)
+    for dtype, tolerance in ((np.float32, 1e-4), (np.float64, 1e-9)):
+        batch = next(Loader((X, np.zeros(200)), 50, shuffle=False, preprocess=step, dtype=dtype).batches())
+        assert batch.X.shape == (50, 7)
+        assert batch.X.dtype == dtype
+        whole = step.transform(X[:50].astype(dtype))
+        np.testing.assert_allclose(batch.X, whole, atol=tolerance * np.abs(whole).max())
+    moved = next(Loader((X, np.zeros(200)), 50, preprocess=step, augment=[RandomCrop(2)]).batches())
+    assert moved.X.shape == (50, 7)
+
+
+def test_pca_refusals() -> None:
+    for arguments in ({"components": 0}, {"components": 1.5}):
+        with pytest.raises(ValueError, match=r"\[PCA\] components: expected an integer >= 1"):
+            PCA(**arguments)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"\[Whiten\] components: expected at most the 6 features, got 7"):
+        Whiten(7).fit(correlated())
+    with pytest.raises(ValueError, match=r"\[Whiten\] eps"):
+        Whiten(eps=-1.0)
+    with pytest.raises(ValueError, match=r"\[Whiten\] X: expected to vary along every component"):
+        Whiten(eps=0.0).fit(np.ones((5, 2)))
+    with pytest.raises(ValueError, match=r"\[PCA\] expected a call of fit"):
+        PCA().transform(correlated())
+    with pytest.raises(ValueError, match=r"\[PCA\] X: expected examples fitting \(6,\), got \(5,\)"):
+        PCA().fit(correlated()).transform(np.zeros((2, 5)))
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     ("dtype", "result"), [(np.uint8, np.float32), (np.float32, np.float32), (np.float64, np.float64)]
@@ -111,7 +180,7 @@ def test_a_saved_step_has_the_same_bits(kind: type[Affine]) -> None:
 
 def test_refusals() -> None:
     for X in (np.zeros((0, 2)), np.zeros(3), [[1.0]], np.zeros((2, 2), complex)):
-        for kind in (ZeroCentre, MinMax, Standardise):
+        for kind in (ZeroCentre, MinMax, Standardise, PCA, Whiten):
             with pytest.raises(ValueError, match="X: expected numbers"):
                 kind().fit(X)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="expected a call of fit"):
@@ -121,7 +190,7 @@ def test_refusals() -> None:
     with pytest.raises(ValueError, match="divisor"):
         Scale(0)
     with pytest.raises(ValueError, match="kind"):
-        from_state_dict({"kind": "Whiten"})
+        from_state_dict({"kind": "Blacken"})
     with pytest.raises(ValueError, match="kind"):
         Scale().load_state_dict(Standardise().state_dict())
     with pytest.raises(ValueError, match="mean"):

@@ -44,8 +44,8 @@ class Loader:
         drop_last: leave out a last batch of fewer rows.
         seed: any integer.
         preprocess: a fitted ``fastnn.preprocess`` step; None converts only.
-        augment: ``fastnn.augment`` steps, applied after preprocessing: first those that move images
-            (N, C, H, W), then the others, in the order given.
+        augment: ``fastnn.augment`` steps, applied after preprocessing (before ``PCA`` takes centred images
+            apart): first those that move images (N, C, H, W), then the others, in the order given.
         dtype: float32 or float64, of X and of float targets.
         prefetch: make the next batch while this one is in use.
 
@@ -177,7 +177,8 @@ def _make_inputs(
         source, mean, std = X.reshape(len(X), 1, 1, -1), mean.reshape(1, 1, -1), std.reshape(1, 1, -1)
     out = np.empty((len(rows), *source.shape[1:]), dtype)
     assemble(source, rows, np.ascontiguousarray(mean), np.ascontiguousarray(std), moves, out)
-    return out.transpose(0, 3, 1, 2) if X.ndim == 4 else out.reshape(len(rows), *shape)
+    made = out.transpose(0, 3, 1, 2) if X.ndim == 4 else out.reshape(len(rows), *shape)
+    return made if preprocess is None else preprocess.combine(made)
 
 
 def _ahead(make: Callable[[int], T], steps: range) -> Iterator[T]:
