@@ -64,17 +64,24 @@ struct BlockReduction {
 
 // Tiles a block. One strip of the micro-kernel moves least through the caches while the filters stay in the
 // second one; larger filters come from the third, and larger blocks read them less often. So do blocks with
-// few filters, each of which is loaded for little work.
-int64_t block_tiles(int64_t tiles, int64_t filter_bytes, bool narrow, int kernel_rows, int strip) {
-  constexpr int64_t kFilterBytes = 850'000;
-  const int64_t most = narrow                         ? round_up(2 * kernel_rows, strip)
-                       : filter_bytes <= kFilterBytes ? kernel_rows
-                                                      : 4 * kernel_rows;
+// few filters, each of which is loaded for little work: as many strips as the second cache holds.
+template <class T>
+int64_t block_tiles(const WinogradKernel<T>& winograd, const GemmKernel<T>& gemm, int64_t tiles, int64_t c,
+                    int64_t f, bool narrow) {
+  constexpr int64_t kSize = sizeof(T), kFilterBytes = 850'000, kBlockBytes = 300'000;
+  const WinogradShape& shape = winograd.shape;
+  const int64_t filter_bytes = shape.filters * shape.filters * c * f * kSize,
+                tile_bytes = (shape.data * shape.data * c + shape.products * shape.products * f) * kSize;
+  int64_t few = filter_bytes <= kFilterBytes ? gemm.rows : 4 * gemm.rows, most = few;
+  if (narrow) {
+    few = 4 * winograd.strip;
+    most = std::clamp(kBlockBytes / tile_bytes, few, 2 * few);
+  }
   // Of three blocks, or of one that is smaller than the others, one of two threads would wait for the other.
   constexpr int64_t kFewBlocks = 32;
   const int64_t blocks = ceil_div(tiles, most);
-  if (blocks == 1 || blocks >= kFewBlocks) return most;
-  return ceil_div(tiles, narrow ? blocks / 2 * 2 : round_up(blocks, 2));
+  if (tiles <= few || blocks >= kFewBlocks) return most;
+  return ceil_div(tiles, round_up(blocks, 2));
 }
 
 // What a block of tiles reads and writes, and what the next one reads, asked for between products.
@@ -322,9 +329,8 @@ void correlate_tiles(WinogradForm form, const TensorView<const T>& x, const Tens
     filters.emplace(KeptAs{kept, static_cast<int>(form)},
                     [&] { return transform_filters<T>(winograd, w, narrow ? winograd.lanes : gemm.cols); });
   }
-  const int64_t filter_bytes = shape.filters * shape.filters * c * f * static_cast<int64_t>(sizeof(T));
   const int64_t block =
-      by_filters ? grid.count() : block_tiles(grid.count(), filter_bytes, narrow, gemm.rows, winograd.strip);
+      by_filters ? grid.count() : block_tiles<T>(winograd, gemm, grid.count(), c, f, narrow);
   const int64_t blocks = ceil_div(grid.count(), block);
 
   Buffer<T> statistics;
