@@ -27,6 +27,8 @@ CORNERS: list[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = [
     ((2, 6, 6, 6), (3, 2, 3, 3), {"groups": 3, "padding": 1, "stride": 2}),
     ((2, 20, 7, 19), (20, 1, 3, 3), {"groups": 20, "padding": 1}),
     ((2, 20, 7, 19), (20, 1, 5, 3), {"groups": 20, "padding": (3, 0), "stride": (2, 3)}),
+    ((3, 32, 7, 21), (32, 1, 3, 3), {"groups": 32, "padding": 1}),  # pairs of rows, and one more
+    ((1, 16, 6, 4), (32, 1, 3, 3), {"groups": 16, "padding": (0, 2)}),
     ((1, 1, 1, 1), (1, 1, 1, 1), {}),
     ((2, 2, 3, 40), (40, 2, 1, 3), {"padding": (2, 1), "stride": (1, 2)}),
     ((5, 33, 24, 24), (40, 33, 1, 1), {}),  # long sums over pixels, in parts
@@ -221,15 +223,15 @@ def test_pixels_taken_together_keep_what_is_not_finite(isa: str, bad: float) -> 
     np.testing.assert_array_equal(~np.isfinite(plain), reached)
 
 
-@pytest.mark.parametrize("groups", [1, 19])
-def test_thread_counts_give_equal_bits(groups: int) -> None:
-    x = RNG.normal(size=(7, 19, 13, 17)).astype(np.float32)
-    w = RNG.normal(size=(38, 19 // groups, 3, 3)).astype(np.float32)
-    b = RNG.normal(size=38).astype(np.float32)
+@pytest.mark.parametrize(("groups", "channels", "stride"), [(1, 19, 2), (19, 19, 2), (32, 32, 1)])
+def test_thread_counts_give_equal_bits(groups: int, channels: int, stride: int) -> None:
+    x = RNG.normal(size=(7, channels, 13, 17)).astype(np.float32)
+    w = RNG.normal(size=(2 * channels, channels // groups, 3, 3)).astype(np.float32)
+    b = RNG.normal(size=2 * channels).astype(np.float32)
     results = []
     for n in (1, 2, 3):
         with fastnn.threads(n), _runtime.rendezvous():
-            y, cache = F.conv2d_forward(x, w, b, padding=1, stride=2, groups=groups)
+            y, cache = F.conv2d_forward(x, w, b, padding=1, stride=stride, groups=groups)
             results.append((y, *F.conv2d_backward(y, cache)))
             assert _runtime.last_worker_count() == n
     for other in results[1:]:

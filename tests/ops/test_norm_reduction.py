@@ -14,7 +14,7 @@ from fastnn.functional.conv import _conv2d_backward, _conv2d_forward
 from fastnn.functional.norm import BatchNormBehind, _batchnorm_backward, _batchnorm_forward
 
 # Shape of x, filters, kernel, stride, dilation, groups: pieces of several images and of parts of one; sums in
-# several runs; phases; slices.
+# several runs; phases; slices; so many images that depthwise layers take the norm behind them along.
 CASES: dict[str, tuple[tuple[int, int, int, int], int, int, int, int, int]] = {
     "pointwise": ((3, 19, 5, 7), 33, 1, 1, 1, 1),
     "pointwise, many pieces": ((2, 70, 33, 31), 9, 1, 1, 1, 1),
@@ -24,6 +24,10 @@ CASES: dict[str, tuple[tuple[int, int, int, int], int, int, int, int, int]] = {
     "depthwise, large images": ((2, 35, 40, 41), 35, 3, 1, 1, 35),
     "depthwise, low images": ((9, 20, 2, 6), 20, 3, 1, 1, 20),
     "depthwise, strided": ((3, 20, 9, 8), 20, 3, 2, 1, 20),
+    "depthwise, pairs of rows": ((2, 32, 7, 9), 32, 3, 1, 1, 32),
+    "depthwise, many images": ((17, 32, 7, 9), 32, 3, 1, 1, 32),
+    "depthwise, many images, strided": ((16, 20, 9, 8), 20, 3, 2, 1, 20),
+    "depthwise, many images, dilated": ((16, 16, 9, 8), 16, 3, 1, 2, 16),
     "depthwise, strided over pixels": ((2, 5, 9, 8), 5, 1, 2, 1, 5),
     "depthwise, dilated": ((2, 6, 12, 9), 6, 3, 1, 2, 6),
     "depthwise, wide filters": ((2, 6, 12, 9), 6, 5, 1, 1, 6),

@@ -119,18 +119,34 @@ void run_serially(int64_t chunks, ChunkFn fn, void* context) {
 
 }  // namespace
 
-void Region::work() noexcept {
+Region::Region(ChunkFn body, void* body_context, int64_t chunks, int workers, bool meet)
+    : fn(body),
+      context(body_context),
+      threads(workers),
+      rendezvous(meet),
+      share_count(std::min(workers, kMostShares)) {
+  for (int i = 0; i < share_count; ++i) {
+    shares[i].next.store(chunks * i / share_count, std::memory_order_relaxed);
+    shares[i].end = chunks * (i + 1) / share_count;
+  }
+}
+
+void Region::work(int worker) noexcept {
   const Inside inside;
   bool any = false;
-  for (int64_t chunk; (chunk = next.fetch_add(1, std::memory_order_relaxed)) < chunks; any = true) {
-    if (!any) useful.fetch_add(1, std::memory_order_relaxed);
-    // Nobody starts before everybody holds a chunk: threads <= chunks, so there is one for each.
-    while (rendezvous && useful.load(std::memory_order_relaxed) < threads) sched_yield();
-    if (failed.load(std::memory_order_relaxed)) continue;
-    try {
-      fn(context, chunk);
-    } catch (...) {
-      if (!failed.exchange(true)) error = std::current_exception();
+  for (int i = 0; i < share_count; ++i) {
+    Share& share = shares[(worker + i) % share_count];
+    for (int64_t chunk; (chunk = share.next.fetch_add(1, std::memory_order_relaxed)) < share.end;
+         any = true) {
+      if (!any) useful.fetch_add(1, std::memory_order_relaxed);
+      // Nobody starts before everybody holds a chunk: threads <= chunks, so there is one for each.
+      while (rendezvous && useful.load(std::memory_order_relaxed) < threads) sched_yield();
+      if (failed.load(std::memory_order_relaxed)) continue;
+      try {
+        fn(context, chunk);
+      } catch (...) {
+        if (!failed.exchange(true)) error = std::current_exception();
+      }
     }
   }
 }
@@ -141,12 +157,7 @@ void parallel_for(int64_t chunks, double work_ns, ChunkFn fn, void* context) {
   const bool parallel = !inside_region && chunks > 1 && (meet || work_ns >= kMinParallelNs);
   const int threads = parallel ? static_cast<int>(std::min<int64_t>(num_threads(), chunks)) : 1;
   if (threads == 1) return run_serially(chunks, fn, context);
-  Region region;
-  region.fn = fn;
-  region.context = context;
-  region.chunks = chunks;
-  region.threads = threads;
-  region.rendezvous = meet;
+  Region region(fn, context, chunks, threads, meet);
   use_openmp() ? run_on_openmp(region) : run_on_pool(region);
   note_workers(region.useful.load());
   if (region.failed) std::rethrow_exception(region.error);

@@ -1,7 +1,8 @@
 // The only user of threads.
 //
-// Work is cut into chunks whose number depends on shapes alone; chunks are handed out dynamically, so results
-// are the same bits for any number of threads as long as every chunk writes its own outputs.
+// Work is cut into chunks whose number depends on shapes alone, so results are the same bits for any number
+// of threads as long as every chunk writes its own outputs. A thread takes neighbouring chunks one by one,
+// and then those that others have not begun.
 #pragma once
 
 #include <cstdint>

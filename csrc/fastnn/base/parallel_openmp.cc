@@ -10,7 +10,7 @@ void run_on_openmp(Region& region) {
   {
 #pragma omp single
     region.threads = omp_get_num_threads();  // OMP_THREAD_LIMIT may grant fewer
-    region.work();
+    region.work(omp_get_thread_num());
   }
 }
 

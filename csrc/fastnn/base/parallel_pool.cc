@@ -39,6 +39,7 @@ struct Job {
 // wait for milliseconds behind the caller while the next core idles. A caller seldom changes cores, so the
 // mask does not either.
 struct Worker {
+  int number;        // the caller of a region is its worker 0
   pid_t thread = 0;  // 0: not yet started
   bool busy = false;
   int barred = -1;  // the core where it may not run
@@ -72,7 +73,7 @@ class Pool {
     } else {
       wake_.notify_all();
     }
-    region.work();
+    region.work(0);
     std::unique_lock<std::mutex> lock(mutex_);
     for (size_t i = 0; i < jobs_.size(); ++i) {
       if (jobs_[i] == &job) jobs_.erase(jobs_.begin() + static_cast<std::ptrdiff_t>(i));
@@ -98,7 +99,7 @@ class Pool {
   static constexpr int kSpins = 400, kYields = 400;
 
   void add_worker() {
-    Worker& worker = workers_.emplace_back();
+    Worker& worker = workers_.emplace_back(Worker{static_cast<int>(workers_.size()) + 1});
     std::thread([this, &worker] { loop(worker); }).detach();  // ends with the process
   }
 
@@ -132,7 +133,7 @@ class Pool {
       }
       self.busy = true;
       lock.unlock();
-      job->region->work();
+      job->region->work(self.number);
       lock.lock();
       self.busy = false;
       if (--job->inside == 0) left_.notify_all();

@@ -199,7 +199,8 @@ bool conv2d_reduces(const TensorView<const T>& x, const TensorView<const T>& w,
 template <class T>
 bool conv2d_takes_norm(const TensorView<const T>& x, const TensorView<const T>& w,
                        const Conv2dSettings& settings) {
-  return resolve<T>(x, w.shape[0], settings) == ConvAlgo::direct && pointwise_applies(settings);
+  return resolve<T>(x, w.shape[0], settings) == ConvAlgo::direct &&
+         (pointwise_applies(settings) || depthwise_takes_norm(x, w, settings));
 }
 
 template <class T>
@@ -256,9 +257,7 @@ void conv2d_backward(TensorView<const T> dy, TensorView<const T> x, TensorView<c
       winograd_backward_weights<T>(winograd_tile(dy.shape), stride, dy, x, pad_h, pad_w, dw.data, input_norm);
     if (db) column_sums<T>(PixelRows<T>(dy).matrix(), db);
   } else if (depthwise) {
-    if (dx.data) depthwise_backward_data(dy, w, dx, settings, epilogue, before);
-    if (dw.data) depthwise_backward_weights(dy, x, dw, settings, input_norm);
-    if (db) column_sums<T>(PixelRows<T>(dy).matrix(), db);
+    depthwise_backward(dy, x, w, dx, dw, db, settings, epilogue, before, behind, input_norm);
   } else if (before || behind || input_norm) {
     pointwise_backward(dy, x, w, dx, dw, db, epilogue, before, behind, input_norm);
   } else {

@@ -16,7 +16,7 @@
 #include "fastnn/base/parallel.h"
 #include "fastnn/base/pixel_rows.h"
 #include "fastnn/ops/batchnorm/batchnorm.h"
-#include "fastnn/ops/conv2d/conv2d_direct.h"
+#include "fastnn/ops/conv2d/conv2d_lanes.h"
 
 namespace fastnn {
 namespace {
@@ -24,228 +24,10 @@ namespace {
 // Up to so many channels and filters a group, repeating them costs less than lanes of a tile that stay empty.
 constexpr int64_t kSmallGroup = 2;
 constexpr int64_t kMostPartials = 16;
+// With the norm behind, dx and dw take whole images: several small ones, none so large that what they meet
+// leaves the second cache.
+constexpr int64_t kBlockBytes = 128 * 1024, kMostImageBytes = 2 * kBlockBytes;
 constexpr int64_t kPartialPixels = 128;  // below, joining a partial result costs as much as making it
-
-// One axis of the sum: output p belongs to phase p % phases, and is its output p / phases.
-using Phases = std::vector<Phase>;
-
-Phases forward_phases(const WindowAxis& a, int64_t size) { return {Phase::forward(a, size)}; }
-
-Phases backward_phases(const WindowAxis& a, int64_t size) {
-  Phases phases;
-  for (int64_t p = 0; p < a.stride; ++p)
-    phases.push_back(Phase::backward(a, size, (p + a.padding) % a.stride));
-  return phases;
-}
-
-// The taps of an output row that lie inside the image.
-struct TapRow {
-  int64_t taps;
-  int64_t input, step;        // row of the image under the first, and from one to the next
-  int64_t tap, tap_distance;  // among all taps
-  int64_t end;                // the first row after these, inside the image or not
-};
-
-std::vector<TapRow> tap_rows(const Phases& phases) {
-  int64_t outputs = 0;
-  for (const Phase& phase : phases) outputs += phase.axis.out;
-  std::vector<TapRow> rows;
-  for (int64_t p = 0; p < outputs; ++p) {
-    const int64_t count = static_cast<int64_t>(phases.size()), o = p / count;
-    const Phase& phase = phases[static_cast<size_t>(p % count)];
-    const TapAxis& a = phase.axis;
-    int64_t begin = 0, end = a.taps;
-    while (begin < end && a.input(o, begin) < 0) ++begin;
-    while (end > begin && a.input(o, end - 1) >= a.in) --end;
-    rows.push_back({end - begin, a.input(o, begin), a.step * a.sample, phase.tap + begin * phase.tap_distance,
-                    phase.tap_distance, a.input(o, a.taps - 1) + 1});
-  }
-  return rows;
-}
-
-// The taps along a row of one phase, cut into runs; x and the column are relative to a row of pixels.
-struct ColumnRun {
-  int64_t pixel, first, width, taps, tap, tap_step;
-};
-
-std::vector<ColumnRun> column_runs(const Phase& phase) {
-  const TapAxis& a = phase.axis;
-  const int64_t column = a.stride * a.sample;  // pixels from an output to the next
-  std::vector<ColumnRun> runs;
-  for (int64_t r = 0; r < std::min(a.stride, a.taps); ++r) {
-    // Taps r, r + stride, ... meet the same pixels at outputs `step` apart.
-    const int64_t taps = ceil_div(a.taps - r, a.stride);
-    const int64_t parts = a.step > 1 ? taps : ceil_div(taps, int64_t{kDepthwiseTaps});
-    for (int64_t part = 0; part < parts; ++part) {
-      const int64_t begin = part_begin(taps, parts, part), end = part_begin(taps, parts, part + 1);
-      const int64_t t = r + begin * a.stride, pixel = a.input(0, t);
-      const int64_t rest = (pixel % column + column) % column;  // of the first column within the image
-      runs.push_back({pixel, (pixel - rest) / column, ceil_div(std::max<int64_t>(a.in - rest, 0), column),
-                      end - begin, phase.tap + t * phase.tap_distance, a.stride * phase.tap_distance});
-    }
-  }
-  return runs;
-}
-
-// Of `count` equal parts, those from `first` to `end`.
-Ahead share(const Ahead& all, int64_t first, int64_t end, int64_t count) {
-  return {all.begin + all.bytes * first / count, all.bytes * end / count - all.bytes * first / count};
-}
-
-// Rows of pixels with a channel for every lane.
-template <class T>
-struct LaneRows {
-  Buffer<T> scratch = {};
-  const T* data = nullptr;
-  int64_t slice = 0, image = 0, row = 0, pixel = 0;  // strides
-  int64_t n0 = 0, row0 = 0;                          // what data points to
-
-  const T* at(int64_t k, int64_t n, int64_t i) const {
-    return data + k * slice + (n - n0) * image + (i - row0) * row;
-  }
-};
-
-// Images as the lanes see them: slice k has channel k of each group, `repeat` times. Those of plain depthwise
-// filters can be the output of `norm`, which is made piece by piece from x, its input.
-template <class T>
-struct LaneImages {
-  TensorView<const T> x;
-  int64_t slices, repeat;
-  Prologue<T> prologue = {};
-  const PieceForward<T>* norm = nullptr;
-  int64_t rows_early = 0;  // how far ahead rows of x are asked for, where norm has read the next ones
-  Conv2dKernel<T> kernel = FASTNN_DISPATCH(conv2d_kernel<T>)();
-  int64_t groups = x.shape[1] / slices;
-  bool plain = slices == 1 && repeat == 1 && prologue.empty() && x.stride[1] == 1;
-  bool dense = plain && x.stride[3] == groups && x.stride[2] == x.shape[3] * groups &&
-               x.stride[0] == x.shape[2] * x.stride[2];
-
-  // Rows [row0, row1) of images [n0, n1).
-  LaneRows<T> rows(int64_t n0, int64_t n1, int64_t row0, int64_t row1) const {
-    if (norm) return normalised(n0, n1, row0, row1);
-    LaneRows<T> rows;
-    if (plain) {
-      rows.data = x.data;
-      rows.image = x.stride[0], rows.row = x.stride[2], rows.pixel = x.stride[3];
-      return rows;
-    }
-    const TapAxis h(x.shape[2], x.shape[2], 1, 1, 1, 0), v(x.shape[3], x.shape[3], 1, 1, 1, 0);
-    const GatherPlan<T> plan{h, v, groups, repeat, slices};
-    const Piece piece(n0, n1, row0, row1);
-    rows.n0 = n0, rows.row0 = row0;
-    rows.pixel = plan.pitch, rows.row = plan.row_size(), rows.image = plan.image_size(piece.rows());
-    rows.slice = piece.images() * rows.image;
-    rows.scratch = Buffer<T>(slices * rows.slice);
-    rows.data = rows.scratch.get();
-    for (int64_t k = 0; k < slices; ++k)
-      plan.gather(kernel, x, k, piece, prologue, rows.scratch.get() + k * rows.slice);
-    return rows;
-  }
-
-  LaneRows<T> normalised(int64_t n0, int64_t n1, int64_t row0, int64_t row1) const {
-    const int64_t height = x.shape[2], width = x.shape[3], pixels = (row1 - row0) * width;
-    LaneRows<T> rows;
-    rows.n0 = n0, rows.row0 = row0;
-    rows.pixel = groups, rows.row = width * groups, rows.image = pixels * groups;
-    rows.scratch = Buffer<T>((n1 - n0) * rows.image);
-    rows.data = rows.scratch.get();
-    for (int64_t n = n0; n < n1; ++n)
-      norm->run((n * height + row0) * width, pixels, rows.scratch.get() + (n - n0) * rows.image, groups);
-    return rows;
-  }
-
-  // Rows [begin, end) of all images, one after another, where they lie so.
-  Ahead ahead(int64_t begin, int64_t end) const {
-    begin += rows_early;
-    end = std::min(end + rows_early, x.shape[0] * x.shape[2]);
-    if (!dense || begin < 0 || end <= begin) return {};
-    return {reinterpret_cast<const char*>(x.data + begin * x.stride[2]),
-            (end - begin) * x.stride[2] * static_cast<int64_t>(sizeof(T))};
-  }
-};
-
-// What forward, dx and dw share: from where in the image the rows of taps come.
-template <class T>
-struct LaneTaps {
-  LaneImages<T> images;
-  Phases h, v;
-  int64_t kernel_h, kernel_w;
-  int64_t lanes = images.groups * images.repeat;
-  int64_t taps = images.slices * kernel_h * kernel_w;
-  std::vector<TapRow> tap_rows = fastnn::tap_rows(h);
-  std::vector<std::vector<ColumnRun>> columns = runs_of_phases();
-
-  std::vector<std::vector<ColumnRun>> runs_of_phases() const {
-    std::vector<std::vector<ColumnRun>> all;
-    for (const Phase& phase : v) all.push_back(column_runs(phase));
-    return all;
-  }
-
-  const TapRow& tap_row(int64_t p) const { return tap_rows[static_cast<size_t>(p)]; }
-
-  // Those of an image that the outputs of a piece look at.
-  struct InputRows {
-    int64_t begin, end;
-  };
-  InputRows input_rows(const Piece& piece) const {
-    int64_t begin = images.x.shape[2], end = 0;
-    for (int64_t p = piece.row0; p < piece.row1; ++p) {
-      const TapRow& row = tap_row(p);
-      if (row.taps == 0) continue;
-      begin = std::min(begin, row.input);
-      end = std::max(end, row.input + (row.taps - 1) * row.step + 1);
-    }
-    return {std::min(begin, end), end};
-  }
-
-  LaneRows<T> rows(const Piece& piece) const {
-    const InputRows needed = input_rows(piece);
-    return images.rows(piece.n0, piece.n1, needed.begin, needed.end);
-  }
-
-  // What the outputs of row p, image n, that belong to column phase j look at.
-  DepthwiseSum<T> sum(const LaneRows<T>& rows, int64_t n, int64_t p, size_t j,
-                      std::vector<DepthwiseRun<T>>& runs) const {
-    const TapRow& row = tap_row(p);
-    runs.resize(static_cast<size_t>(images.slices * kernel_h) * columns[j].size());
-    DepthwiseRun<T>* run = runs.data();
-    for (int64_t k = 0; k < images.slices; ++k) {
-      for (int64_t t = 0; t < row.taps; ++t) {
-        const int64_t tap = (k * kernel_h + row.tap + t * row.tap_distance) * kernel_w;
-        const T* pixels = rows.at(k, n, row.input + t * row.step);
-        for (const ColumnRun& c : columns[j])
-          *run++ = {pixels + c.pixel * rows.pixel, c.first,           c.width, c.taps,
-                    (tap + c.tap) * lanes,         c.tap_step * lanes};
-      }
-    }
-    const TapAxis& col = v[j].axis;
-    return {runs.data(),
-            run - runs.data(),
-            col.stride * col.sample * rows.pixel,
-            lanes,
-            col.out,
-            ahead(n, p, j),
-            {},
-            {}};
-  }
-
-  // The pixels that row p + 1 needs and row p does not.
-  Ahead ahead(int64_t n, int64_t p, size_t j) const {
-    if (j > 0) return {};
-    const int64_t image = n * images.x.shape[2], end = tap_row(p).end;
-    const bool last = p + 1 == static_cast<int64_t>(tap_rows.size());
-    return images.ahead(image + end,
-                        last ? image + images.x.shape[2] + tap_rows[0].end : image + tap_row(p + 1).end);
-  }
-
-  // Pieces of the images, cut at output rows.
-  Bands bands(int64_t rows) const {
-    const int64_t pixels = images.x.shape[2] * images.x.shape[3];
-    const int64_t bytes = images.slices * lanes * pixels * static_cast<int64_t>(sizeof(T));
-    return Bands(images.x.shape[0], TapAxis(rows, rows, 1, 1, 1, 0), std::max<int64_t>(bytes / rows, 1),
-                 kWantedChunks);
-  }
-};
 
 // Forward, and backward to the input, where the roles of channels and filters are changed.
 template <class T>
@@ -277,15 +59,18 @@ struct LaneSum {
     return filters;
   }
 
-  void run_piece(const Bands& bands, int64_t index, const Buffer<T>& filters) const {
-    const Piece piece(bands, index);
-    const LaneRows<T> rows = x.rows(piece);
-    std::vector<DepthwiseRun<T>> runs;
-    const int64_t phases = static_cast<int64_t>(x.v.size());
+  double flops() const {
+    return 2.0 * static_cast<double>(y.size()) * static_cast<double>(x.taps) /
+           static_cast<double>(x.h.size() * x.v.size());
+  }
+
+  // Piece `index`, which looks at `rows`.
+  void run_piece(const Piece& piece, int64_t index, const LaneRows<T>& rows, const Buffer<T>& filters) const {
     DepthwiseRow<T> row{};
     row.w = filters.get();
     row.bias = epilogue.bias;
     row.relu = epilogue.relu;
+    const int64_t phases = static_cast<int64_t>(x.v.size());
     row.y_pixel = phases * y.stride[3];
     row.residual_pixel = phases * epilogue.residual.row_stride;
     if (epilogue.mean) {
@@ -293,29 +78,61 @@ struct LaneSum {
       row.sum_squares = squares.get() + index * x.lanes;
     }
     if (reduce) reduce->begin(index);
+    const bool pairs = x.by_pairs();
+    std::vector<DepthwiseRun<T>> runs;
     for (int64_t n = piece.n0; n < piece.n1; ++n) {
-      for (int64_t p = piece.row0; p < piece.row1; ++p) {
-        const int64_t pixel = (n * y.shape[2] + p) * y.shape[3];  // the first of the row
+      int64_t p = piece.row0;
+      for (; pairs && p + 1 < piece.row1; p += 2) run_pair(row, index, rows, n, p);
+      for (; p < piece.row1; ++p) {
         for (int64_t j = 0; j < std::min(phases, y.shape[3]); ++j) {
+          place(row, index, n, p, j);
           row.sum = x.sum(rows, n, p, static_cast<size_t>(j), runs);
-          row.y = y.data + n * y.stride[0] + p * y.stride[2] + j * y.stride[3];
-          if (epilogue.residual.data)
-            row.residual = epilogue.residual.data + (pixel + j) * epilogue.residual.row_stride;
-          if (reduce) row.norm = reduce->band(index, pixel + j, phases);
           if (j == 0 && p + 1 < y.shape[2]) {
             row.sum.ahead_out = {reinterpret_cast<const char*>(row.y + y.stride[2]),
                                  y.stride[2] * static_cast<int64_t>(sizeof(T))};
-            if (reduce) {
-              const BatchNormBand<T> next = reduce->band(index, pixel + y.shape[3]);
-              row.sum.ahead_norm = {reinterpret_cast<const char*>(next.x),
-                                    y.shape[3] * next.x_row * static_cast<int64_t>(sizeof(T))};
-            }
+            row.sum.ahead_norm = norm_ahead(index, n, p + 1, 1);
           }
           kernel.depthwise_row(row);
           row.seen += row.sum.pixels;
         }
       }
     }
+  }
+
+  // Row p of image n, or column phase j of it: where it goes, and what it meets there.
+  void place(DepthwiseRow<T>& row, int64_t index, int64_t n, int64_t p, int64_t j) const {
+    const int64_t pixel = (n * y.shape[2] + p) * y.shape[3] + j;
+    row.y = y.data + n * y.stride[0] + p * y.stride[2] + j * y.stride[3];
+    if (epilogue.residual.data) row.residual = epilogue.residual.data + pixel * epilogue.residual.row_stride;
+    if (reduce) row.norm = reduce->band(index, pixel, static_cast<int64_t>(x.v.size()));
+  }
+
+  // What the norm before reads for `count` rows of image n, less those beyond it.
+  Ahead norm_ahead(int64_t index, int64_t n, int64_t p, int64_t count) const {
+    count = std::min(count, y.shape[2] - p);
+    if (!reduce || count <= 0) return {};
+    const BatchNormBand<T> next = reduce->band(index, (n * y.shape[2] + p) * y.shape[3]);
+    return {reinterpret_cast<const char*>(next.x),
+            count * y.shape[3] * next.x_row * static_cast<int64_t>(sizeof(T))};
+  }
+
+  void run_pair(DepthwiseRow<T>& row, int64_t index, const LaneRows<T>& rows, int64_t n, int64_t p) const {
+    const Phase &h = x.h.front(), &v = x.v.front();
+    place(row, index, n, p, 0);
+    DepthwisePair<T> pair{
+        {row, row}, nullptr, rows.row, h.axis.input(p, 0), h.axis.in, v.axis.input(0, 0), v.axis.in, 0, 0, 0};
+    place(pair.rows[1], index, n, p + 1, 0);
+    pair.x = rows.at(0, n, pair.row) + pair.column * rows.pixel;
+    pair.weight = (h.tap * x.kernel_w + v.tap) * x.lanes;
+    pair.weight_row = h.tap_distance * x.kernel_w * x.lanes;
+    pair.weight_step = v.tap_distance * x.lanes;
+    pair.rows[0].sum = {nullptr, 0, rows.pixel, x.lanes, y.shape[3], x.ahead(n, p, 2), {}, {}};
+    pair.rows[0].sum.ahead_norm = norm_ahead(index, n, p + 2, 2);
+    const int64_t below = std::min<int64_t>(2, y.shape[2] - p - 2) * y.stride[2];
+    pair.rows[0].sum.ahead_out = {reinterpret_cast<const char*>(pair.rows[1].y + y.stride[2]),
+                                  below * static_cast<int64_t>(sizeof(T))};
+    kernel.depthwise_pair(pair);
+    row.seen += 2 * y.shape[3];
   }
 
   void run() {
@@ -326,16 +143,16 @@ struct LaneSum {
     const KeptOr<Buffer<T>> filters(KeptAs{kept}, [&] { return pack_filters(); });
     const Bands bands = x.bands(y.shape[2]);
     if (x.images.norm)  // what this thread will probably read next
-      x.images.rows_early = num_threads() * x.images.x.shape[0] * x.images.x.shape[2] / bands.pieces();
+      x.images.rows_early = x.images.x.shape[0] * x.images.x.shape[2] / bands.pieces();
     if (reduction) reduce.emplace(*reduction, bands.pieces());
     if (epilogue.mean) {
       mean = Buffer<T>(bands.pieces() * x.lanes);
       squares = Buffer<T>(bands.pieces() * x.lanes);
     }
-    const double flops = 2.0 * static_cast<double>(y.size()) * static_cast<double>(x.taps) /
-                         static_cast<double>(x.h.size() * x.v.size());
-    parallel_for(bands.pieces(), flops / kFlopsPerNs,
-                 [&](int64_t index) { run_piece(bands, index, *filters); });
+    parallel_for(bands.pieces(), flops() / kFlopsPerNs, [&](int64_t index) {
+      const Piece piece(bands, index);
+      run_piece(piece, index, x.rows(piece), *filters);
+    });
     if (epilogue.mean) join_statistics(bands, y.shape[3], mean.get(), squares.get(), x.lanes, epilogue);
     if (reduce) reduce->join();
   }
@@ -347,9 +164,9 @@ template <class T>
 struct LaneWeights {
   LaneTaps<T> x;
   LaneImages<T> dy;
+  Bands bands = x.bands(dy.x.shape[2]);
   Conv2dKernel<T> kernel = FASTNN_DISPATCH(conv2d_kernel<T>)();
   int64_t out_rows = dy.x.shape[2];
-  Bands bands = x.bands(out_rows);
   int64_t size = x.taps * x.lanes;
   int64_t parts =
       std::min({bands.pieces(), kMostPartials, std::max<int64_t>(dy.x.size() / x.lanes / kPartialPixels, 1)});
@@ -360,16 +177,29 @@ struct LaneWeights {
   bool by_blocks = kernel.lanes * static_cast<int64_t>(sizeof(T)) >= 64 || x.v.front().axis.stride > 1;
 
   void run_part(int64_t part) const {
-    T* dw = partial.get() + part * size;
-    std::fill_n(dw, size, T(0));
-    const int64_t end = part_begin(bands.pieces(), parts, part + 1);
-    for (int64_t index = part_begin(bands.pieces(), parts, part); index < end; ++index)
-      by_blocks ? add_blocks(index, dw) : add_rows(index, dw);
+    begin_part(part);
+    for (int64_t index = first_piece(part); index < first_piece(part + 1); ++index) {
+      const Piece piece(bands, index);
+      add(part, piece, dy.rows(piece.n0, piece.n1, piece.row0, piece.row1), after(index));
+    }
   }
 
-  void add_rows(int64_t index, T* dw) const {
-    const Piece piece(bands, index);
-    const LaneRows<T> rows = x.rows(piece), gradients = dy.rows(piece.n0, piece.n1, piece.row0, piece.row1);
+  void begin_part(int64_t part) const { std::fill_n(partial.get() + part * size, size, T(0)); }
+  int64_t first_piece(int64_t part) const { return part_begin(bands.pieces(), parts, part); }
+
+  // What lies ahead, and is to be read soon.
+  struct Next {
+    Ahead x, dy;
+  };
+
+  // What the pixels of a piece add, whose gradients these are.
+  void add(int64_t part, const Piece& piece, const LaneRows<T>& gradients, const Next& next) const {
+    T* dw = partial.get() + part * size;
+    const LaneRows<T> rows = x.rows(piece);
+    by_blocks ? add_blocks(piece, rows, gradients, next, dw) : add_rows(piece, rows, gradients, dw);
+  }
+
+  void add_rows(const Piece& piece, const LaneRows<T>& rows, const LaneRows<T>& gradients, T* dw) const {
     std::vector<DepthwiseRun<T>> runs;
     DepthwiseWeights<T> row{};
     row.dw = dw;
@@ -384,9 +214,8 @@ struct LaneWeights {
     }
   }
 
-  void add_blocks(int64_t index, T* dw) const {
-    const Piece piece(bands, index);
-    const LaneRows<T> pixels = x.rows(piece), gradients = dy.rows(piece.n0, piece.n1, piece.row0, piece.row1);
+  void add_blocks(const Piece& piece, const LaneRows<T>& pixels, const LaneRows<T>& gradients,
+                  const Next& next, T* dw) const {
     const TapAxis &h = x.h.front().axis, &v = x.v.front().axis;
     DepthwiseBlock<T> block{};
     block.dy_image = gradients.image, block.dy_row = gradients.row, block.dy_pixel = gradients.pixel;
@@ -399,7 +228,17 @@ struct LaneWeights {
     block.width = v.in;
     block.channels = block.dw_tap = x.lanes;
     block.dw_row = x.kernel_w * x.lanes;
-    const Next next = after(index);
+    if (x.by_pairs()) {
+      block.x_row = pixels.row;
+      block.rows = piece.rows();
+      block.row = h.input(piece.row0, 0), block.height = h.in;
+      block.first = v.input(0, 0);
+      block.x = pixels.at(0, piece.n0, block.row) + block.first * pixels.pixel;
+      block.dy = gradients.at(0, piece.n0, piece.row0);
+      block.dw = dw;
+      block.ahead = next.x, block.ahead_out = next.dy;
+      return kernel.depthwise_block_pairs(block);
+    }
     // Rows of output that meet the same rows of taps are taken together.
     for (int64_t p = piece.row0, end; p < piece.row1; p = end) {
       const TapRow& row = x.tap_row(p);
@@ -436,9 +275,6 @@ struct LaneWeights {
   }
 
   // What the next piece reads and this one does not.
-  struct Next {
-    Ahead x, dy;
-  };
   Next after(int64_t index) const {
     if (index + 1 >= bands.pieces()) return {};
     const Piece piece(bands, index), next(bands, index + 1);
@@ -470,6 +306,80 @@ struct LaneWeights {
     join(dw);
   }
 };
+
+// dx and dw together: what the norm behind makes of dy, whole images at a time, is at hand for both.
+template <class T>
+struct LaneBackward {
+  const NormBackward<T>& norm;
+  PixelRows<T> dy;
+  LaneSum<T> data;
+  std::optional<LaneWeights<T>> weights;
+  Bands bands;
+  T* db;
+  PieceBackward<T> behind{norm};
+  int64_t channels = norm.x.shape[1], row = norm.x.shape[3] * channels, rows = norm.x.shape[2];
+  Buffer<T> sums{db ? bands.pieces() * channels : 0};  // for db
+
+  LaneRows<T> gradients(int64_t index, const Piece& piece) const {
+    LaneRows<T> result;
+    const int64_t pixels = rows * norm.x.shape[3], first = piece.n0 * pixels, count = piece.images() * pixels;
+    result.scratch = Buffer<T>(count * channels);
+    result.data = result.scratch.get();
+    result.n0 = piece.n0;
+    result.pixel = channels, result.row = row, result.image = rows * row;
+    behind.run({dy.row(first), count, channels, dy.row_stride(), 1}, first, result.scratch.get(), channels);
+    if (db) column_sums<T>({result.data, count, channels, channels, 1}, sums.get() + index * channels);
+    return result;
+  }
+
+  Piece images(int64_t index, int64_t height) const {
+    return {bands.image_begin(index), bands.image_begin(index + 1), 0, height};
+  }
+
+  // What the next piece reads first. The gradient is asked for by the sum of dx.
+  typename LaneWeights<T>::Next after(int64_t index) const {
+    if (index + 1 >= bands.pieces()) return {};
+    const int64_t begin = bands.image_begin(index + 1), end = bands.image_begin(index + 2);
+    const int64_t pixels = rows * norm.x.shape[3], height = data.y.shape[2];
+    const char *first = reinterpret_cast<const char*>(behind.row(begin * pixels)),
+               *last = reinterpret_cast<const char*>(behind.row(end * pixels - 1) + channels);
+    return {weights->x.images.ahead(begin * height, end * height), {first, last - first}};
+  }
+
+  void run_piece(int64_t index, int64_t part, const Buffer<T>& filters) const {
+    const Piece piece = images(index, rows);
+    const LaneRows<T> gradient = gradients(index, piece);
+    data.run_piece(images(index, data.y.shape[2]), index, gradient, filters);
+    if (weights) weights->add(part, piece, gradient, after(index));
+  }
+
+  void run(const NormReduction<T>* reduction, T* dw) {
+    const Buffer<T> filters = data.pack_filters();
+    if (reduction) data.reduce.emplace(*reduction, bands.pieces());
+    data.x.images.rows_early = norm.x.shape[0] * rows / bands.pieces();
+    const int64_t parts = weights ? weights->parts : bands.pieces();
+    parallel_for(parts, (weights ? 2 : 1) * data.flops() / kFlopsPerNs, [&](int64_t part) {
+      if (weights) weights->begin_part(part);
+      const int64_t end = part_begin(bands.pieces(), parts, part + 1);
+      for (int64_t index = part_begin(bands.pieces(), parts, part); index < end; ++index)
+        run_piece(index, part, filters);
+    });
+    if (data.reduce) data.reduce->join();
+    if (weights) weights->join(dw);
+    for (int64_t c = 0; db && c < channels; ++c) {
+      double sum = 0;
+      for (int64_t index = 0; index < bands.pieces(); ++index)
+        sum += static_cast<double>(sums[index * channels + c]);
+      db[c] = static_cast<T>(sum);
+    }
+  }
+};
+
+// Of an image or its output, whichever is larger.
+template <class T>
+int64_t image_bytes(const TensorView<const T>& x, int64_t outputs) {
+  return std::max(x.shape[2] * x.shape[3], outputs) * x.shape[1] * static_cast<int64_t>(sizeof(T));
+}
 
 template <class T>
 std::optional<PieceForward<T>> piece_forward(const BatchNorm<T>* norm, const TensorView<const T>& x) {
@@ -513,56 +423,68 @@ void depthwise_forward(const TensorView<const T>& x, const TensorView<const T>& 
 }
 
 template <class T>
-void depthwise_backward_data(const TensorView<const T>& dy, const TensorView<const T>& w,
-                             const TensorView<T>& dx, const Conv2dSettings& settings,
-                             const Epilogue<T>& epilogue, const NormReduction<T>* reduction) {
+bool depthwise_takes_norm(const TensorView<const T>& x, const TensorView<const T>& w,
+                          const Conv2dSettings& settings) {
   const WindowAxis &h = settings.window.h, &v = settings.window.w;
-  const int64_t filters = w.shape[0] / settings.groups;
-  const FilterView<T> taps{w.data, filters * w.stride[0], w.stride[1], w.stride[0], w.stride[2], w.stride[3]};
-  LaneSum<T>{{{dy, filters, w.shape[1]},
-              backward_phases(h, dx.shape[2]),
-              backward_phases(v, dx.shape[3]),
-              h.kernel,
-              v.kernel},
-             taps,
-             dx,
-             epilogue,
-             nullptr,
-             reduction}
-      .run();
+  const int64_t outputs = h.outputs(x.shape[2]) * v.outputs(x.shape[3]);
+  const int64_t bytes = image_bytes(x, outputs);
+  return depthwise_takes_input_norm(w, settings.groups) && x.shape[0] >= kMostPartials && outputs > 0 &&
+         bytes <= kMostImageBytes;
 }
 
 template <class T>
-void depthwise_backward_weights(const TensorView<const T>& dy, const TensorView<const T>& x,
-                                const TensorView<T>& dw, const Conv2dSettings& settings,
-                                const BatchNorm<T>* input_norm) {
-  if (dy.size() == 0) {
-    std::fill_n(dw.data, dw.size(), T(0));
-    return;
-  }
+void depthwise_backward(const TensorView<const T>& dy, const TensorView<const T>& x,
+                        const TensorView<const T>& w, const TensorView<T>& dx, const TensorView<T>& dw, T* db,
+                        const Conv2dSettings& settings, const Epilogue<T>& epilogue,
+                        const NormReduction<T>* before, const NormBackward<T>* behind,
+                        const BatchNorm<T>* input_norm) {
   const WindowAxis &h = settings.window.h, &v = settings.window.w;
-  const std::optional<PieceForward<T>> norm = piece_forward(input_norm, x);
-  LaneWeights<T>{{{x, dw.shape[1], dw.shape[0] / settings.groups, {}, norm ? &*norm : nullptr},
-                  forward_phases(h, x.shape[2]),
-                  forward_phases(v, x.shape[3]),
-                  h.kernel,
-                  v.kernel},
-                 {dy, 1, 1}}
-      .run(dw.data);
+  const int64_t filters = w.shape[0] / settings.groups;
+  const FilterView<T> taps{w.data, filters * w.stride[0], w.stride[1], w.stride[0], w.stride[2], w.stride[3]};
+  const std::optional<PieceForward<T>> norm = piece_forward(dw.data ? input_norm : nullptr, x);
+  const auto data = [&] {
+    const LaneTaps<T> gradients{{dy, filters, w.shape[1]},
+                                backward_phases(h, dx.shape[2]),
+                                backward_phases(v, dx.shape[3]),
+                                h.kernel,
+                                v.kernel};
+    return LaneSum<T>{gradients, taps, dx, epilogue, nullptr, before};
+  };
+  const auto pixels = [&] {
+    return LaneTaps<T>{{x, w.shape[1], filters, {}, norm ? &*norm : nullptr},
+                       forward_phases(h, x.shape[2]),
+                       forward_phases(v, x.shape[3]),
+                       h.kernel,
+                       v.kernel};
+  };
+  if (behind) {
+    const int64_t bytes = image_bytes(x, dy.shape[2] * dy.shape[3]);
+    const Bands bands(x.shape[0], std::max<int64_t>(kBlockBytes / bytes, 1));
+    LaneBackward<T> all{*behind, PixelRows<T>(dy), data(), {}, bands, db};
+    if (dw.data) all.weights.emplace(LaneWeights<T>{pixels(), {dy, 1, 1}, bands});
+    return all.run(before, dw.data);
+  }
+  if (dx.data) data().run();
+  if (dw.data && dy.size() > 0) {
+    LaneWeights<T>{pixels(), {dy, 1, 1}}.run(dw.data);
+  } else if (dw.data) {
+    std::fill_n(dw.data, dw.size(), T(0));
+  }
+  if (db) column_sums<T>(PixelRows<T>(dy).matrix(), db);
 }
 
-#define FASTNN_X(T)                                                                                      \
-  template bool depthwise_applies(const TensorView<const T>&, int64_t);                                  \
-  template bool depthwise_takes_input_norm(const TensorView<const T>&, int64_t);                         \
-  template void depthwise_forward(const TensorView<const T>&, const TensorView<const T>&,                \
-                                  const TensorView<T>&, const Conv2dSettings&, const Prologue<T>&,       \
-                                  const Epilogue<T>&, Kept*, const BatchNorm<T>*);                       \
-  template void depthwise_backward_data(const TensorView<const T>&, const TensorView<const T>&,          \
-                                        const TensorView<T>&, const Conv2dSettings&, const Epilogue<T>&, \
-                                        const NormReduction<T>*);                                        \
-  template void depthwise_backward_weights(const TensorView<const T>&, const TensorView<const T>&,       \
-                                           const TensorView<T>&, const Conv2dSettings&,                  \
-                                           const BatchNorm<T>*);
+#define FASTNN_X(T)                                                                                        \
+  template bool depthwise_applies(const TensorView<const T>&, int64_t);                                    \
+  template bool depthwise_takes_input_norm(const TensorView<const T>&, int64_t);                           \
+  template void depthwise_forward(const TensorView<const T>&, const TensorView<const T>&,                  \
+                                  const TensorView<T>&, const Conv2dSettings&, const Prologue<T>&,         \
+                                  const Epilogue<T>&, Kept*, const BatchNorm<T>*);                         \
+  template bool depthwise_takes_norm(const TensorView<const T>&, const TensorView<const T>&,               \
+                                     const Conv2dSettings&);                                               \
+  template void depthwise_backward(const TensorView<const T>&, const TensorView<const T>&,                 \
+                                   const TensorView<const T>&, const TensorView<T>&, const TensorView<T>&, \
+                                   T*, const Conv2dSettings&, const Epilogue<T>&, const NormReduction<T>*, \
+                                   const NormBackward<T>*, const BatchNorm<T>*);
 FASTNN_X(float)
 FASTNN_X(double)
 #undef FASTNN_X

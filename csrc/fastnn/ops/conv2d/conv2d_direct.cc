@@ -350,7 +350,7 @@ struct DirectTiles {
   // What this thread will probably gather next.
   LinesAhead<T> after(const Bands& bands, int64_t shares, int64_t chunk) const {
     LinesAhead<T> ahead;
-    const int64_t next = (chunk + num_threads()) / shares, bundle = next % bundles.count();
+    const int64_t next = (chunk + 1) / shares, bundle = next % bundles.count();
     if (next < bands.pieces() * bundles.count()) {
       plan.add_ahead(all.x, Piece(bands, next / bundles.count()), ahead, bundles.begin(bundle) * in,
                      bundles.begin(bundle + 1) - bundles.begin(bundle));

@@ -84,6 +84,22 @@ struct DepthwiseRow {
   BatchNormBand<T> norm;
 };
 
+// Two neighbouring rows of plain filters of 3x3 taps with stride 1, at least kDepthwisePairPixels wide and of
+// whole registers of channels: each row's equation is that of DepthwiseRow, with pixels
+//   x[(r + t) * x_row + (i + k) * x_pixel + c] and weights weight + t * weight_row + k * weight_step
+// for output i of row r and tap (t, k). Rows outside of [0, height) and columns outside of [0, width) are
+// padding, and never read. The runs of `rows` are not used.
+template <class T>
+struct DepthwisePair {
+  DepthwiseRow<T> rows[2];
+  const T* x;  // the pixel under output 0 of row 0 and tap (0, 0), if there is one
+  int64_t x_row;
+  int64_t row, height, column, width;  // where that is
+  int64_t weight, weight_row, weight_step;
+};
+
+constexpr int kDepthwisePairPixels = 4;
+
 // dw[weight, c] += sum_i x[r][(i + k) * x_pixel + c] * dy[i * dy_pixel + c]
 template <class T>
 struct DepthwiseWeights {
@@ -112,6 +128,7 @@ struct DepthwiseBlock {
   T* dw;
   int64_t dw_row, dw_tap;
   Ahead ahead, ahead_out;
+  int64_t row = 0, height = 0;  // for depthwise_block_pairs
 };
 
 template <class T>
@@ -120,8 +137,12 @@ struct Conv2dKernel {
   void (*gather)(const ConvGather<T>&);
   void (*sum_rows)(const ConvSumRows<T>&);
   void (*depthwise_row)(const DepthwiseRow<T>&);
+  void (*depthwise_pair)(const DepthwisePair<T>&);  // null where registers are too few
   void (*depthwise_weights)(const DepthwiseWeights<T>&);
   void (*depthwise_block)(const DepthwiseBlock<T>&);
+  // The same for 3x3 taps with stride 1 where depthwise_pair is possible. x is in row `row`; those outside of
+  // [0, height) are padding too. Null like depthwise_pair.
+  void (*depthwise_block_pairs)(const DepthwiseBlock<T>&);
 };
 
 FASTNN_DECLARE_KERNEL(template <class T> Conv2dKernel<T> conv2d_kernel())

@@ -154,7 +154,14 @@ struct DepthwiseSums {
         n, [&](V x, int k, int i) __attribute__((always_inline)) { acc[i] = fma(x, w[k], acc[i]); });
   }
 
-  FASTNN_INLINE void finish(const DepthwiseRow<T>& g, int64_t first, int64_t c, int n) {
+  FASTNN_INLINE void begin(const DepthwiseRow<T>& g, int64_t c, int n) {
+    const V bias = g.bias ? load_lanes<kFull>(g.bias + c, n) : V::zero();
+#pragma GCC unroll 16
+    for (int i = 0; i < kPixels; ++i) acc[i] = bias;
+  }
+
+  // `seen`: pixels in the statistics so far.
+  FASTNN_INLINE void finish(const DepthwiseRow<T>& g, int64_t first, int64_t c, int n, int64_t seen) {
     if (g.residual) {
 #pragma GCC unroll 16
       for (int i = 0; i < kPixels; ++i)
@@ -172,7 +179,7 @@ struct DepthwiseSums {
       asm("" : "+r"(y));
       store_lanes<kFull>(acc[i], y, n);
     }
-    if (g.mean) join_statistics(g, first, c, n);
+    if (g.mean) join_statistics(g, seen, c, n);
   }
 
   // As batch norm's own pass over dy and x does.
@@ -198,7 +205,7 @@ struct DepthwiseSums {
 
   // As gemm's tiles do: mean and squared deviations of these pixels, joined with those before (Chan, Golub
   // and LeVeque, 1979).
-  FASTNN_INLINE void join_statistics(const DepthwiseRow<T>& g, int64_t first, int64_t c, int n) const {
+  FASTNN_INLINE void join_statistics(const DepthwiseRow<T>& g, int64_t seen, int64_t c, int n) const {
     V total = V::zero(), squares = V::zero();
 #pragma GCC unroll 16
     for (int i = 0; i < kPixels; ++i) total = total + acc[i];
@@ -208,7 +215,7 @@ struct DepthwiseSums {
       const V d = acc[i] - mean;
       squares = fma(d, d, squares);
     }
-    const T before = T(g.seen + first), share = T(kPixels) / (before + T(kPixels));
+    const T before = T(seen), share = T(kPixels) / (before + T(kPixels));
     const V old_mean = before > 0 ? load_lanes<kFull>(g.mean + c, n) : V::zero();
     const V old_squares = before > 0 ? load_lanes<kFull>(g.sum_squares + c, n) : V::zero();
     const V delta = mean - old_mean;
@@ -219,9 +226,7 @@ struct DepthwiseSums {
 
   static FASTNN_INLINE void run(const DepthwiseRow<T>& g, int64_t first, int64_t c, int n) {
     DepthwiseSums tile;
-    const V bias = g.bias ? load_lanes<kFull>(g.bias + c, n) : V::zero();
-#pragma GCC unroll 16
-    for (int i = 0; i < kPixels; ++i) tile.acc[i] = bias;
+    tile.begin(g, c, n);
     for (int64_t r = 0; r < g.sum.count; ++r) {
       const DepthwiseRun<T>& run = g.sum.runs[r];
       if (run.taps == 3) {
@@ -232,9 +237,56 @@ struct DepthwiseSums {
         tile.template add<1>(g, run, first, c, n);
       }
     }
-    tile.finish(g, first, c, n);
+    tile.finish(g, first, c, n, g.seen + first);
   }
 };
+
+// Nine weights stay in registers; a pixel is loaded once for both rows, and each row asks for memory.
+template <class T, int kPixels>
+static FASTNN_INLINE void depthwise_pair_tile(const DepthwisePair<T>& g, int64_t first, int64_t c, Fetch& in,
+                                              Fetch& out, Fetch& norm) {
+  using V = Vec<T>;
+  constexpr int kTaps = kDepthwiseTaps;
+  V w[kTaps][kTaps];
+#pragma GCC unroll 4
+  for (int t = 0; t < kTaps; ++t) {
+#pragma GCC unroll 4
+    for (int k = 0; k < kTaps; ++k)
+      w[t][k] = V::load(g.rows[0].w + g.weight + t * g.weight_row + k * g.weight_step + c);
+  }
+  DepthwiseSums<T, kPixels, true> tile[2];
+#pragma GCC unroll 4
+  for (int r = 0; r < 2; ++r) tile[r].begin(g.rows[r], c, V::lanes);
+  const uint64_t row = static_cast<uint64_t>(g.row), height = static_cast<uint64_t>(g.height),
+                 column = static_cast<uint64_t>(g.column + first), width = static_cast<uint64_t>(g.width);
+  const int64_t x_pixel = g.rows[0].sum.x_pixel;
+#pragma GCC unroll 4
+  for (int p = 0; p < kTaps + 1; ++p) {
+    in.turn();
+    out.turn();
+    norm.turn();
+    if (row + static_cast<uint64_t>(p) >= height) continue;  // one below 0 is larger than any height
+    const T* x = g.x + p * g.x_row + first * x_pixel + c;
+#pragma GCC unroll 16
+    for (int q = 0; q < kPixels + kTaps - 1; ++q, x += x_pixel) {
+      asm("" : "+r"(x));  // as in slide
+      if (column + static_cast<uint64_t>(q) >= width) continue;
+      const V pixel = V::load(x);
+#pragma GCC unroll 4
+      for (int r = 0; r < 2; ++r) {
+#pragma GCC unroll 4
+        for (int k = 0; k < kTaps; ++k) {
+          if (p < r || p - r >= kTaps || q < k || q - k >= kPixels) continue;
+          V& sum = tile[r].acc[q - k];
+          sum = fma(pixel, w[p - r][k], sum);
+        }
+      }
+    }
+  }
+  const int64_t seen = g.rows[0].seen + 2 * first;
+#pragma GCC unroll 4
+  for (int r = 0; r < 2; ++r) tile[r].finish(g.rows[r], first, c, V::lanes, seen + r * kPixels);
+}
 
 // Gradients stay in registers while pixels pass by only for a tile: adding a tile's up in memory costs less
 // than to run through all pixels for a few taps at a time.
@@ -306,6 +358,33 @@ static void depthwise_row(const Work& g) {
   for (int64_t t = 0, first = 0; t < tiles; ++t) {
     const int64_t tile = width + (t < wider);
     depthwise_tiles<T, Tile, kDepthwisePixels>(g, first, tile, in, out, norm);
+    first += tile;
+    in.skip(turns);
+    out.skip(turns);
+    norm.skip(turns);
+  }
+}
+
+template <class T, int kPixels>
+static void depthwise_pair_tiles(const DepthwisePair<T>& g, int64_t first, int64_t pixels, Fetch in,
+                                 Fetch out, Fetch norm) {
+  if constexpr (kPixels > kDepthwisePairPixels) {
+    if (pixels < kPixels) return depthwise_pair_tiles<T, kPixels - 1>(g, first, pixels, in, out, norm);
+  }
+  for (int64_t c = 0; c < g.rows[0].sum.channels; c += Vec<T>::lanes)
+    depthwise_pair_tile<T, kPixels>(g, first, c, in, out, norm);
+}
+
+template <class T>
+static void depthwise_pair(const DepthwisePair<T>& g) {
+  const DepthwiseSum<T>& sum = g.rows[0].sum;
+  const int64_t tiles = (sum.pixels + kDepthwisePixels - 1) / kDepthwisePixels;
+  const int64_t turns = (kDepthwiseTaps + 1) * sum.channels / Vec<T>::lanes;
+  const int64_t width = sum.pixels / tiles, wider = sum.pixels % tiles;
+  Fetch in(sum.ahead, tiles * turns), out(sum.ahead_out, tiles * turns), norm(sum.ahead_norm, tiles * turns);
+  for (int64_t t = 0, first = 0; t < tiles; ++t) {
+    const int64_t tile = width + (t < wider);
+    depthwise_pair_tiles<T, kDepthwisePixels>(g, first, tile, in, out, norm);
     first += tile;
     in.skip(turns);
     out.skip(turns);
@@ -398,14 +477,120 @@ static void depthwise_block(const DepthwiseBlock<T>& g) {
   }
 }
 
+// What a tile of gradients and the pixels around it, each loaded once, add to the sums of nine taps.
+template <class T, int kRows, int kPixels>
+static void add_products(const DepthwiseBlock<T>& g, const T* x, int64_t first_row, int64_t first,
+                         const T* dy, Vec<T> (&sums)[kDepthwiseTaps][kDepthwiseTaps], Fetch& in, Fetch& out) {
+  using V = Vec<T>;
+  constexpr int kTaps = kDepthwiseTaps;
+  V acc[kTaps][kTaps], d[kRows][kPixels];
+#pragma GCC unroll 4
+  for (int t = 0; t < kTaps; ++t) {
+#pragma GCC unroll 4
+    for (int k = 0; k < kTaps; ++k) acc[t][k] = sums[t][k];
+  }
+#pragma GCC unroll 4
+  for (int r = 0; r < kRows; ++r) {
+    const T* at = dy + r * g.dy_row;
+#pragma GCC unroll 16
+    for (int i = 0; i < kPixels; ++i, at += g.dy_pixel) {
+      asm("" : "+r"(at));  // as in slide
+      d[r][i] = V::load(at);
+    }
+  }
+  const uint64_t row = static_cast<uint64_t>(first_row), height = static_cast<uint64_t>(g.height),
+                 column = static_cast<uint64_t>(first), width = static_cast<uint64_t>(g.width);
+#pragma GCC unroll 4
+  for (int p = 0; p < kTaps + kRows - 1; ++p) {
+    in.turn();
+    out.turn();
+    if (row + static_cast<uint64_t>(p) >= height) continue;
+    const T* at = x + p * g.x_row;
+#pragma GCC unroll 16
+    for (int q = 0; q < kPixels + kTaps - 1; ++q, at += g.x_pixel) {
+      asm("" : "+r"(at));
+      if (column + static_cast<uint64_t>(q) >= width) continue;
+      const V pixel = V::load(at);
+#pragma GCC unroll 4
+      for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 4
+        for (int k = 0; k < kTaps; ++k) {
+          if (p < r || p - r >= kTaps || q < k || q - k >= kPixels) continue;
+          acc[p - r][k] = fma(pixel, d[r][q - k], acc[p - r][k]);
+        }
+      }
+    }
+  }
+#pragma GCC unroll 4
+  for (int t = 0; t < kTaps; ++t) {
+#pragma GCC unroll 4
+    for (int k = 0; k < kTaps; ++k) sums[t][k] = acc[t][k];
+  }
+}
+
+template <class T, int kRows, int kPixels>
+static FASTNN_INLINE void add_products_of(int64_t pixels, const DepthwiseBlock<T>& g, const T* x, int64_t row,
+                                          int64_t first, const T* dy,
+                                          Vec<T> (&sums)[kDepthwiseTaps][kDepthwiseTaps], Fetch& in,
+                                          Fetch& out) {
+  if constexpr (kPixels > kDepthwisePairPixels) {
+    if (pixels < kPixels)
+      return add_products_of<T, kRows, kPixels - 1>(pixels, g, x, row, first, dy, sums, in, out);
+  }
+  add_products<T, kRows, kPixels>(g, x, row, first, dy, sums, in, out);
+}
+
+template <class T>
+static void depthwise_block_pairs(const DepthwiseBlock<T>& g) {
+  using V = Vec<T>;
+  const int64_t tiles = (g.pixels + kDepthwisePixels - 1) / kDepthwisePixels;
+  const int64_t width = g.pixels / tiles, wider = g.pixels % tiles;  // tiles as equal as they can be
+  const int64_t turns =
+      (kDepthwiseTaps + 1) * g.images * ((g.rows + 1) / 2) * tiles * (g.channels / V::lanes);
+  Fetch in(g.ahead, turns), out(g.ahead_out, turns);
+  for (int64_t c = 0; c < g.channels; c += V::lanes) {
+    V sums[kDepthwiseTaps][kDepthwiseTaps];
+    for (auto& row : sums)
+      for (V& sum : row) sum = V::zero();
+    for (int64_t image = 0; image < g.images; ++image) {
+      for (int64_t row = 0; row < g.rows; row += 2) {
+        const T* x = g.x + image * g.x_image + row * g.x_row + c;
+        const T* dy = g.dy + image * g.dy_image + row * g.dy_row + c;
+        for (int64_t t = 0, first = 0; t < tiles; ++t) {
+          const int64_t tile = width + (t < wider);
+          const T *x_tile = x + first * g.x_pixel, *dy_tile = dy + first * g.dy_pixel;
+          row + 1 < g.rows ? add_products_of<T, 2, kDepthwisePixels>(tile, g, x_tile, g.row + row,
+                                                                     g.first + first, dy_tile, sums, in, out)
+                           : add_products_of<T, 1, kDepthwisePixels>(tile, g, x_tile, g.row + row,
+                                                                     g.first + first, dy_tile, sums, in, out);
+          first += tile;
+        }
+      }
+    }
+    for (int i = 0; i < kDepthwiseTaps * kDepthwiseTaps; ++i) {
+      const int t = i / kDepthwiseTaps, k = i % kDepthwiseTaps;
+      T* dw = g.dw + t * g.dw_row + k * g.dw_tap + c;
+      (V::load(dw) + sums[t][k]).store(dw);
+    }
+  }
+}
+
 template <class T>
 Conv2dKernel<T> conv2d_kernel() {
-  return {Vec<T>::lanes,
-          gather<T>,
-          sum_rows<T>,
-          depthwise_row<T, DepthwiseSums, DepthwiseRow<T>>,
-          depthwise_row<T, DepthwiseProducts, DepthwiseWeights<T>>,
-          depthwise_block<T>};
+  Conv2dKernel<T> kernel{Vec<T>::lanes,
+                         gather<T>,
+                         sum_rows<T>,
+                         depthwise_row<T, DepthwiseSums, DepthwiseRow<T>>,
+                         nullptr,
+                         depthwise_row<T, DepthwiseProducts, DepthwiseWeights<T>>,
+                         depthwise_block<T>,
+                         nullptr};
+  // Two rows of a tile, nine weights and a pixel fill most of 32 registers.
+  if constexpr (Vec<T>::lanes * sizeof(T) >= 64) {
+    kernel.depthwise_pair = depthwise_pair<T>;
+    kernel.depthwise_block_pairs = depthwise_block_pairs<T>;
+  }
+  return kernel;
 }
 
 template Conv2dKernel<float> conv2d_kernel<float>();

@@ -113,7 +113,7 @@ struct PointwiseForward {
       Buffer<T> pixels(count * spread<T>(in));
       norm.run(first, count, pixels.get(), spread<T>(in));
       LinesAhead<T> ahead;
-      const int64_t next = i + num_threads();  // what this thread will probably read
+      const int64_t next = i + 1;  // what this thread will probably read
       if (next < pieces.count)
         ahead.add(norm.row(pieces.begin(next)), norm.row(pieces.begin(next + 1) - 1) + in);
       const MatrixView<const T> rows{pixels.get(), count, in, spread<T>(in), 1};

@@ -159,7 +159,7 @@ struct Scatter {
   // What this thread will probably read next.
   LinesAhead<T> after(int64_t piece, int64_t pieces) const {
     LinesAhead<T> ahead;
-    const int64_t next = piece + num_threads(), images = dx.shape[0];
+    const int64_t next = piece + 1, images = dx.shape[0];
     if (next >= pieces) return ahead;
     const int64_t image = dy.view().stride[0];
     ahead.add(dy.image(0) + part_begin(images * image, pieces, next),
