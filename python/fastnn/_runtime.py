@@ -157,8 +157,8 @@ def conv_algo(
         dtype: float32 or float64.
 
     Returns:
-        ``"direct"``, ``"winograd"`` or ``"im2col"``. With at most four channels ``"winograd"`` is the forward
-        pass alone; backward is direct.
+        ``"direct"``, ``"winograd"`` or ``"im2col"``. With at most four channels it is that of the forward
+        pass: dx is direct, and dw has a choice of its own.
 
     Raises:
         ValueError: the kernel exceeds the padded input, or a setting is out of range.

@@ -377,8 +377,12 @@ def test_a_norm_is_applied_to_pixels_as_they_are_read(
     dy = RNG.normal(size=y.shape).astype(dtype)
     dx, dw, *_ = _core.conv2d_backward(dy, x, w, options, False, True, True, input_norm=norm.arguments)
     truths = _core.conv2d_backward(dy, before, w, options, False, True, True)
-    for gradient, truth in zip((dx, dw), truths[:2], strict=True):
-        np.testing.assert_array_equal(gradient, truth)
+    np.testing.assert_array_equal(dx, truths[0])
+    if stride == 1 and x_shape[1] <= 4:  # without a norm the dw of few channels has a form of its own
+        limit = 3e-6 if dtype == np.float32 else 1e-14
+        assert np.linalg.norm(dw - truths[1]) <= limit * np.linalg.norm(truths[1])
+    else:
+        np.testing.assert_array_equal(dw, truths[1])
 
 
 # 3x3 filters, several of a channel, pixels that are strided over, and padding.

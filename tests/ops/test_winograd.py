@@ -28,6 +28,7 @@ SHAPES = [
     ((3, 2, 13, 6), 17, (1, 2)),
     ((2, 3, 37, 30), 33, 1),
     ((1, 4, 9, 139), 6, (0, 1)),
+    ((17, 2, 8, 16), 16, 1),  # its dw in many parts
 ]
 # NUMERICS.md: relative L2 error to float64, all three passes.
 LIMIT = {"float32": 3e-6, "float64": 1e-14}
@@ -156,14 +157,49 @@ def test_auto_takes_winograd_for_many_channels_and_direct_for_few(stride: int) -
         assert not same_bits(auto[0], other[0])
 
 
-def test_few_channels_gain_forward_alone() -> None:
+def test_few_channels_gain_forward_and_in_dw_but_not_in_dx() -> None:
+    from fastnn import _core
+
     x, w, b, dy = problem((8, 3, 32, 32), 64, 1, np.float32)
     auto, direct, winograd = (passes(x, w, b, dy, 1, algo) for algo in ("auto", "direct", "winograd"))
     assert fastnn.conv_algo(x.shape, w.shape, padding=1) == "winograd"
     assert same_bits(auto[0], winograd[0])
     assert not same_bits(auto[0], direct[0])
-    for mine, theirs in zip(auto[2:], direct[2:], strict=True):
-        assert same_bits(mine, theirs)
+    assert not same_bits(auto[1], winograd[1])
+    wide_registers = _core.active_isa() == "avx512"
+    assert same_bits(auto[2], winograd[2]) == wide_registers
+    assert same_bits(auto[2], direct[2]) != wide_registers
+
+
+@pytest.mark.parametrize(
+    ("shape", "filters"), [((8, 3, 32, 32), 8), ((40, 3, 3, 3), 16), ((40, 4, 5, 5), 16)]
+)
+def test_dw_of_few_filters_or_narrow_images_stays_direct(shape: tuple[int, ...], filters: int) -> None:
+    x, w, b, dy = problem(shape, filters, 1, np.float32)
+    auto, winograd = (passes(x, w, b, dy, 1, algo) for algo in ("auto", "winograd"))
+    assert not same_bits(auto[2], winograd[2])
+
+
+@pytest.mark.parametrize("isa", _runtime.available_isas())
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_dw_of_few_channels(layout: str, channels: int, isa: str) -> None:
+    x, w, b, dy = problem((3, channels, 23, 91), 37, 1, np.float64)
+    x, dy = (LAYOUTS[layout](a) for a in (x, dy))
+    with _runtime.isa_override(isa):
+        _, cache = F.conv2d_forward(x, w, b, padding=1, algo="winograd")
+        dx, dw, db = F.conv2d_backward(dy, cache, need_dx=False)
+        _, cache = F.conv2d_forward(x, w, padding=1, algo="winograd")
+        _, alone, none = F.conv2d_backward(dy, cache)
+    _, truth, sums = reference.conv2d_backward(dy, reference.conv2d_forward(x, w, b, padding=1)[1])
+    assert dx is None
+    assert none is None
+    assert dw is not None
+    assert alone is not None
+    assert db is not None
+    assert relative_error(dw, truth) < 1e-12
+    assert relative_error(db, sums) < 1e-12
+    assert same_bits(dw, alone)
 
 
 @pytest.mark.parametrize("isa", _runtime.available_isas())

@@ -113,7 +113,7 @@ ConvAlgo resolve(const TensorView<const T>& x, int64_t f, const Conv2dSettings& 
                                               : settings.algo;
 }
 
-// Few channels gain forward alone.
+// With few channels dx gains nothing, and dw is chosen by thin_weights_pay.
 template <class T>
 ConvAlgo resolve_backward(const TensorView<const T>& x, int64_t f, const Conv2dSettings& settings) {
   const bool thin = settings.algo == ConvAlgo::automatic && x.shape[1] <= winograd_thin_channels();
@@ -139,6 +139,14 @@ struct Cost {
     if (2 * f <= lanes) return std::numeric_limits<double>::infinity();
     return tiles * (std::ceil(f / lanes) * (80 * c + 110) + 40 * c + 20);
   }
+  // The gradient of the filters, directly: a few rows of a tile wait for their loads.
+  double direct_weights(double pixels) const { return std::max(direct(pixels), 18 * pixels); }
+  // In the thin form, on `rows` of pixels cut into `tiles` in all. Fewer registers than those of AVX-512 do
+  // not hold its sums.
+  double thin_weights(double images, double rows, double tiles) const {
+    if (2 * f <= lanes || lanes < 16) return std::numeric_limits<double>::infinity();
+    return std::ceil(f / lanes) * (tiles * (16 * c + 24) + 40 * rows) + tiles * (2 * c + 12) + 300 * images;
+  }
 
  private:
   double winograd(double planes_in, double planes_out, double planes, double terms, double a_plane,
@@ -156,6 +164,22 @@ int winograd_tile(const int64_t (&shape)[kMaxRank]) {
                 waste2 = round_up(shape[2], 2) * round_up(shape[3], 2);
   // 36/16 against 16/4 multiplications a pixel.
   return static_cast<double>(waste4) * 36 / 16 <= static_cast<double>(waste2) * 16 / 4 ? 4 : 2;
+}
+
+// Whether the thin form has dw faster than direct sums.
+template <class T>
+bool thin_weights_pay(const TensorView<const T>& x, const TensorView<const T>& dy,
+                      const Conv2dSettings& settings) {
+  if (sizeof(T) == 8 || settings.algo != ConvAlgo::automatic || !winograd_applies(settings) ||
+      !winograd_is_thin(winograd_tile(dy.shape), settings.window.h.stride, x.shape[1])) {
+    return false;
+  }
+  const Cost cost{static_cast<double>(winograd_lanes<T>()), static_cast<double>(x.shape[1]),
+                  static_cast<double>(dy.shape[1]), false};
+  const double images = static_cast<double>(dy.shape[0]), rows = images * static_cast<double>(dy.shape[2]);
+  const double tiles = rows * static_cast<double>(ceil_div(dy.shape[3], 4));
+  return cost.thin_weights(images, rows, tiles) <
+         cost.direct_weights(rows * static_cast<double>(dy.shape[3]));
 }
 
 }  // namespace
@@ -253,9 +277,13 @@ void conv2d_backward(TensorView<const T> dy, TensorView<const T> x, TensorView<c
     const int64_t stride = settings.window.h.stride;
     if (dx.data)
       winograd_backward_data<T>(winograd_tile(dx.shape), stride, dy, w, pad_h, pad_w, dx, epilogue, before);
-    if (dw.data)
-      winograd_backward_weights<T>(winograd_tile(dy.shape), stride, dy, x, pad_h, pad_w, dw.data, input_norm);
-    if (db) column_sums<T>(PixelRows<T>(dy).matrix(), db);
+    const int m = winograd_tile(dy.shape);
+    if (dw.data && !input_norm && winograd_is_thin(m, stride, x.shape[1])) {
+      winograd_thin_backward_weights<T>(dy, x, pad_h, pad_w, dw.data, db);
+    } else {
+      if (dw.data) winograd_backward_weights<T>(m, stride, dy, x, pad_h, pad_w, dw.data, input_norm);
+      if (db) column_sums<T>(PixelRows<T>(dy).matrix(), db);
+    }
   } else if (depthwise) {
     depthwise_backward(dy, x, w, dx, dw, db, settings, epilogue, before, behind, input_norm);
   } else if (before || behind || input_norm) {
@@ -263,7 +291,12 @@ void conv2d_backward(TensorView<const T> dy, TensorView<const T> x, TensorView<c
   } else {
     dy = channels_stride(dy);
     if (dx.data) backward_data(dy, w, dx, settings, epilogue.residual);
-    if (dw.data) backward_weights(dy, channels_stride(x), dw, db, settings);
+    if (dw.data && thin_weights_pay(x, dy, settings)) {
+      winograd_thin_backward_weights<T>(dy, x, settings.window.h.padding, settings.window.w.padding, dw.data,
+                                        db);
+    } else if (dw.data) {
+      backward_weights(dy, channels_stride(x), dw, db, settings);
+    }
   }
   if (dx.data && residual.matrix().data && !epilogue.residual.data) add_rows(residual.matrix(), dx);
 }

@@ -52,6 +52,13 @@ template <class T>
 void winograd_backward_weights(int m, int64_t stride, TensorView<const T> dy, TensorView<const T> x,
                                int64_t pad_h, int64_t pad_w, T* dw, const BatchNorm<T>* input_norm = nullptr);
 
+// The same in the thin form, where winograd_is_thin, and db (F,) unless that is null: rows are transformed,
+//   dw^v = sum over rows of pixels i of [ sum over tiles t of (B^T d_{i + v, t}) o (A dY_{i, t}) ] G
+// for row v of the filters' taps.
+template <class T>
+void winograd_thin_backward_weights(TensorView<const T> dy, TensorView<const T> x, int64_t pad_h,
+                                    int64_t pad_w, T* dw, T* db);
+
 // Whether winograd_forward, without an input norm, takes the thin form: few channels, whose products never
 // leave the registers.
 bool winograd_is_thin(int m, int64_t stride, int64_t channels);

@@ -78,6 +78,22 @@ struct WinogradThinToPlanes {
   T* out;
 };
 
+// What the gradient of few channels' filters adds up, of one register of filters and a strip of a row of
+// tiles, on which rows are transformed and columns are not, M^v = sum over rows of pixels i and tiles t:
+//   M^v_{p, c} += data[(i + v) * planes + p][t * depth + c] * (A dy_{i, t})_p
+// data in planes kThinPlane apart; dy_{i, t} the pixels from dy + i * row + t * m * col, those from `width`
+// on zeros.
+template <class T>
+struct WinogradThinSums {
+  const T* data;
+  const T* dy;
+  int64_t row, col, ahead;  // ahead: to pixels that will be needed next
+  int64_t rows, width;
+  int depth, filters;  // at most kThinChannels, and a register
+  bool bias;           // whether to add dy itself up
+  T* sums;             // [p][v][channel][lane], then those of dy
+};
+
 // pixel[i][f] = act( (A^T M A)_i + bias[f] + residual[i][f] );  M_p = in[p * plane + f].
 template <class T>
 struct WinogradFromPlanes {
@@ -149,6 +165,11 @@ struct WinogradKernel {
   void (*scatter)(const WinogradFromPlanes<T>&);
   void (*thin_gather)(const WinogradThinToPlanes<T>&);  // of `four` alone, as is
   void (*thin_tiles)(const WinogradThinTiles<T>&);
+  // out[(i * planes + p) * kThinPlane + k] = (B^T d_k)_p for row i < rows of the windows
+  void (*thin_gather_rows)(const WinogradThinToPlanes<T>&, int64_t rows);
+  void (*thin_sums)(const WinogradThinSums<T>&);
+  // taps[((3 * v + h) * depth + channel) * row + f] = (G^T M^v)_h, then a row of the sums of dy; into n lanes
+  void (*thin_gradient)(const T* sums, int depth, int n, T* taps, int64_t row);
   void (*multiply)(const WinogradProduct<T>&);
   void (*filter)(const WinogradFilter<T>&);
   void (*filter_gradient)(const WinogradFilterGradient<T>&);

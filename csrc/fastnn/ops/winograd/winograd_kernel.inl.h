@@ -530,6 +530,9 @@ static WinogradKernel<T> winograd_kernel_of() {
                            winograd_scatter<T, W>,
                            nullptr,
                            nullptr,
+                           nullptr,
+                           nullptr,
+                           nullptr,
                            winograd_multiply<T>,
                            winograd_filter<T, W>,
                            winograd_filter_gradient<T, W>};
@@ -537,6 +540,9 @@ static WinogradKernel<T> winograd_kernel_of() {
   if constexpr (kForm == WinogradForm::four) {
     kernel.thin_gather = winograd_thin_gather<T, W>;
     kernel.thin_tiles = winograd_thin_tiles<T, W>;
+    kernel.thin_gather_rows = winograd_thin_gather_rows<T, W>;
+    kernel.thin_sums = winograd_thin_sums<T, W>;
+    kernel.thin_gradient = winograd_thin_gradient<T, W>;
   }
   return kernel;
 }

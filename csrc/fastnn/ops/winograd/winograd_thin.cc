@@ -16,27 +16,47 @@
 namespace fastnn {
 namespace {
 
+// Squares of pixels: rows lie `row` apart, columns `pixel`, channels `channel`.
+template <class T>
+struct PixelCopy {
+  const T* from;
+  int64_t row, pixel, channel, rows, columns;
+  T* to;  // where columns follow one another
+  int64_t to_row;
+};
+
+// Asks for the rows below those.
 template <class T, int kChannels, bool kDense>
-void copy_pixels(const T* from, int64_t pixel, int64_t channel, int64_t count, T* to) {
-  int64_t i = 0;
-  if constexpr (kDense && kChannels == 3) {
-    // Four numbers are one move; the fourth is of the pixel beside, and written over.
-    for (; i + 1 < count; ++i, from += pixel, to += kChannels) std::memcpy(to, from, 4 * sizeof(T));
-  }
-  for (; i < count; ++i, from += pixel, to += kChannels) {
-    for (int64_t c = 0; c < kChannels; ++c) to[c] = from[kDense ? c : c * channel];
+void copy_pixels(const PixelCopy<T>& g) {
+  const int64_t columns = g.columns, pixel = g.pixel, channel = g.channel, below = g.rows * g.row;
+  for (int64_t y = 0; y < g.rows; ++y) {
+    const T* from = g.from + y * g.row;
+    T* to = g.to + y * g.to_row;
+    int64_t i = 0;
+    if constexpr (kDense && kChannels == 3) {
+      // Four numbers are one move; the fourth is of the pixel beside, and written over.
+      for (; i + 1 < columns; ++i, from += pixel, to += kChannels) {
+        std::memcpy(to, from, 4 * sizeof(T));
+        __builtin_prefetch(from + below, 0, 2);
+      }
+    }
+    for (; i < columns; ++i, from += pixel, to += kChannels) {
+      T numbers[kChannels];
+      for (int64_t c = 0; c < kChannels; ++c) numbers[c] = from[kDense ? c : c * channel];
+      for (int64_t c = 0; c < kChannels; ++c) to[c] = numbers[c];
+      __builtin_prefetch(from + below, 0, 2);
+    }
   }
 }
 
-// Pixels that lie `pixel` apart, their channels `channel` apart, to where they follow one another.
 template <class T>
-void copy_pixels(const T* from, int64_t pixel, int64_t channel, int64_t channels, int64_t count, T* to) {
+void copy_pixels(const PixelCopy<T>& g, int64_t channels) {
   const auto run = [&](auto dense, auto strided) {
-    (channel == 1 && pixel >= channels ? dense : strided)(from, pixel, channel, count, to);
+    (g.channel == 1 && g.pixel >= channels ? dense : strided)(g);
   };
   switch (channels) {
     case 1:
-      return copy_pixels<T, 1, true>(from, pixel, channel, count, to);
+      return copy_pixels<T, 1, true>(g);
     case 2:
       return run(copy_pixels<T, 2, true>, copy_pixels<T, 2, false>);
     case 3:
@@ -88,15 +108,16 @@ Buffer<T> ThinRows<T>::split(int64_t first, int64_t rows) const {
                 columns = tiling.grid.cols * m + winograd.shape.window - m;
   Buffer<T> pixels(height * m * phase);
   std::fill_n(pixels.get(), height * m * phase, T(0));
-  for (int64_t i = std::max<int64_t>(0, -top); i < std::min(height, x.shape[2] - top); ++i) {
-    const T* row = x.data + image * x.stride[0] + (top + i) * x.stride[2];
-    for (int64_t k = 0; k < m; ++k) {
-      // Columns k, k + m, ... of the windows that are inside the image.
-      const int64_t begin = ceil_div(std::max<int64_t>(-left - k, 0), m),
-                    end = ceil_div(std::max<int64_t>(std::min(columns, x.shape[3] - left) - k, 0), m);
-      copy_pixels<T>(row + (begin * m + k + left) * x.stride[3], m * x.stride[3], x.stride[1], channels,
-                     end - begin, pixels.get() + (i * m + k) * phase + begin * channels);
-    }
+  const int64_t above = std::max<int64_t>(0, -top), below = std::min(height, x.shape[2] - top);
+  for (int64_t k = 0; k < m && above < below; ++k) {
+    // Columns k, k + m, ... of the windows that are inside the image.
+    const int64_t begin = ceil_div(std::max<int64_t>(-left - k, 0), m),
+                  end = ceil_div(std::max<int64_t>(std::min(columns, x.shape[3] - left) - k, 0), m);
+    const T* from =
+        x.data + image * x.stride[0] + (top + above) * x.stride[2] + (begin * m + k + left) * x.stride[3];
+    copy_pixels<T>({from, x.stride[2], m * x.stride[3], x.stride[1], below - above, end - begin,
+                    pixels.get() + (above * m + k) * phase + begin * channels, m * phase},
+                   channels);
   }
   return pixels;
 }
@@ -106,6 +127,14 @@ void ThinRows<T>::transform(const T* pixels, int64_t row, int64_t tile, int64_t 
   const int64_t m = winograd.shape.tile, channels = x.shape[1];
   winograd.thin_gather(
       {pixels + row * m * m * phase + tile * channels, m * phase, phase, channels, tiles * channels, planes});
+}
+
+template <class T>
+void ThinRows<T>::transform_rows(const T* pixels, int64_t rows, int64_t tile, int64_t tiles,
+                                 T* planes) const {
+  const int64_t m = winograd.shape.tile, channels = x.shape[1];
+  winograd.thin_gather_rows({pixels + tile * channels, m * phase, phase, channels, tiles * channels, planes},
+                            rows);
 }
 
 template <class T>
@@ -119,7 +148,9 @@ void thin_forward(const TensorView<const T>& x, const TensorView<const T>& w, in
   const int64_t c = x.shape[1], f = y.shape[1], lanes = winograd.lanes, panels = ceil_div(f, lanes);
   const KeptOr<ThinFilters<T>> filters({kept}, [&] { return thin_filters(winograd, w); });
   const ThinRows<T> thin(winograd, tiling, x);
-  const ThinBands bands(grid);
+  // A band's first and last rows of pixels are copied for its neighbours too. Few rows in all are shared by
+  // threads nevertheless.
+  const ThinBands bands(grid, grid.images * grid.rows < 64 ? 2 : 8);
   Buffer<T> statistics(epilogue.mean ? 2 * bands.count * f : 0);
   Buffer<int64_t> seen(bands.count);
   const TensorView<const T> added = residual_pixels(epilogue.residual, y);

@@ -18,10 +18,9 @@ namespace fastnn {
 struct ThinBands {
   int64_t rows, parts, count;  // rows and bands of an image, bands in all
 
-  // A band's first and last rows of pixels are copied for its neighbours too. Few rows in all are shared by
-  // threads nevertheless.
-  explicit ThinBands(const TileGrid& grid)
-      : rows(grid.rows), parts(ceil_div(rows, grid.images * rows < 64 ? 2 : 8)), count(grid.images * parts) {}
+  // Of at most so many rows.
+  ThinBands(const TileGrid& grid, int64_t most)
+      : rows(grid.rows), parts(ceil_div(rows, most)), count(grid.images * parts) {}
 
   // Rows are numbered through the batch.
   int64_t begin(int64_t band) const { return band / parts * rows + part_begin(rows, parts, band % parts); }
@@ -42,6 +41,9 @@ struct ThinRows {
 
   // Tiles `tile` to tile + tiles of row `row` of these to planes.
   void transform(const T* pixels, int64_t row, int64_t tile, int64_t tiles, T* planes) const;
+
+  // Those of `rows` rows of pixels from the top of these, transformed along their rows alone.
+  void transform_rows(const T* pixels, int64_t rows, int64_t tile, int64_t tiles, T* planes) const;
 
   // Strips of a row.
   int64_t strips() const { return ceil_div(tiling.grid.cols, kThinNumbers / x.shape[1]); }
