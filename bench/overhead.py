@@ -11,13 +11,13 @@ from typing import NamedTuple
 import numpy as np
 
 from bench import steps
-from bench.harness import Comparison, Effort, Entry, Turn
+from bench.harness import Comparison, Effort, Entry, Run
 from bench.rivals import draw
 from fastnn import nn
 from fastnn.model import Model
 
 SHALLOW, DEEP = 2, 12
-TURN_S = 0.0005
+CALLS = 10  # of each net in turn
 
 
 class Stack(NamedTuple):
@@ -70,22 +70,29 @@ def _count(model: Model) -> int:
     return len(model.net.leaves())
 
 
+def _ms(step: Run) -> float:
+    begin = time.perf_counter()
+    for _ in range(CALLS):
+        step()
+    return 1e3 * (time.perf_counter() - begin) / CALLS
+
+
 def a_layer(stack: Stack, effort: Effort) -> Comparison:
     """Measure how much longer a step of a deeper net takes, by layer, forward and backward together.
 
-    Turns are so short that a core between two disturbances fits in some of each net's, and there are as many
-    as the effort's time allows.
+    Turns are short, to fit between two disturbances, and follow one another as long as the effort's time
+    allows: without a pause, after which Python would be slow for a while.
     """
     X, y = draw(*stack.shape), np.zeros(stack.shape[0], np.int64)
     shallow, deep = stack.model(SHALLOW), stack.model(DEEP)
     layers = _count(deep) - _count(shallow)
 
-    turns = [Turn(steps.our_step(model, X, y), TURN_S) for model in (shallow, deep)]
+    turns = [steps.our_step(model, X, y) for model in (shallow, deep)]
     # A difference keeps the noise of both ends, so both are the least of all rounds.
     less = more = math.inf
     end = time.perf_counter() + effort.seconds
     while time.perf_counter() < end or not math.isfinite(more):
-        less, more = (min(least, turn.ms()) for least, turn in zip((less, more), turns, strict=True))
+        less, more = (min(least, _ms(turn)) for least, turn in zip((less, more), turns, strict=True))
     us = 1e3 * (more - less) / layers
     return Comparison(
         f"overhead {stack.name}", "overhead", [us], {}, unit="us", note="a layer, forward and backward"
