@@ -99,6 +99,32 @@ def test_residual(isa: str, activation: Any, rng: np.random.Generator) -> None:
         np.testing.assert_allclose(result, truth, rtol=1e-11, atol=1e-12)
 
 
+@pytest.mark.parametrize("isa", _runtime.available_isas())
+@pytest.mark.parametrize("channels", [64, 68, 72])  # rows of whole cache lines, and not
+def test_results_that_go_past_the_caches(channels: int, isa: str, rng: np.random.Generator) -> None:
+    x, dy, gamma, beta = drawn(rng, (17, channels, 32, 32))
+    residual = rng.normal(size=x.shape)
+    found: list[tuple[Any, ...]] = []
+    for n in (1, 2):
+        with _runtime.isa_override(isa), threads(n):
+            y, cache = norm._batchnorm_forward(x, gamma, beta, activation="relu", residual=residual)
+            gradients = norm._batchnorm_backward(dy, cache)
+            positive, relu_cache = F.relu_forward(x)
+            found.append((y, *gradients, positive, F.relu_backward(dy, relu_cache)))
+    plain, plain_cache = reference.batchnorm_forward(x, gamma, beta)
+    masked = np.where(plain + residual > 0, dy, 0)
+    truths = (
+        np.maximum(plain + residual, 0),
+        *reference.batchnorm_backward(masked, plain_cache),
+        masked,
+        np.maximum(x, 0),
+        np.where(x > 0, dy, 0),
+    )
+    for result, again, truth in zip(*found, truths, strict=True):
+        np.testing.assert_array_equal(result, again)
+        np.testing.assert_allclose(result, truth, rtol=1e-10, atol=1e-11)
+
+
 def test_given_statistics_of_the_batch_give_the_training_gradient(rng: np.random.Generator) -> None:
     x, dy, gamma, beta = drawn(rng, (4, 7, 5, 6))
     y, cache = F.batchnorm_forward(x, gamma, beta)

@@ -13,6 +13,8 @@ namespace fastnn::avx2 {
 static const int32_t kFirst32[16] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0};
 static const int64_t kFirst64[8] = {-1, -1, -1, -1, 0, 0, 0, 0};
 
+static FASTNN_INLINE void end_streams() { _mm_sfence(); }
+
 template <class T>
 struct Vec;
 
@@ -35,6 +37,7 @@ struct Vec<float> {
     return select(_mm256_castsi256_ps(first(n)), load(p, n), set(fill));
   }
   FASTNN_INLINE void store(float* p) const { _mm256_storeu_ps(p, r); }
+  FASTNN_INLINE void stream(float* p) const { _mm256_stream_ps(p, r); }
   FASTNN_INLINE void store(float* p, int n) const { _mm256_maskstore_ps(p, first(n), r); }
   friend FASTNN_INLINE Vec operator+(Vec a, Vec b) { return {_mm256_add_ps(a.r, b.r)}; }
   friend FASTNN_INLINE Vec operator-(Vec a, Vec b) { return {_mm256_sub_ps(a.r, b.r)}; }
@@ -137,6 +140,7 @@ struct Vec<double> {
     return select(_mm256_castsi256_pd(first(n)), load(p, n), set(fill));
   }
   FASTNN_INLINE void store(double* p) const { _mm256_storeu_pd(p, r); }
+  FASTNN_INLINE void stream(double* p) const { _mm256_stream_pd(p, r); }
   FASTNN_INLINE void store(double* p, int n) const { _mm256_maskstore_pd(p, first(n), r); }
   friend FASTNN_INLINE Vec operator+(Vec a, Vec b) { return {_mm256_add_pd(a.r, b.r)}; }
   friend FASTNN_INLINE Vec operator-(Vec a, Vec b) { return {_mm256_sub_pd(a.r, b.r)}; }

@@ -9,6 +9,8 @@
 
 namespace fastnn::avx512 {
 
+static FASTNN_INLINE void end_streams() { _mm_sfence(); }
+
 template <class T>
 struct Vec;
 
@@ -29,6 +31,7 @@ struct Vec<float> {
     return {_mm512_mask_loadu_ps(_mm512_set1_ps(fill), first(n), p)};
   }
   FASTNN_INLINE void store(float* p) const { _mm512_storeu_ps(p, r); }
+  FASTNN_INLINE void stream(float* p) const { _mm512_stream_ps(p, r); }
   FASTNN_INLINE void store(float* p, int n) const { _mm512_mask_storeu_ps(p, first(n), r); }
   friend FASTNN_INLINE Vec operator+(Vec a, Vec b) { return {_mm512_add_ps(a.r, b.r)}; }
   friend FASTNN_INLINE Vec operator-(Vec a, Vec b) { return {_mm512_sub_ps(a.r, b.r)}; }
@@ -127,6 +130,7 @@ struct Vec<double> {
     return {_mm512_mask_loadu_pd(_mm512_set1_pd(fill), first(n), p)};
   }
   FASTNN_INLINE void store(double* p) const { _mm512_storeu_pd(p, r); }
+  FASTNN_INLINE void stream(double* p) const { _mm512_stream_pd(p, r); }
   FASTNN_INLINE void store(double* p, int n) const { _mm512_mask_storeu_pd(p, first(n), r); }
   friend FASTNN_INLINE Vec operator+(Vec a, Vec b) { return {_mm512_add_pd(a.r, b.r)}; }
   friend FASTNN_INLINE Vec operator-(Vec a, Vec b) { return {_mm512_sub_pd(a.r, b.r)}; }

@@ -9,6 +9,8 @@
 
 namespace fastnn::neon {
 
+static FASTNN_INLINE void end_streams() {}
+
 template <class T>
 struct Vec;
 
@@ -34,6 +36,7 @@ struct Vec<float> {
     return {vld1q_f32(tail)};
   }
   FASTNN_INLINE void store(float* p) const { vst1q_f32(p, r); }
+  FASTNN_INLINE void stream(float* p) const { store(p); }
   FASTNN_INLINE void store(float* p, int n) const {
     float tail[lanes];
     vst1q_f32(tail, r);
@@ -118,6 +121,7 @@ struct Vec<double> {
     return {vld1q_f64(tail)};
   }
   FASTNN_INLINE void store(double* p) const { vst1q_f64(p, r); }
+  FASTNN_INLINE void stream(double* p) const { store(p); }
   FASTNN_INLINE void store(double* p, int n) const {
     double tail[lanes];
     vst1q_f64(tail, r);

@@ -9,6 +9,8 @@
 
 namespace fastnn::scalar {
 
+static FASTNN_INLINE void end_streams() {}
+
 template <class T>
 struct Vec {
   static constexpr int lanes = 1;
@@ -24,6 +26,7 @@ struct Vec {
   static FASTNN_INLINE Vec load(const T* p, int n) { return load(p, n, T(0)); }
   static FASTNN_INLINE Vec load(const T* p, int n, T fill) { return {n > 0 ? *p : fill}; }
   FASTNN_INLINE void store(T* p) const { *p = r; }
+  FASTNN_INLINE void stream(T* p) const { store(p); }
   FASTNN_INLINE void store(T* p, int n) const {
     if (n > 0) *p = r;
   }

@@ -11,6 +11,8 @@
 //   load(const T* p, int n)         the first n (0..lanes) from p, the others 0; reads nothing else
 //   load(const T* p, int n, T fill) likewise, the others fill
 //   store(T* p), store(T* p, int n)
+//   stream(T* p)                    store(p) past the caches, p aligned to a register; end_streams() makes
+//                                   what was streamed visible to other threads
 //   load_bytes(const uint8_t* p, int n), store_bytes(uint8_t* p, int n)
 //                                   the same for integers 0 to 255, kept as bytes
 //   a + b, a - b, a * b, a / b

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "fastnn/base/past_caches.h"
 #include "fastnn/base/pixel_rows.h"
 
 namespace fastnn {
@@ -19,6 +20,10 @@ struct Bands {
   int64_t begin(int64_t band) const { return part_begin(rows, count, band); }
   int64_t size(int64_t band) const { return begin(band + 1) - begin(band); }
 
+  template <class T>
+  bool past_caches(const T* out) const {
+    return channels * sizeof(T) % kAlignment == 0 && goes_past_caches(out, rows * channels);
+  }
   // `passes`: how often an array of this size is read or written.
   template <class T>
   double work_ns(double passes) const {
@@ -57,6 +62,7 @@ void reduce(const BatchNormKernel<T>& kernel, const Inputs<T>& inputs,
             const BatchNormCoefficients<T>& coefficients, bool relu, T* dresidual, double* totals) {
   const Bands& bands = inputs.bands;
   const int64_t channels = bands.channels;
+  const bool stream = dresidual && bands.past_caches(dresidual);
   Buffer<T> sums(bands.count * 2 * channels);
   parallel_for(bands.count, bands.work_ns<T>(2), [&](int64_t i) {
     BatchNormBand<T> band = inputs.band(i);
@@ -64,6 +70,7 @@ void reduce(const BatchNormKernel<T>& kernel, const Inputs<T>& inputs,
     band.relu = relu;
     band.sums = sums.get() + i * 2 * channels;
     if (dresidual) band.out = dresidual + bands.begin(i) * channels;
+    band.stream = stream;
     kernel.reduce(band);
   });
   std::fill_n(totals, 2 * channels, 0.0);
@@ -110,11 +117,13 @@ void batchnorm_forward(const TensorView<const T>& x, const BatchNorm<T>& norm, c
   const Inputs<T> inputs(x, {}, norm.residual);
   const Bands& bands = inputs.bands;
   const BatchNormCoefficients<T> coefficients(norm, bands.channels);
+  const bool stream = bands.past_caches(y.data);
   parallel_for(bands.count, bands.work_ns<T>(2), [&](int64_t i) {
     BatchNormBand<T> band = inputs.band(i);
     coefficients.give_to(band);
     band.relu = norm.relu;
     band.out = y.data + bands.begin(i) * bands.channels;
+    band.stream = stream;
     kernel.forward(band);
   });
 }
@@ -134,6 +143,7 @@ void batchnorm_backward(const TensorView<const T>& dy, const TensorView<const T>
 
   coefficients.set_backward(norm, totals.get(), training, bands.rows, dgamma, dbeta);
 
+  const bool stream = dx.data != dy.data && bands.past_caches(dx.data);
   parallel_for(bands.count, bands.work_ns<T>(3), [&](int64_t i) {
     BatchNormBand<T> band = inputs.band(i);
     coefficients.give_to(band);
@@ -145,6 +155,7 @@ void batchnorm_backward(const TensorView<const T>& dy, const TensorView<const T>
       band.relu = false;
     }
     band.out = dx.data + bands.begin(i) * channels;
+    band.stream = stream;
     kernel.backward(band);
   });
 }

@@ -24,8 +24,9 @@ struct BatchNormBand {
   const T *slope, *offset;  // backward: dx = scale * dy' - slope * (x - center) - offset
   T* out;                   // (rows, channels): y, dy' (or null) or dx
   int64_t out_row;
-  T* sums;    // (2, channels)
-  bool near;  // rows lie in cache already
+  T* sums;      // (2, channels)
+  bool near;    // rows lie in cache already
+  bool stream;  // out goes past the caches; its rows are whole cache lines
 };
 
 template <class T>

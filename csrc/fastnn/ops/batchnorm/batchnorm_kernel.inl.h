@@ -27,6 +27,12 @@ struct Strip {
     T* p = row + c + v * V::lanes;
     kMasked ? x.store(p, n) : x.store(p);
   }
+  // Row i of the band's result.
+  template <bool kStream>
+  FASTNN_INLINE void put(const BatchNormBand<T>& band, int64_t i, int v, V x) const {
+    T* row = band.out + i * band.out_row;
+    (kStream && !kMasked) ? x.stream(row + c + v * V::lanes) : store(row, v, x);
+  }
 };
 
 // Calls pass.run(band, strip) for all strips of all tiles of rows.
@@ -91,7 +97,7 @@ struct StatisticsPass {
   }
 };
 
-template <bool kRelu, bool kResidual>
+template <bool kRelu, bool kResidual, bool kStream>
 struct ForwardPass {
   template <class T, int kVecs, bool kMasked>
   FASTNN_INLINE void run(const BatchNormBand<T>& band, int64_t row, int64_t end,
@@ -108,7 +114,7 @@ struct ForwardPass {
         V y = fma(strip.load(band.x + i * band.x_row, v) - center[v], scale[v], shift[v]);
         if (kResidual) y = y + strip.load(band.residual + i * band.residual_row, v);
         if (kRelu) y = max(V::zero(), y);
-        strip.store(band.out + i * band.out_row, v, y);
+        strip.template put<kStream>(band, i, v, y);
       }
     }
   }
@@ -127,7 +133,7 @@ static FASTNN_INLINE Vec<T> masked_dy(const BatchNormBand<T>& band, int64_t i,
   return select(y > V::zero(), dy, V::zero());
 }
 
-template <bool kRelu, bool kResidual>
+template <bool kRelu, bool kResidual, bool kStream>
 struct ReducePass {
   template <class T, int kVecs, bool kMasked>
   FASTNN_INLINE void run(const BatchNormBand<T>& band, int64_t row, int64_t end,
@@ -144,7 +150,7 @@ struct ReducePass {
       for (int v = 0; v < kVecs; ++v) {
         const V x = strip.load(band.x + i * band.x_row, v) - center[v];
         const V dy = masked_dy<kRelu, kResidual>(band, i, strip, v, x, scale[v], shift[v]);
-        if (band.out) strip.store(band.out + i * band.out_row, v, dy);
+        if (band.out) strip.template put<kStream>(band, i, v, dy);
         sum[v] = sum[v] + dy;
         product[v] = fma(dy, x, product[v]);
       }
@@ -158,7 +164,7 @@ struct ReducePass {
   }
 };
 
-template <bool kRelu, bool kResidual>
+template <bool kRelu, bool kResidual, bool kStream>
 struct BackwardPass {
   template <class T, int kVecs, bool kMasked>
   FASTNN_INLINE void run(const BatchNormBand<T>& band, int64_t row, int64_t end,
@@ -176,8 +182,7 @@ struct BackwardPass {
       for (int v = 0; v < kVecs; ++v) {
         const V x = strip.load(band.x + i * band.x_row, v) - center[v];
         const V dy = masked_dy<kRelu, kResidual>(band, i, strip, v, x, scale[v], shift[v]);
-        strip.store(band.out + i * band.out_row, v,
-                    fma(dy, scale[v], fnma(x, slope[v], V::zero() - offset[v])));
+        strip.template put<kStream>(band, i, v, fma(dy, scale[v], fnma(x, slope[v], V::zero() - offset[v])));
       }
     }
   }
@@ -188,13 +193,21 @@ static void statistics(const BatchNormBand<T>& band) {
   for_each_strip(band, StatisticsPass{});
 }
 
-template <template <bool, bool> class Pass, class T>
-static void run_pass(const BatchNormBand<T>& band) {
+template <template <bool, bool, bool> class Pass, bool kStream, class T>
+static void run_pass_to(const BatchNormBand<T>& band) {
   if (band.residual) {
-    band.relu ? for_each_strip(band, Pass<true, true>{}) : for_each_strip(band, Pass<false, true>{});
+    band.relu ? for_each_strip(band, Pass<true, true, kStream>{})
+              : for_each_strip(band, Pass<false, true, kStream>{});
   } else {
-    band.relu ? for_each_strip(band, Pass<true, false>{}) : for_each_strip(band, Pass<false, false>{});
+    band.relu ? for_each_strip(band, Pass<true, false, kStream>{})
+              : for_each_strip(band, Pass<false, false, kStream>{});
   }
+  if (kStream) end_streams();
+}
+
+template <template <bool, bool, bool> class Pass, class T>
+static void run_pass(const BatchNormBand<T>& band) {
+  band.stream ? run_pass_to<Pass, true>(band) : run_pass_to<Pass, false>(band);
 }
 
 template <class T>
