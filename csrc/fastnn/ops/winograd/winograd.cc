@@ -34,21 +34,21 @@ struct BlockReduction {
         coefficients(reduction.norm, reduction.x.shape[1]),
         relu(reduction.norm.relu),
         channels(reduction.x.shape[1]),
-        sums(2 * blocks * channels) {}
+        sums(2 * blocks * channels) {
+    std::fill_n(sums.get(), 2 * blocks * channels, T(0));
+  }
 
   T* sum(int64_t block) const { return sums.get() + 2 * block * channels; }
   T* product(int64_t block) const { return sum(block) + channels; }
 
-  // What `out` needs for `count` channels from c0.
-  void give_to(WinogradFromPlanes<T>& out, int64_t block, int64_t c0, int64_t count) const {
+  // What `out` needs for channels from c0.
+  void give_to(WinogradFromPlanes<T>& out, int64_t block, int64_t c0) const {
     out.norm_relu = relu;
     out.center = coefficients.center() + c0;
     out.scale = coefficients.scale() + c0;
     out.shift = coefficients.shift() + c0;
     out.sum = sum(block) + c0;
     out.product = product(block) + c0;
-    std::fill_n(out.sum, count, T(0));
-    std::fill_n(out.product, count, T(0));
   }
 
   // Adds blocks up in their order, and in double.
@@ -84,12 +84,12 @@ int64_t block_tiles(const WinogradKernel<T>& winograd, const GemmKernel<T>& gemm
   return ceil_div(tiles, round_up(blocks, 2));
 }
 
-// What a block of tiles reads and writes, and what the next one reads, asked for between products.
+// What the tiles of a block read and write in one phase, asked for between products.
 template <class T>
-struct BlockPrefetch {
-  Prefetch<const T> residual, norm_x, norm_residual, next;
+struct PhasePrefetch {
+  Prefetch<const T> residual, norm_x, norm_residual;
   Prefetch<T> y;
-  int64_t tiles, block;
+  int64_t tiles;
 
   void advance(int64_t part, int64_t parts) {
     const int64_t some = part_begin(tiles, parts, part);
@@ -97,7 +97,6 @@ struct BlockPrefetch {
     norm_x.advance_to(some);
     norm_residual.advance_to(some);
     y.advance_to(some);
-    next.advance_to(part_begin(block, parts, part));
   }
 };
 
@@ -128,27 +127,34 @@ struct Forward {
     const int64_t tile0 = index * block, tiles = std::min(block, grid.count() - tile0);
     const int64_t product_row = narrow ? winograd.lanes : f;
     const int64_t in_plane = plane_stride(tiles * c), out_plane = plane_stride(tiles * product_row);
-    const Buffer<T> scratch(data_planes * in_plane + planes * out_plane);
+    const Buffer<T> scratch(data_planes * in_plane + shape.most_products() * out_plane);
     T *const data = scratch.get(), *const products = data + data_planes * in_plane;
     gather(tile0, tiles, data, in_plane);
-    std::optional<BlockPrefetch<T>> ahead;
-    if (!in_cache()) ahead.emplace(prefetch(tile0, tiles));
-    for (int p = 0; p < planes; ++p) {
-      const Terms terms(shape, p, in_plane, filters->plane);
-      const T* filter = filters->data.get();
-      T* out = products + p * out_plane;
-      if (narrow) {
-        for (int i = 0; i < terms.count; ++i) {
-          winograd.multiply({data + terms.data[i], filter + terms.filter[i], out, tiles, c, i > 0});
+    const bool fetch = !in_cache();
+    Prefetch next(x, grid, tiling.in, tile0 + block, fetch ? block : 0);
+    int64_t pixels = 0;
+    by_phases(shape, tiling.out, [&](const TilePhase& phase, int before) {
+      std::optional<PhasePrefetch<T>> ahead;  // rows, with the first of their pixels
+      if (fetch && phase.col == 0) ahead.emplace(prefetch(phase, tile0, tiles));
+      for (int p = 0; p < phase.planes(); ++p) {
+        const Terms terms(shape, phase, p, in_plane, filters->plane);
+        const T* filter = filters->data.get();
+        T* out = products + p * out_plane;
+        if (narrow) {
+          for (int i = 0; i < terms.count; ++i) {
+            winograd.multiply({data + terms.data[i], filter + terms.filter[i], out, tiles, c, i > 0});
+          }
+        } else {
+          for (int64_t col = 0; col < f; col += gemm.cols, filter += filters->panel) {
+            multiply(terms, data, tiles, filter, c, std::min<int64_t>(gemm.cols, f - col), false, out + col,
+                     f);
+          }
         }
-      } else {
-        for (int64_t col = 0; col < f; col += gemm.cols, filter += filters->panel) {
-          multiply(terms, data, tiles, filter, c, std::min<int64_t>(gemm.cols, f - col), false, out + col, f);
-        }
+        if (ahead) ahead->advance(p + 1, phase.planes());
+        next.advance_to(part_begin(block, planes, before + p + 1));
       }
-      if (ahead) ahead->advance(p + 1, planes);
-    }
-    const int64_t pixels = scatter(index, tile0, tiles, 0, f, products, product_row, out_plane);
+      pixels = scatter(index, phase, tile0, tiles, 0, f, products, product_row, out_plane, pixels);
+    });
     if (seen) seen[index] = pixels;
   }
 
@@ -174,15 +180,21 @@ struct Forward {
         if (!filters) {
           transform_square(winograd, w, f0, count, c0, depth, width, transformed.get(), depth * width);
         }
-        for (int p = 0; p < planes; ++p) {
-          const T* filter =
-              filters ? filters->data.get() + panel * filters->panel + c0 * width : transformed.get();
-          const Terms terms(shape, p, in_plane, filters ? filters->plane : depth * width);
-          multiply(terms, data.get() + c0, tiles, filter, depth, count, part > 0,
-                   products.get() + p * out_plane, width);
-        }
+        const T* filter =
+            filters ? filters->data.get() + panel * filters->panel + c0 * width : transformed.get();
+        by_phases(shape, tiling.out, [&](const TilePhase& phase, int before) {
+          for (int p = 0; p < phase.planes(); ++p) {
+            const Terms terms(shape, phase, p, in_plane, filters ? filters->plane : depth * width);
+            multiply(terms, data.get() + c0, tiles, filter, depth, count, part > 0,
+                     products.get() + (before + p) * out_plane, width);
+          }
+        });
       }
-      const int64_t pixels = scatter(0, 0, tiles, f0, count, products.get(), width, out_plane);
+      int64_t pixels = 0;
+      by_phases(shape, tiling.out, [&](const TilePhase& phase, int before) {
+        pixels = scatter(0, phase, 0, tiles, f0, count, products.get() + before * out_plane, width, out_plane,
+                         pixels);
+      });
       if (seen && panel == 0) *seen = pixels;
     });
   }
@@ -193,9 +205,10 @@ struct Forward {
     int count = 0;
     int64_t data[4], filter[4];
 
-    Terms(const WinogradShape& shape, int product, int64_t data_plane, int64_t filter_plane) {
-      const WinogradSum &row = shape.sums[product / shape.products],
-                        &col = shape.sums[product % shape.products];
+    Terms(const WinogradShape& shape, const TilePhase& phase, int product, int64_t data_plane,
+          int64_t filter_plane) {
+      const WinogradSum &row = shape.sums[phase.rows.first + product / phase.cols.products],
+                        &col = shape.sums[phase.cols.first + product % phase.cols.products];
       for (int i = 0; i < row.terms; ++i) {
         for (int j = 0; j < col.terms; ++j, ++count) {
           data[count] = (row.data[i] * shape.data + col.data[j]) * data_plane;
@@ -212,15 +225,13 @@ struct Forward {
     return (x.size() + y.size()) * static_cast<int64_t>(sizeof(T)) <= kBytes;
   }
 
-  BlockPrefetch<T> prefetch(int64_t tile0, int64_t tiles) const {
-    const auto out_of = [&](const auto& image) { return Prefetch(image, grid, tiling.out, tile0, tiles); };
+  PhasePrefetch<T> prefetch(const TilePhase& phase, int64_t tile0, int64_t tiles) const {
+    const auto out_of = [&](const auto& image) {
+      return Prefetch(phase.of(image), grid, phase.squares(), tile0, tiles);
+    };
     return {out_of(residual_pixels(epilogue.residual, y)),
             out_of(norm ? norm->x.view() : TensorView<const T>{}),
-            out_of(norm ? norm->residual.view() : TensorView<const T>{}),
-            Prefetch(x, grid, tiling.in, tile0 + block, block),
-            out_of(y),
-            tiles,
-            block};
+            out_of(norm ? norm->residual.view() : TensorView<const T>{}), out_of(y), tiles};
   }
 
   void gather(int64_t tile0, int64_t tiles, T* out, int64_t plane) const {
@@ -256,13 +267,16 @@ struct Forward {
     }
   }
 
-  // Writes the pixels of `count` filters from f0 and returns how many there are.
-  int64_t scatter(int64_t index, int64_t tile0, int64_t tiles, int64_t f0, int64_t count, const T* products,
-                  int64_t product_row, int64_t plane) const {
-    const auto of_f0 = [f0](auto view) {
+  // Writes a phase's pixels of `count` filters from f0, after `before` of other phases, and returns how many
+  // there are with these.
+  int64_t scatter(int64_t index, const TilePhase& phase, int64_t tile0, int64_t tiles, int64_t f0,
+                  int64_t count, const T* products, int64_t product_row, int64_t plane,
+                  int64_t before) const {
+    const auto of_f0 = [&](auto view) {
       if (view.data) view.data += f0;
-      return view;
+      return phase.of(view);
     };
+    const TileSquares& squares = phase.squares();
     const TensorView<T> to = of_f0(y);
     const TensorView<const T> added = of_f0(residual_pixels(epilogue.residual, y));
     TensorView<const T> norm_x, norm_residual;
@@ -275,19 +289,20 @@ struct Forward {
       out.mean = mean + index * f + f0;
       out.sum_squares = sum_squares + index * f + f0;
     }
+    out.seen = before;
     if (norm) {
-      norm->give_to(out, index, f0, count);
+      norm->give_to(out, index, f0);
       norm_x = of_f0(norm->x.view());
       norm_residual = of_f0(norm->residual.view());
     }
     TileCursor at(grid, tile0);
     for (int64_t t = 0; t < tiles; ++t, at.next()) {
       out.in = products + t * product_row;
-      out.pixels = patch_of(to, tiling.out, at);
-      if (added.data) out.residual = patch_of(added, tiling.out, at);
-      if (norm) out.norm_x = patch_of(norm_x, tiling.out, at);
-      if (norm_residual.data) out.norm_residual = patch_of(norm_residual, tiling.out, at);
-      winograd.scatter(out);
+      out.pixels = patch_of(to, squares, at);
+      if (added.data) out.residual = patch_of(added, squares, at);
+      if (norm) out.norm_x = patch_of(norm_x, squares, at);
+      if (norm_residual.data) out.norm_residual = patch_of(norm_residual, squares, at);
+      winograd.scatter[phase.row][phase.col](out);
       out.seen += out.pixels.inside();
     }
     return out.seen;

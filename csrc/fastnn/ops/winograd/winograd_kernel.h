@@ -23,17 +23,29 @@ struct WinogradSum {
   int data[2], filter[2];
 };
 
+// Every second pixel of a tile along an axis, or all of them: what a run of products gives.
+struct WinogradPhase {
+  int first, products;
+};
+
 // The squares of a form, by their sides. A product (i, j) sums up the terms of both axes' sums:
 // data (d, e) by filter (g, h) for each (d, g) of sums[i] and (e, h) of sums[j].
 struct WinogradShape {
   int window, tile;             // pixels in and out
   int data, filters, products;  // planes
   const WinogradSum* sums;      // [products]
+  int phases;                   // pixel i of a tile belongs to phase i % phases, along both axes alike
+  WinogradPhase phase[2];       // [phases]
 
   // Multiplications a tile, for each channel and filter.
   int terms() const {
     int side = 0;
     for (int i = 0; i < products; ++i) side += sums[i].terms;
+    return side * side;
+  }
+  // Products of a phase.
+  int most_products() const {
+    const int side = phase[0].products > phase[1].products ? phase[0].products : phase[1].products;
     return side * side;
   }
 };
@@ -94,7 +106,8 @@ struct WinogradThinSums {
   T* sums;             // [p][v][channel][lane], then those of dy
 };
 
-// pixel[i][f] = act( (A^T M A)_i + bias[f] + residual[i][f] );  M_p = in[p * plane + f].
+// pixel[i][f] = act( (A^T M A)_i + bias[f] + residual[i][f] );  M_p = in[p * plane + f], p the products of
+// one phase, whose pixels those of a tile are.
 template <class T>
 struct WinogradFromPlanes {
   const T* in;
@@ -159,10 +172,10 @@ template <class T>
 struct WinogradKernel {
   WinogradShape shape;
   int lanes;
-  int strip;                                   // tiles that `multiply` takes at a time
-  void (*gather)(const WinogradToPlanes<T>&);  // B^T d B
-  void (*spread)(const WinogradToPlanes<T>&);  // A dY A^T; null for `doubling`
-  void (*scatter)(const WinogradFromPlanes<T>&);
+  int strip;                                            // tiles that `multiply` takes at a time
+  void (*gather)(const WinogradToPlanes<T>&);           // B^T d B
+  void (*spread)(const WinogradToPlanes<T>&);           // A dY A^T; null for `doubling`
+  void (*scatter[2][2])(const WinogradFromPlanes<T>&);  // [phase of rows][of columns]
   void (*thin_gather)(const WinogradThinToPlanes<T>&);  // of `four` alone, as is
   void (*thin_tiles)(const WinogradThinTiles<T>&);
   // out[(i * planes + p) * kThinPlane + k] = (B^T d_k)_p for row i < rows of the windows

@@ -20,7 +20,7 @@ static constexpr WinogradSum kWinogradSums[] = {{1, {0}, {0}}, {1, {1}, {1}}, {1
 template <class T>
 struct Winograd<T, WinogradForm::two> {  // points 0, 1, -1, infinity
   using V = Vec<T>;
-  static constexpr WinogradShape shape{4, 2, 4, 4, 4, kWinogradSums};
+  static constexpr WinogradShape shape{4, 2, 4, 4, 4, kWinogradSums, 1, {{0, 4}}};
   static FASTNN_INLINE void data(const V (&d)[4], V (&out)[4]) {
     out[0] = d[2] - d[0];
     out[1] = d[1] + d[2];
@@ -55,7 +55,7 @@ struct Winograd<T, WinogradForm::two> {  // points 0, 1, -1, infinity
 template <class T>
 struct Winograd<T, WinogradForm::four> {  // points 0, p, -p, q, -q, infinity with p = 5/8, q = 3/2
   using V = Vec<T>;
-  static constexpr WinogradShape shape{6, 4, 6, 6, 6, kWinogradSums};
+  static constexpr WinogradShape shape{6, 4, 6, 6, 6, kWinogradSums, 1, {{0, 6}}};
   static constexpr double p = 0.625, q = 1.5, pp = p * p, qq = q * q;
   static FASTNN_INLINE V c(double x) { return V::set(T(x)); }
 
@@ -155,7 +155,7 @@ struct Winograd<T, WinogradForm::halving> : Strided<T> {
   using S = Strided<T>;
   static constexpr WinogradSum sums[] = {
       {2, {0, 5}, {0, 5}}, {2, {1, 6}, {1, 5}}, {2, {2, 7}, {2, 5}}, {2, {3, 8}, {3, 5}}, {1, {4}, {4}}};
-  static constexpr WinogradShape shape{9, 4, 9, 6, 5, sums};
+  static constexpr WinogradShape shape{9, 4, 9, 6, 5, sums, 1, {{0, 5}}};
 
   static FASTNN_INLINE void data(const V (&d)[9], V (&out)[9]) {
     S::finite(d[0], d[2], d[4], d[6], out);
@@ -185,53 +185,65 @@ struct Winograd<T, WinogradForm::doubling> : Strided<T> {
   static constexpr WinogradSum sums[] = {{1, {0}, {0}}, {1, {1}, {1}}, {1, {2}, {2}},
                                          {1, {3}, {3}}, {1, {4}, {4}}, {1, {0}, {5}},
                                          {1, {1}, {5}}, {1, {2}, {5}}, {1, {3}, {5}}};
-  static constexpr WinogradShape shape{5, 8, 5, 6, 9, sums};
+  static constexpr WinogradShape shape{5, 8, 5, 6, 9, sums, 2, {{5, 4}, {0, 5}}};
 
   static FASTNN_INLINE void data(const V (&d)[5], V (&out)[5]) {
     S::finite(d[0], d[1], d[2], d[3], out);
     out[4] = S::infinite(d[0], d[2], d[4]);
   }
-  static FASTNN_INLINE void output(const V (&m)[9], V (&out)[8]) {
-    S::pixels(m + 5, V::zero(), out[0], out[2], out[4], out[6]);
-    S::pixels(m, m[4], out[1], out[3], out[5], out[7]);
+  static FASTNN_INLINE void even(const V (&m)[4], V (&out)[4]) {
+    S::pixels(m, V::zero(), out[0], out[1], out[2], out[3]);
+  }
+  static FASTNN_INLINE void odd(const V (&m)[5], V (&out)[4]) {
+    S::pixels(m, m[4], out[0], out[1], out[2], out[3]);
   }
 };
 
-// out = L in L^T for a one-dimensional transform L from kIn to kOut values. In kParts parts, each loads all
-// of `in` for its rows of `out`: what is between would not fit into the registers.
-template <class T, int kIn, int kOut, void (*kTransform)(const Vec<T> (&)[kIn], Vec<T> (&)[kOut]),
-          int kParts = 1, class Load, class Store>
-static FASTNN_INLINE void both_ways(Load load, Store store) {
+template <class T, int kIn, int kOut>
+using WinogradTransform = void (*)(const Vec<T> (&)[kIn], Vec<T> (&)[kOut]);
+
+// out = L in R^T for one-dimensional transforms L from kRows and R from kCols to kOut values. In kParts
+// parts, each loads all of `in` for its rows of `out`: what is between would not fit into the registers.
+template <class T, int kOut, int kRows, WinogradTransform<T, kRows, kOut> kLeft, int kCols,
+          WinogradTransform<T, kCols, kOut> kRight, int kParts = 1, class Load, class Store>
+static FASTNN_INLINE void left_and_right(Load load, Store store) {
   using V = Vec<T>;
-  constexpr int kRows = kOut / kParts;
-  static_assert(kRows * kParts == kOut);
-  V half[kRows][kIn];
+  constexpr int kHalf = kOut / kParts;
+  static_assert(kHalf * kParts == kOut);
+  V half[kHalf][kCols];
   const auto column = [&](int first, int j) __attribute__((always_inline)) {
-    V in[kIn], out[kOut];
+    V in[kRows], out[kOut];
 #pragma GCC unroll 9
-    for (int i = 0; i < kIn; ++i) in[i] = load(i, j);
-    kTransform(in, out);
+    for (int i = 0; i < kRows; ++i) in[i] = load(i, j);
+    kLeft(in, out);
 #pragma GCC unroll 9
-    for (int i = 0; i < kRows; ++i) half[i][j] = out[first + i];
+    for (int i = 0; i < kHalf; ++i) half[i][j] = out[first + i];
   };
   const auto row = [&](int first, int i) __attribute__((always_inline)) {
     V out[kOut];
-    kTransform(half[i], out);
+    kRight(half[i], out);
 #pragma GCC unroll 9
     for (int j = 0; j < kOut; ++j) store(first + i, j, out[j]);
   };
-  if constexpr (kIn <= 6 && kOut <= 6) {
+  if constexpr (kRows <= 6 && kOut <= 6) {
 #pragma GCC unroll 2
-    for (int first = 0; first < kOut; first += kRows) {
+    for (int first = 0; first < kOut; first += kHalf) {
 #pragma GCC unroll 6
-      for (int j = 0; j < kIn; ++j) column(first, j);
+      for (int j = 0; j < kCols; ++j) column(first, j);
 #pragma GCC unroll 6
-      for (int i = 0; i < kRows; ++i) row(first, i);
+      for (int i = 0; i < kHalf; ++i) row(first, i);
     }
   } else {  // more than registers hold, and code than the first cache
-    for (int j = 0; j < kIn; ++j) column(0, j);
+    for (int j = 0; j < kCols; ++j) column(0, j);
     for (int i = 0; i < kOut; ++i) row(0, i);
   }
+}
+
+// With the same transform on both sides.
+template <class T, int kIn, int kOut, WinogradTransform<T, kIn, kOut> kTransform, int kParts = 1, class Load,
+          class Store>
+static FASTNN_INLINE void both_ways(Load load, Store store) {
+  left_and_right<T, kOut, kIn, kTransform, kIn, kTransform, kParts>(load, store);
 }
 
 // Calls body(channel, lanes) for runs of whole registers, then for what is left.
@@ -345,7 +357,7 @@ template <int kTile, class Body>
 static FASTNN_INLINE void by_pixels(Body body) {
 #pragma GCC unroll 4
   for (int y = 0; y < kTile; ++y) {
-#pragma GCC unroll 8
+#pragma GCC unroll 4
     for (int x = 0; x < kTile; ++x) body(y, x);
   }
 }
@@ -405,17 +417,15 @@ static FASTNN_INLINE void reduce_pixels(const WinogradFromPlanes<T>& s, const La
   store_lanes(product, products, lanes.n);
 }
 
-template <class T, class W>
+template <class T, int kTile, int kRows, WinogradTransform<T, kRows, kTile> kLeft, int kCols,
+          WinogradTransform<T, kCols, kTile> kRight>
 static void winograd_scatter(const WinogradFromPlanes<T>& s) {
   using V = Vec<T>;
-  constexpr int kTile = W::shape.tile;
   by_patch_channels<T, kTile>(s.pixels, s.channels, [&](const auto& pixels) {
     V pixel[kTile][kTile];
     const V bias = s.bias ? load_lanes(s.bias + pixels.c, pixels.n) : V::zero();
-    both_ways<T, W::shape.products, kTile, W::output>(
-        [&](int i, int j) {
-          return load_lanes(s.in + (i * W::shape.products + j) * s.plane + pixels.c, pixels.n);
-        },
+    left_and_right<T, kTile, kRows, kLeft, kCols, kRight>(
+        [&](int i, int j) { return load_lanes(s.in + (i * kCols + j) * s.plane + pixels.c, pixels.n); },
         [&](int i, int j, V x) {
           x = x + bias;
           if (s.residual.corner) x = x + pixels.of(s.residual).load(i, j);
@@ -527,7 +537,7 @@ static WinogradKernel<T> winograd_kernel_of() {
                            strip_rows<T>(),
                            winograd_gather<T, W>,
                            nullptr,
-                           winograd_scatter<T, W>,
+                           {},
                            nullptr,
                            nullptr,
                            nullptr,
@@ -536,7 +546,16 @@ static WinogradKernel<T> winograd_kernel_of() {
                            winograd_multiply<T>,
                            winograd_filter<T, W>,
                            winograd_filter_gradient<T, W>};
-  if constexpr (kForm != WinogradForm::doubling) kernel.spread = winograd_spread<T, W>;
+  if constexpr (kForm == WinogradForm::doubling) {
+    kernel.scatter[0][0] = winograd_scatter<T, 4, 4, W::even, 4, W::even>;
+    kernel.scatter[0][1] = winograd_scatter<T, 4, 4, W::even, 5, W::odd>;
+    kernel.scatter[1][0] = winograd_scatter<T, 4, 5, W::odd, 4, W::even>;
+    kernel.scatter[1][1] = winograd_scatter<T, 4, 5, W::odd, 5, W::odd>;
+  } else {
+    constexpr int kTile = W::shape.tile, kSide = W::shape.products;
+    kernel.scatter[0][0] = winograd_scatter<T, kTile, kSide, W::output, kSide, W::output>;
+    kernel.spread = winograd_spread<T, W>;
+  }
   if constexpr (kForm == WinogradForm::four) {
     kernel.thin_gather = winograd_thin_gather<T, W>;
     kernel.thin_tiles = winograd_thin_tiles<T, W>;

@@ -94,6 +94,57 @@ struct Tiling {
   }
 };
 
+// One phase along each axis: the pixels of a tile that some of its products give. Of an image with two
+// phases they are every second row and column.
+class TilePhase {
+ public:
+  TilePhase(const WinogradShape& shape, const TileSquares& out, int row_phase, int col_phase)
+      : rows(shape.phase[row_phase]),
+        cols(shape.phase[col_phase]),
+        row(row_phase),
+        col(col_phase),
+        phases_(shape.phases),
+        top_(out.top + row),
+        left_(out.left + col),
+        squares_{floor_div(top_), floor_div(left_), out.step / phases_, out.size / phases_} {}
+
+  const WinogradPhase &rows, &cols;  // products
+  const int row, col;
+
+  int planes() const { return rows.products * cols.products; }
+  const TileSquares& squares() const { return squares_; }
+
+  template <class T>
+  TensorView<T> of(TensorView<T> image) const {
+    const int64_t top = top_ - squares_.top * phases_, left = left_ - squares_.left * phases_;
+    if (image.data) image.data += top * image.stride[2] + left * image.stride[3];
+    image.shape[2] = ceil_div(image.shape[2] - top, phases_);
+    image.shape[3] = ceil_div(image.shape[3] - left, phases_);
+    image.stride[2] *= phases_;
+    image.stride[3] *= phases_;
+    return image;
+  }
+
+ private:
+  int64_t floor_div(int64_t pixel) const { return pixel < 0 ? -ceil_div(-pixel, phases_) : pixel / phases_; }
+
+  int64_t phases_, top_, left_;
+  TileSquares squares_;
+};
+
+// Calls body(phase, products of those before it) for each of them.
+template <class Body>
+void by_phases(const WinogradShape& shape, const TileSquares& out, Body body) {
+  int before = 0;
+  for (int row = 0; row < shape.phases; ++row) {
+    for (int col = 0; col < shape.phases; ++col) {
+      const TilePhase phase(shape, out, row, col);
+      body(phase, before);
+      before += phase.planes();
+    }
+  }
+}
+
 // Asks for pixels before they are needed. A transform walks along several image rows at once, in steps that
 // hardware does not foresee, and computes too little to hide the way to memory: without this, out of cache,
 // it waits for more than half of its time.
