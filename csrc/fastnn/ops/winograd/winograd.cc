@@ -1,6 +1,6 @@
 // The driver of forward and backward-data. Blocks of tiles that stay in the second cache are gathered,
-// multiplied by all filters and scattered at once. Where there are few tiles beside many filters it is the
-// other way round: blocks of filters are transformed and multiplied by all tiles.
+// multiplied by all filters and scattered, phase by phase. Where there are few tiles beside many filters it
+// is the other way round: blocks of filters are transformed and multiplied by all tiles.
 #include "fastnn/ops/winograd/winograd.h"
 
 #include <algorithm>
@@ -62,16 +62,16 @@ struct BlockReduction {
   }
 };
 
-// Tiles a block. One strip of the micro-kernel moves least through the caches while the filters stay in the
-// second one; larger filters come from the third, and larger blocks read them less often. So do blocks with
+// Tiles a block. One strip of the micro-kernel moves least through the caches while the filters come from the
+// second or third one; where these come from memory, larger blocks read them less often. So do blocks with
 // few filters, each of which is loaded for little work: as many strips as the second cache holds.
 template <class T>
 int64_t block_tiles(const WinogradKernel<T>& winograd, const GemmKernel<T>& gemm, int64_t tiles, int64_t c,
                     int64_t f, bool narrow) {
-  constexpr int64_t kSize = sizeof(T), kFilterBytes = 850'000, kBlockBytes = 300'000;
+  constexpr int64_t kSize = sizeof(T), kFilterBytes = 10'000'000, kBlockBytes = 300'000;
   const WinogradShape& shape = winograd.shape;
   const int64_t filter_bytes = shape.filters * shape.filters * c * f * kSize,
-                tile_bytes = (shape.data * shape.data * c + shape.products * shape.products * f) * kSize;
+                tile_bytes = (shape.data * shape.data * c + shape.most_products() * f) * kSize;
   int64_t few = filter_bytes <= kFilterBytes ? gemm.rows : 4 * gemm.rows, most = few;
   if (narrow) {
     few = 4 * winograd.strip;
