@@ -11,13 +11,15 @@
 
 namespace fastnn {
 
-// Values by type and variant, each made when it is first asked for. Thread-safe; values never move.
+// Values by who makes them and variant, each made when it is first asked for. The type of a lambda `make`
+// names the place in the code that it stands at, so that two algorithms never take each other's values, even
+// of one type. Thread-safe; values never move.
 class Kept {
  public:
   template <class Value, class Make>
   const Value& get(int variant, Make&& make) {
     const std::lock_guard<std::mutex> lock(mutex_);
-    std::shared_ptr<const void>& held = values_[{std::type_index(typeid(Value)), variant}];
+    std::shared_ptr<const void>& held = values_[{std::type_index(typeid(Make)), variant}];
     if (!held) held = std::make_shared<const Value>(make());
     return *static_cast<const Value*>(held.get());
   }
@@ -27,7 +29,7 @@ class Kept {
   std::map<std::pair<std::type_index, int>, std::shared_ptr<const void>> values_;
 };
 
-// Where to keep a value, if anywhere, and which variant of it is meant.
+// Where to keep a value, if anywhere, and which variant its maker means.
 struct KeptAs {
   Kept* kept = nullptr;
   int variant = 0;

@@ -66,15 +66,9 @@ void copy_pixels(const PixelCopy<T>& g, int64_t channels) {
   }
 }
 
-// One register of filters after another: [panel][plane][channel][lane]. It is kept by this type, which is no
-// other form's.
+// One register of filters after another: [panel][plane][channel][lane].
 template <class T>
-struct ThinFilters {
-  Buffer<T> data;
-};
-
-template <class T>
-ThinFilters<T> thin_filters(const WinogradKernel<T>& winograd, const TensorView<const T>& w) {
+Buffer<T> thin_filters(const WinogradKernel<T>& winograd, const TensorView<const T>& w) {
   const int64_t f = w.shape[0], c = w.shape[1], lanes = winograd.lanes,
                 planes = winograd.shape.filters * winograd.shape.filters;
   Buffer<T> filters(planes * c * round_up(f, lanes));
@@ -82,7 +76,7 @@ ThinFilters<T> thin_filters(const WinogradKernel<T>& winograd, const TensorView<
     transform_square(winograd, w, f0, std::min(lanes, f - f0), 0, c, lanes, filters.get() + f0 * planes * c,
                      c * lanes);
   }
-  return {std::move(filters)};
+  return filters;
 }
 
 }  // namespace
@@ -146,7 +140,7 @@ void thin_forward(const TensorView<const T>& x, const TensorView<const T>& w, in
   const TileGrid& grid = tiling.grid;
   if (grid.count() == 0) return;
   const int64_t c = x.shape[1], f = y.shape[1], lanes = winograd.lanes, panels = ceil_div(f, lanes);
-  const KeptOr<ThinFilters<T>> filters({kept}, [&] { return thin_filters(winograd, w); });
+  const KeptOr<Buffer<T>> filters({kept}, [&] { return thin_filters(winograd, w); });
   const ThinRows<T> thin(winograd, tiling, x);
   // A band's first and last rows of pixels are copied for its neighbours too. Few rows in all are shared by
   // threads nevertheless.
@@ -173,7 +167,7 @@ void thin_forward(const TensorView<const T>& x, const TensorView<const T>& w, in
         out.tile.in = data.get();
         for (int64_t panel = 0; panel < panels; ++panel) {
           const int64_t f0 = panel * lanes;
-          out.filters = filters->data.get() + f0 * planes * c;
+          out.filters = filters->get() + f0 * planes * c;
           out.tile.channels = std::min(lanes, f - f0);
           out.tile.bias = epilogue.bias ? epilogue.bias + f0 : nullptr;
           if (epilogue.mean) {
