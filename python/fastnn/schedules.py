@@ -510,12 +510,12 @@ class ReduceOnPlateau(Schedule):
 class _Composite(Schedule):
     """Schedules made of schedules: results and state go to every part."""
 
-    def __init__(self, parts: tuple[RateFunction, ...]) -> None:
-        for part in parts:
+    def __init__(self, *schedules: RateFunction) -> None:
+        for part in schedules:
             if not callable(part):
                 name = type(self).__name__
                 raise TypeError(f"[{name}] schedules: expected callables, got {type(part).__name__}")
-        self.parts = parts
+        self.parts = schedules
 
     def observe(self, metrics: Mapping[str, float]) -> None:
         for part in self.parts:
@@ -546,9 +546,6 @@ class Chain(_Composite):
         0.0
     """
 
-    def __init__(self, *schedules: RateFunction) -> None:
-        super().__init__(schedules)
-
     def __call__(self, base_lr: float, progress: Progress) -> float:
         for schedule in self.parts:
             base_lr = schedule(base_lr, progress)
@@ -576,7 +573,7 @@ class Sequence(_Composite):
     def __init__(self, schedules: list[RateFunction], milestones: list[int], *, by: Unit = "step") -> None:
         if not schedules:
             raise ValueError("[Sequence] schedules: expected at least one, got none")
-        super().__init__(tuple(schedules))
+        super().__init__(*schedules)
         if len(milestones) != len(schedules) - 1 or any(a >= b for a, b in pairwise([0, *milestones])):
             raise ValueError(
                 f"[Sequence] milestones: expected {len(schedules) - 1} rising numbers > 0, got {milestones}"

@@ -27,9 +27,20 @@ _UsageError: Any = typer.BadParameter.__mro__[1]
 BAD_INPUT = 2
 DATA_HELP = "'digits', a folder of MNIST-style idx files or of CIFAR-10 batches, or an .npz file"
 
-OPTIMIZER_HELP = f"{', '.join(OPTIMIZERS)}; by default nesterov, for float targets adam."
-DECAY_HELP = "Added as weight_decay * w to every gradient."
-LOSS_HELP = f"{', '.join(LOSSES)}; by default softmax for classes and mse for numbers."
+# Options that several commands take.
+DataOption = Annotated[str, typer.Option(help=DATA_HELP)]
+NetOption = Annotated[str, typer.Option(help=f"{', '.join(NETS)}, or a .toml file.")]
+LossOption = Annotated[
+    str | None, typer.Option(help=f"{', '.join(LOSSES)}; by default softmax for classes and mse for numbers.")
+]
+BatchSizeOption = Annotated[int, typer.Option(help="Examples a step.")]
+OptimizerOption = Annotated[
+    str | None,
+    typer.Option(help=f"{', '.join(OPTIMIZERS)}; by default nesterov, for float targets adam."),
+]
+WeightDecayOption = Annotated[float, typer.Option(help="Added as weight_decay * w to every gradient.")]
+SeedOption = Annotated[int, typer.Option(help="Names the run's randomness.")]
+ThreadsOption = Annotated[int | None, typer.Option(help="By default all cores this process may use.")]
 
 
 @app.callback(invoke_without_command=True)
@@ -47,17 +58,17 @@ def _root(
 @app.command(short_help="Train a net.")
 def train(
     context: typer.Context,
-    data: Annotated[str, typer.Option(help=DATA_HELP)] = "",
-    net: Annotated[str, typer.Option(help=", ".join(NETS) + ", or a .toml file.")] = "convnet",
-    loss: Annotated[str | None, typer.Option(help=LOSS_HELP)] = None,
+    data: DataOption = "",
+    net: NetOption = "convnet",
+    loss: LossOption = None,
     epochs: Annotated[int, typer.Option(help="Passes over the training data.")] = 20,
-    batch_size: Annotated[int, typer.Option(help="Examples a step.")] = 64,
-    optimizer: Annotated[str | None, typer.Option(help=OPTIMIZER_HELP)] = None,
+    batch_size: BatchSizeOption = 64,
+    optimizer: OptimizerOption = None,
     lr: Annotated[float | None, typer.Option(help="Learning rate; by default the optimizer's own.")] = None,
-    weight_decay: Annotated[float, typer.Option(help=DECAY_HELP)] = 5e-4,
+    weight_decay: WeightDecayOption = 5e-4,
     schedule: Annotated[str, typer.Option(help=", ".join(SCHEDULES) + ".")] = "one-cycle",
-    seed: Annotated[int, typer.Option(help="Names the run's randomness.")] = 0,
-    threads: Annotated[int | None, typer.Option(help="By default all cores this process may use.")] = None,
+    seed: SeedOption = 0,
+    threads: ThreadsOption = None,
     out: Annotated[str | None, typer.Option(help="Folder of the run; by default runs/DATA-NET.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in --out.")] = False,
@@ -101,14 +112,14 @@ def _resumable(out: Path | None, given: Sequence[str]) -> Path:
 @app.command(short_help="Find a learning rate.")
 def find_lr(
     context: typer.Context,
-    data: Annotated[str, typer.Option(help=DATA_HELP)] = "",
-    net: Annotated[str, typer.Option(help=", ".join(NETS) + ", or a .toml file.")] = "convnet",
-    loss: Annotated[str | None, typer.Option(help=LOSS_HELP)] = None,
-    batch_size: Annotated[int, typer.Option(help="Examples a step.")] = 64,
-    optimizer: Annotated[str | None, typer.Option(help=OPTIMIZER_HELP)] = None,
-    weight_decay: Annotated[float, typer.Option(help=DECAY_HELP)] = 5e-4,
-    seed: Annotated[int, typer.Option(help="Names the run's randomness.")] = 0,
-    threads: Annotated[int | None, typer.Option(help="By default all cores this process may use.")] = None,
+    data: DataOption = "",
+    net: NetOption = "convnet",
+    loss: LossOption = None,
+    batch_size: BatchSizeOption = 64,
+    optimizer: OptimizerOption = None,
+    weight_decay: WeightDecayOption = 5e-4,
+    seed: SeedOption = 0,
+    threads: ThreadsOption = None,
     start: Annotated[float, typer.Option(help="Learning rate of the first step.")] = 1e-7,
     end: Annotated[float, typer.Option(help="Learning rate of the last step.")] = 10.0,
     steps: Annotated[int, typer.Option(help="Steps in between.")] = 100,
@@ -136,7 +147,7 @@ def predict(
     model: Annotated[Path, typer.Argument(help="A model.safetensors that `fastnn train` left.")],
     data: Annotated[str, typer.Argument(help=DATA_HELP + "; or an .npy file of examples")],
     out: Annotated[str | None, typer.Option(help="Write a .csv there instead of printing.")] = None,
-    threads: Annotated[int | None, typer.Option(help="By default all cores this process may use.")] = None,
+    threads: ThreadsOption = None,
 ) -> None:
     """Predict with a trained net: one line for each example of the test part of DATA."""
     if threads is not None:
@@ -148,7 +159,7 @@ def predict(
 def evaluate(
     model: Annotated[Path, typer.Argument(help="A model.safetensors that `fastnn train` left.")],
     data: Annotated[str, typer.Argument(help=DATA_HELP)],
-    threads: Annotated[int | None, typer.Option(help="By default all cores this process may use.")] = None,
+    threads: ThreadsOption = None,
 ) -> None:
     """Print the loss and the accuracy of a trained net on the test part of DATA."""
     if threads is not None:
