@@ -29,6 +29,8 @@ CORNERS: list[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = [
     ((2, 20, 7, 19), (20, 1, 5, 3), {"groups": 20, "padding": (3, 0), "stride": (2, 3)}),
     ((3, 32, 7, 21), (32, 1, 3, 3), {"groups": 32, "padding": 1}),  # pairs of rows, and one more
     ((1, 16, 6, 4), (32, 1, 3, 3), {"groups": 16, "padding": (0, 2)}),
+    ((3, 16, 7, 9), (16, 1, 3, 3), {"groups": 16, "padding": 1}),  # with the rows above and below: tiles of
+    ((3, 16, 7, 16), (16, 1, 3, 3), {"groups": 16, "padding": 1}),  # 4 to 8 pixels
     ((1, 1, 1, 1), (1, 1, 1, 1), {}),
     ((2, 2, 3, 40), (40, 2, 1, 3), {"padding": (2, 1), "stride": (1, 2)}),
     ((5, 33, 24, 24), (40, 33, 1, 1), {}),  # long sums over pixels, in parts
